@@ -1,0 +1,1 @@
+"""Reconcile a Git ref with its environment: observe, plan, apply."""

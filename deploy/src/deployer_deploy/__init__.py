@@ -1,0 +1,1 @@
+"""Package the functions and install them, stack by stack."""

@@ -1,0 +1,1 @@
+"""The shared Lambda layer: vocabulary, ports and adapters."""

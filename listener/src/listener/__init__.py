@@ -1,0 +1,1 @@
+"""Turn a GitHub webhook into one verified, admitted, queued look."""

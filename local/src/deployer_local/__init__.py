@@ -1,0 +1,1 @@
+"""The laptop engine: the whole lifecycle on an emulated AWS."""

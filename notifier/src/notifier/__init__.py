@@ -1,0 +1,1 @@
+"""Tell GitHub and Slack what a pipeline run is doing."""

@@ -1,0 +1,1 @@
+"""Custom resource: empty a bucket before it is deleted."""

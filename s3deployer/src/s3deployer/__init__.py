@@ -1,0 +1,1 @@
+"""Pipeline action: publish a build artifact to a bucket."""
