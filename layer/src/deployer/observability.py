@@ -1,0 +1,138 @@
+"""Structured logs and, where tracing is active, X-Ray.
+
+One JSON object a line, from the standard library's logging alone. aws_xray_sdk costs 280 ms to import, so it is
+imported only inside an invocation that Lambda samples. Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import functools
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+Handler = Callable[[Any, Any], Any]
+
+_context: contextvars.ContextVar[dict[str, str] | None] = contextvars.ContextVar("log_context", default=None)
+
+
+class JsonFormatter(logging.Formatter):
+    """Format a record as one JSON object: time, level, logger, message, the bound context, ``extra={"fields": …}``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **(_context.get() or {}),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            entry["error"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False, default=str)
+
+
+class Log:
+    """A logger whose keyword arguments become fields of the line.
+
+    >>> log = Log("builder")
+    >>> log.info("stack created", stack="site-staging")
+    """
+
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(name)
+
+    def info(self, message: str, **fields: object) -> None:
+        """A step that an operator may want to follow."""
+        self._logger.info(message, extra={"fields": fields})
+
+    def warning(self, message: str, **fields: object) -> None:
+        """Something refused or given up, with its reason."""
+        self._logger.warning(message, extra={"fields": fields})
+
+    def error(self, message: str, **fields: object) -> None:
+        """Something that needs a person."""
+        self._logger.error(message, extra={"fields": fields})
+
+    def exception(self, message: str, **fields: object) -> None:
+        """As ``error``, with the traceback of the exception being handled."""
+        self._logger.exception(message, extra={"fields": fields})
+
+
+def logger(name: str) -> Log:
+    """The structured logger of a module."""
+    return Log(name)
+
+
+@contextmanager
+def bound(**fields: str) -> Iterator[None]:
+    """Add fields (delivery, environment, commit) to every line logged inside."""
+    token = _context.set({**(_context.get() or {}), **fields})
+    try:
+        yield
+    finally:
+        _context.reset(token)
+
+
+def configure() -> None:
+    """Send every line to standard error as JSON, replacing what the runtime installed. Idempotent."""
+    root = logging.getLogger()
+    if any(isinstance(handler.formatter, JsonFormatter) for handler in root.handlers):
+        return
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+    stream = logging.StreamHandler(sys.stderr)
+    stream.setFormatter(JsonFormatter())
+    root.addHandler(stream)
+    root.setLevel(logging.INFO)
+    # boto3 and urllib3 log whole requests at DEBUG, headers and credentials included.
+    for noisy in ("boto3", "botocore", "urllib3", "slack_sdk"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def sampled() -> bool:
+    """Whether Lambda traces this invocation (``_X_AMZN_TRACE_ID`` carries ``Sampled=1``).
+
+    Source: https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader
+    """
+    return "Sampled=1" in os.environ.get("_X_AMZN_TRACE_ID", "")
+
+
+_patched = False
+
+
+def _patch() -> None:
+    global _patched  # noqa: PLW0603 - once for each process
+    if not _patched:
+        from aws_xray_sdk.core import patch  # noqa: PLC0415 - costs 280 ms, paid only where sampled
+
+        patch(("botocore", "httplib"))
+        _patched = True
+
+
+def traced(name: str) -> Callable[[Handler], Handler]:
+    """Decorate a Lambda handler: JSON logs, and a subsegment named ``name`` where the invocation is sampled."""
+
+    def decorate(handler: Handler) -> Handler:
+        @functools.wraps(handler)
+        def wrapped(event: Any, context: Any) -> Any:
+            configure()
+            with bound(request=str(getattr(context, "aws_request_id", ""))):
+                if not sampled():
+                    return handler(event, context)
+                _patch()
+                from aws_xray_sdk.core import xray_recorder  # noqa: PLC0415
+
+                with xray_recorder.in_subsegment(name):
+                    return handler(event, context)
+
+        return wrapped
+
+    return decorate

@@ -1,0 +1,41 @@
+"""Load a function's settings from its environment, once, reporting all that is wrong together.
+
+Pure: the environment is an argument. Never reads secrets, only the names under which they are kept.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from deployer.errors import Broken
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    S = TypeVar("S", bound=DataclassInstance)
+else:
+    S = TypeVar("S")
+
+
+def load(kind: type[S], environ: Mapping[str, str]) -> S:
+    """Fill the frozen dataclass ``kind`` of ``str`` fields: field ``artifact_store`` from ``ARTIFACT_STORE``.
+
+    A field with a default may be missing; an empty value counts as missing.
+
+    Raises:
+        Broken: naming every variable that is missing.
+    """
+    values: dict[str, str] = {}
+    missing: list[str] = []
+    for field in dataclasses.fields(kind):
+        variable = field.name.upper()
+        value = environ.get(variable, "")
+        if value:
+            values[field.name] = value
+        elif field.default is dataclasses.MISSING:
+            missing.append(variable)
+    if missing:
+        raise Broken(f"environment variables not set: {', '.join(missing)}; the function's template.yaml sets them")
+    return kind(**values)

@@ -1,0 +1,86 @@
+"""The states that CloudFormation, CodePipeline and GitHub know, grouped by what they mean here.
+
+Pure. Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html,
+https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_PipelineExecutionSummary.html,
+https://docs.github.com/rest/commits/statuses
+"""
+
+from __future__ import annotations
+
+from enum import Enum, StrEnum
+
+
+class CommitState(StrEnum):
+    """A commit status' state."""
+
+    PENDING = "pending"
+    SUCCESS = "success"
+    FAILURE = "failure"
+    ERROR = "error"
+
+
+class StackPhase(Enum):
+    """What can be done with a stack now."""
+
+    ABSENT = "absent"  # create
+    BUSY = "busy"  # wait for its event
+    STABLE = "stable"  # update
+    REVERTED = "reverted"  # its last update was rolled back; update again
+    DEAD = "dead"  # its creation failed: delete, then create
+    STUCK = "stuck"  # a failed rollback or deletion: recover
+
+
+_PHASES: dict[str, StackPhase] = {
+    "CREATE_IN_PROGRESS": StackPhase.BUSY,
+    "CREATE_FAILED": StackPhase.DEAD,
+    "CREATE_COMPLETE": StackPhase.STABLE,
+    "ROLLBACK_IN_PROGRESS": StackPhase.BUSY,
+    "ROLLBACK_FAILED": StackPhase.DEAD,
+    "ROLLBACK_COMPLETE": StackPhase.DEAD,
+    "DELETE_IN_PROGRESS": StackPhase.BUSY,
+    "DELETE_FAILED": StackPhase.STUCK,
+    "DELETE_COMPLETE": StackPhase.ABSENT,
+    "UPDATE_IN_PROGRESS": StackPhase.BUSY,
+    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS": StackPhase.BUSY,
+    "UPDATE_COMPLETE": StackPhase.STABLE,
+    "UPDATE_FAILED": StackPhase.STUCK,
+    "UPDATE_ROLLBACK_IN_PROGRESS": StackPhase.BUSY,
+    "UPDATE_ROLLBACK_FAILED": StackPhase.STUCK,
+    "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS": StackPhase.BUSY,
+    "UPDATE_ROLLBACK_COMPLETE": StackPhase.REVERTED,
+    "REVIEW_IN_PROGRESS": StackPhase.DEAD,
+    "IMPORT_IN_PROGRESS": StackPhase.BUSY,
+    "IMPORT_COMPLETE": StackPhase.STABLE,
+    "IMPORT_ROLLBACK_IN_PROGRESS": StackPhase.BUSY,
+    "IMPORT_ROLLBACK_FAILED": StackPhase.STUCK,
+    "IMPORT_ROLLBACK_COMPLETE": StackPhase.STABLE,
+}
+
+
+def stack_phase(status: str) -> StackPhase:
+    """The phase of a StackStatus.
+
+    Raises:
+        ValueError: for a status that this version does not know; it is never guessed.
+    """
+    try:
+        return _PHASES[status]
+    except KeyError as error:
+        raise ValueError(f"unknown stack status {status!r}") from error
+
+
+class RunState(StrEnum):
+    """PipelineExecutionStatus, as ListPipelineExecutions spells it."""
+
+    CANCELLED = "Cancelled"
+    IN_PROGRESS = "InProgress"
+    STOPPED = "Stopped"
+    STOPPING = "Stopping"
+    SUCCEEDED = "Succeeded"
+    SUPERSEDED = "Superseded"
+    FAILED = "Failed"
+
+    @property
+    def active(self) -> bool:
+        """Whether it may still act."""
+        return self in (RunState.IN_PROGRESS, RunState.STOPPING)
