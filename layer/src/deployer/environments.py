@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from deployer.refs import HEADS, Stage, branch_of, stage_of
 
-# The tags by which a stack says whose it is. Nothing in them changes with a commit: a changed tag updates every resource.
+# The tags by which a stack says whose it is. Nothing in them changes with a commit, which would touch every resource.
 OWNER_TAG = "opolis:deployer:environment"
 INSTALLATION_TAG = "opolis:deployer:installation"
 
