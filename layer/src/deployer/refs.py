@@ -14,6 +14,8 @@ TAGS = "refs/tags/"
 
 # Anchored, plain ASCII digits, no leading zeros: `v1.2.3-rc.1`, `hack-v9.9.9` and `v01.2.3` are not releases.
 _RELEASE = re.compile(r"v(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})", re.ASCII)
+# What `git check-ref-format` refuses. GitHub refuses it too; a URL or a name is never built from it.
+_ILLEGAL = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(/|$)|[/.]$")
 _SHA = re.compile(r"[0-9a-f]{40}", re.ASCII)
 
 
@@ -37,6 +39,14 @@ class Version:
         return f"v{self.major}.{self.minor}.{self.patch}"
 
 
+def is_legal(ref: str) -> bool:
+    """Whether Git takes ``ref`` as a full ref name.
+
+    Source: https://git-scm.com/docs/git-check-ref-format
+    """
+    return ref.startswith((HEADS, TAGS)) and not _ILLEGAL.search(ref) and not ref.endswith((HEADS, TAGS))
+
+
 def branch_of(ref: str) -> str | None:
     """The branch's whole name (``feature/login``), or None for anything but ``refs/heads/…``."""
     return (ref.removeprefix(HEADS) or None) if ref.startswith(HEADS) else None
@@ -49,7 +59,9 @@ def release_of(ref: str) -> Version | None:
 
 
 def stage_of(ref: str, default_branch: str) -> Stage | None:
-    """The stage that a ref belongs to, or None where it is to be ignored (any tag that is no release)."""
+    """The stage that a ref belongs to, or None where it is to be ignored (no release tag, no legal name)."""
+    if not is_legal(ref):
+        return None
     branch = branch_of(ref)
     if branch is not None:
         return Stage.STAGING if branch == default_branch else Stage.DEVELOPMENT

@@ -1,0 +1,162 @@
+"""CodePipeline through boto3: list, start and stop runs, and say what a run did.
+
+A run's commit is read back from its revision, never assumed.
+Source: https://docs.aws.amazon.com/codepipeline/latest/APIReference/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from deployer.ports import Run, Source
+from deployer.stacks import code_of, translated
+from deployer.states import RunState
+
+_LATEST = 20
+_STATES = {state.value: state for state in RunState}
+
+
+@dataclass(frozen=True)
+class ActionRun:
+    """What one action of a run did. ``status``: InProgress, Abandoned, Succeeded, Failed."""
+
+    stage: str
+    action: str
+    provider: str
+    status: str
+    started: int
+    summary: str = ""
+    external_id: str = ""
+    url: str = ""
+    error: str = ""
+    inputs: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class RunDetails:
+    """A run with what it read: source action -> (revision id, revision summary)."""
+
+    id: str
+    state: RunState
+    version: int
+    revisions: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+class CodePipeline:
+    """Implements ``Pipelines`` over a boto3 ``codepipeline`` client, and reads runs for the notifier."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def runs(self, pipeline: str) -> tuple[Run, ...]:
+        """ListPipelineExecutions: the latest 20, newest first."""
+        with translated(f"runs of pipeline {pipeline}"):
+            try:
+                found = self._client.list_pipeline_executions(pipelineName=pipeline, maxResults=_LATEST)
+            except ClientError as error:
+                if code_of(error) == "PipelineNotFoundException":
+                    return ()
+                raise
+        return tuple(
+            Run(
+                id=entry["pipelineExecutionId"],
+                state=_STATES[entry["status"]],
+                started=int(entry["startTime"].timestamp() * 1000) if "startTime" in entry else 0,
+                revisions={
+                    revision["actionName"]: revision["revisionId"]
+                    for revision in entry.get("sourceRevisions", [])
+                    if revision.get("revisionId")
+                },
+            )
+            for entry in found["pipelineExecutionSummaries"]
+        )
+
+    def source(self, pipeline: str, key: str) -> Source | None:
+        """The S3 source action that reads ``key``, or None where the pipeline has none."""
+        with translated(f"structure of pipeline {pipeline}"):
+            declaration = self._client.get_pipeline(name=pipeline)["pipeline"]
+        for action in (action for stage in declaration["stages"] for action in stage["actions"]):
+            kind = action["actionTypeId"]
+            reads = action.get("configuration", {}).get("S3ObjectKey")
+            if (kind["category"], kind["provider"], reads) == ("Source", "S3", key):
+                return Source(action["name"], declaration.get("pipelineType", "V1") == "V2")
+        return None
+
+    def start(self, pipeline: str, source: Source | None, version: str, token: str) -> str:
+        """StartPipelineExecution, pinned to ``version`` where the source can be; answers with the run's id."""
+        arguments: dict[str, Any] = {"name": pipeline, "clientRequestToken": token}
+        if source and source.pinnable:
+            arguments["sourceRevisions"] = [
+                {"actionName": source.action, "revisionType": "S3_OBJECT_VERSION_ID", "revisionValue": version}
+            ]
+        with translated(f"start pipeline {pipeline}"):
+            return str(self._client.start_pipeline_execution(**arguments)["pipelineExecutionId"])
+
+    def stop(self, pipeline: str, run: str, reason: str) -> None:
+        """StopPipelineExecution, letting the actions that run end. A run that has ended meanwhile is no error."""
+        with translated(f"stop run {run}"):
+            try:
+                self._client.stop_pipeline_execution(
+                    pipelineName=pipeline, pipelineExecutionId=run, abandon=False, reason=reason[:200]
+                )
+            except ClientError as error:
+                ended = ("PipelineExecutionNotStoppableException", "DuplicatedStopRequestException")
+                if code_of(error) not in ended:
+                    raise
+
+    def run(self, pipeline: str, run: str) -> RunDetails | None:
+        """GetPipelineExecution, or None where pipeline or run are not there."""
+        with translated(f"run {run}"):
+            try:
+                found = self._client.get_pipeline_execution(pipelineName=pipeline, pipelineExecutionId=run)
+            except ClientError as error:
+                if code_of(error) in ("PipelineNotFoundException", "PipelineExecutionNotFoundException"):
+                    return None
+                raise
+        entry = found["pipelineExecution"]
+        return RunDetails(
+            id=entry["pipelineExecutionId"],
+            state=_STATES[entry["status"]],
+            version=int(entry.get("pipelineVersion", 0)),
+            revisions={
+                revision["name"]: (revision.get("revisionId", ""), revision.get("revisionSummary", ""))
+                for revision in entry.get("artifactRevisions", [])
+            },
+        )
+
+    def actions(self, pipeline: str, run: str) -> tuple[ActionRun, ...]:
+        """ListActionExecutions of one run, in the order in which they started."""
+        with translated(f"actions of run {run}"):
+            pages = self._client.get_paginator("list_action_executions").paginate(
+                pipelineName=pipeline, filter={"pipelineExecutionId": run}
+            )
+            found = [_action(entry) for page in pages for entry in page["actionExecutionDetails"]]
+        return tuple(sorted(found, key=lambda action: action.started))
+
+    def stages(self, pipeline: str, version: int) -> dict[str, int]:
+        """GetPipeline: stage name -> how many actions it has, in order."""
+        arguments: dict[str, Any] = {"name": pipeline, "version": version} if version else {"name": pipeline}
+        with translated(f"structure of pipeline {pipeline}"):
+            declaration = self._client.get_pipeline(**arguments)["pipeline"]
+        return {stage["name"]: len(stage["actions"]) for stage in declaration["stages"]}
+
+
+def _action(entry: dict[str, Any]) -> ActionRun:
+    result = entry.get("output", {}).get("executionResult", {})
+    locations = [artifact.get("s3location", {}) for artifact in entry.get("input", {}).get("inputArtifacts", [])]
+    return ActionRun(
+        stage=entry["stageName"],
+        action=entry["actionName"],
+        provider=entry.get("input", {}).get("actionTypeId", {}).get("provider", ""),
+        status=entry["status"],
+        started=int(entry["startTime"].timestamp() * 1000),
+        summary=result.get("externalExecutionSummary", ""),
+        external_id=result.get("externalExecutionId", ""),
+        url=result.get("externalExecutionUrl", ""),
+        error=result.get("errorDetails", {}).get("message", ""),
+        inputs=tuple((location.get("bucket", ""), location.get("key", "")) for location in locations),
+    )

@@ -1,0 +1,74 @@
+"""SQS: send looks, answer partial batches, hide a message for a while.
+
+A message is only a hint: losing or doubling one costs time, never truth.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from deployer.errors import Transient
+from deployer.events import Look
+
+
+class LookQueue:
+    """The FIFO queue of looks: one message group for each environment.
+
+    The deduplication id is unique for each send, since a redelivery is a new look.
+    """
+
+    def __init__(self, sqs: Any, url: str) -> None:
+        self._sqs, self._url = sqs, url
+
+    def send(self, look: Look) -> None:
+        """Queue a look.
+
+        Raises:
+            Transient: where SQS did not take it.
+        """
+        try:
+            self._sqs.send_message(
+                QueueUrl=self._url,
+                MessageBody=look.to_json(),
+                MessageGroupId=group_id(look.environment),
+                MessageDeduplicationId=uuid.uuid4().hex,
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise Transient(f"the queue of looks did not take the message: {type(error).__name__}") from error
+
+
+def group_id(environment: str) -> str:
+    """A legal MessageGroupId: 1-128 ASCII letters, digits and punctuation. Long or foreign ids are hashed.
+
+    Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+    """
+    legal = environment.isascii() and environment.isprintable() and " " not in environment
+    if legal and len(environment) <= 128:
+        return environment
+    return uuid.uuid5(uuid.NAMESPACE_URL, environment).hex
+
+
+def backoff(receives: int, *, base: float = 2.0, ceiling: float = 300.0) -> int:
+    """Seconds to hide a message that failed for the ``receives``-th time: full jitter, at least one second."""
+    return max(1, round(random.uniform(base, min(ceiling, base * 2**receives))))  # noqa: S311 - jitter, no secret
+
+
+def hide(sqs: Any, queue_arn: str, receipt: str, seconds: int) -> None:
+    """Hide a received message for ``seconds`` (0-43,200). An expired receipt is no error: it is back already."""
+    arn = queue_arn.split(":")
+    try:
+        url = sqs.get_queue_url(QueueName=arn[5], QueueOwnerAWSAccountId=arn[4])["QueueUrl"]
+        sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=receipt, VisibilityTimeout=seconds)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in (
+            "ReceiptHandleIsInvalid",
+            "MessageNotInflight",
+            "InvalidParameterValue",
+        ):
+            raise Transient(f"the message could not be hidden: {error.response['Error']['Code']}") from error
+    except BotoCoreError as error:
+        raise Transient(f"SQS did not answer: {type(error).__name__}") from error

@@ -1,0 +1,165 @@
+"""CloudFormation through boto3: describe and operate stacks, say which resource failed first.
+
+Never waits: an operation is accepted or refused at once and its end arrives as an event.
+Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from deployer.errors import Broken, Rejected, Transient
+from deployer.ports import Stack, StackRequest, StackResource
+
+MAX_INLINE_TEMPLATE = 51_200
+CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
+_THROTTLED = frozenset({"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"})
+# Somebody, perhaps a former self, was here first: look again.
+_OBSERVE_AGAIN = frozenset({"AlreadyExistsException", "TokenAlreadyExistsException", "OperationInProgressException"})
+_REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId"})
+_CASCADE = ("Resource creation cancelled", "Resource update cancelled", "Resource deletion cancelled")
+
+
+def code_of(error: ClientError) -> str:
+    """The error code in an AWS answer."""
+    return str(error.response["Error"].get("Code", ""))
+
+
+def message_of(error: ClientError) -> str:
+    """The message in an AWS answer."""
+    return str(error.response["Error"].get("Message", ""))
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turn boto3's errors into ours, naming what was attempted."""
+    try:
+        yield
+    except ClientError as error:
+        code, message = code_of(error), message_of(error)
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if code in _THROTTLED or code in _OBSERVE_AGAIN or status >= 500 or "_IN_PROGRESS state" in message:
+            raise Transient(f"{what}: {message or code}") from error
+        if code in _REFUSED:
+            raise Broken(f"{what}: {code}: {message}") from error
+        raise Rejected(f"{what}: {message or code}") from error
+    except BotoCoreError as error:
+        raise Transient(f"{what}: AWS did not answer ({type(error).__name__})") from error
+
+
+def _is_missing(error: ClientError) -> bool:
+    return code_of(error) == "ValidationError" and "does not exist" in message_of(error)
+
+
+class CloudFormation:
+    """Implements ``Stacks`` and ``Resources`` over a boto3 ``cloudformation`` client."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def describe(self, name: str) -> Stack | None:
+        """DescribeStacks for one name or ARN. Throttling is never "not there"."""
+        with translated(f"describe stack {name}"):
+            try:
+                found = self._client.describe_stacks(StackName=name)["Stacks"]
+            except ClientError as error:
+                if _is_missing(error):
+                    return None
+                raise
+        if not found or found[0]["StackStatus"] == "DELETE_COMPLETE":
+            return None
+        stack = found[0]
+        return Stack(
+            id=stack["StackId"],
+            name=stack["StackName"],
+            status=stack["StackStatus"],
+            tags={tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])},
+            outputs={output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])},
+            role=stack.get("RoleARN", ""),
+            protected=bool(stack.get("EnableTerminationProtection", False)),
+        )
+
+    def create(self, request: StackRequest) -> None:
+        """CreateStack; AlreadyExists is Transient, which means: observe again."""
+        with translated(f"create stack {request.name}"):
+            self._client.create_stack(**_arguments(request))
+
+    def update(self, request: StackRequest) -> bool:
+        """UpdateStack; False where CloudFormation says that there is nothing to update."""
+        with translated(f"update stack {request.name}"):
+            try:
+                self._client.update_stack(**_arguments(request))
+            except ClientError as error:
+                if code_of(error) == "ValidationError" and "No updates are to be performed" in message_of(error):
+                    return False
+                raise
+        return True
+
+    def delete(self, stack_id: str, token: str) -> None:
+        """DeleteStack by ARN, so that a namesake made later is never hit."""
+        with translated(f"delete stack {stack_id}"):
+            self._client.delete_stack(StackName=stack_id, ClientRequestToken=token)
+
+    def failure(self, stack_id: str, token: str = "") -> str:
+        """The first failed resource of the latest operation: ``Site (AWS::S3::Bucket): reason``; empty if none failed.
+
+        The cascade ("Resource creation cancelled") is left out, and a nested wrapper gives way to its cause.
+        """
+        first = ""
+        with translated(f"events of stack {stack_id}"):
+            pages = self._client.get_paginator("describe_stack_events").paginate(StackName=stack_id)
+            for event in (event for page in pages for event in page["StackEvents"]):
+                if token and event.get("ClientRequestToken") != token:
+                    if first:
+                        break
+                    continue
+                reason = event.get("ResourceStatusReason", "")
+                is_stack = event.get("PhysicalResourceId") == event.get("StackId")
+                if event["ResourceStatus"].endswith("_FAILED") and not is_stack and not reason.startswith(_CASCADE):
+                    first = f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason}"
+                if is_stack and event["ResourceStatus"] in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"):
+                    break
+        return first
+
+    def resources(self, stack_id: str) -> tuple[StackResource, ...]:
+        """ListStackResources, all pages; none where the stack is gone."""
+        with translated(f"resources of stack {stack_id}"):
+            try:
+                pages = self._client.get_paginator("list_stack_resources").paginate(StackName=stack_id)
+                return tuple(_resource(entry) for page in pages for entry in page["StackResourceSummaries"])
+            except ClientError as error:
+                if _is_missing(error):
+                    return ()
+                raise
+
+    def holder(self, physical_id: str) -> tuple[str, tuple[StackResource, ...]] | None:
+        """DescribeStackResources by physical id: CloudFormation's own word on which stack owns it."""
+        with translated(f"owner of {physical_id}"):
+            try:
+                found = self._client.describe_stack_resources(PhysicalResourceId=physical_id)["StackResources"]
+            except ClientError as error:
+                if _is_missing(error):
+                    return None
+                raise
+        return (str(found[0]["StackId"]), tuple(_resource(entry) for entry in found)) if found else None
+
+
+def _resource(entry: dict[str, Any]) -> StackResource:
+    return StackResource(entry["ResourceType"], entry["LogicalResourceId"], entry.get("PhysicalResourceId", ""))
+
+
+def _arguments(request: StackRequest) -> dict[str, Any]:
+    body = {"TemplateURL": request.template_url} if request.template_url else {"TemplateBody": request.template}
+    return {
+        "StackName": request.name,
+        **body,
+        "Parameters": [{"ParameterKey": k, "ParameterValue": v} for k, v in sorted(request.parameters.items())],
+        "Tags": [{"Key": k, "Value": v} for k, v in sorted(request.tags.items())],
+        "Capabilities": CAPABILITIES,
+        "RoleARN": request.role,
+        "ClientRequestToken": request.token,
+    }
