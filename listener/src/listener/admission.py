@@ -1,0 +1,99 @@
+"""Decide what a verified webhook means: a look at one environment, or a reason why not.
+
+Pure. The payload's word is only a hint of which environment to look at; what to do there is read from GitHub.
+Source: https://docs.github.com/webhooks/webhook-events-and-payloads#push
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from deployer.environments import environment_of
+from deployer.events import Look, RepositoryName
+from deployer.refs import is_commit
+
+from listener.request import Refused
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """Accepted, and nothing to do: ``reason`` says why."""
+
+    reason: str
+
+
+def decode(body: bytes, content_type: str) -> Mapping[str, Any]:
+    """The payload of a webhook.
+
+    Raises:
+        Refused: 415 for a form, 400 for anything but a JSON object.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Refused(415, "set the webhook's content type to application/json")
+    try:
+        payload = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, "the payload is not JSON") from error
+    if not isinstance(payload, dict):
+        raise Refused(400, "the payload is not a JSON object")
+    return payload
+
+
+def allowed(full_name: str, patterns: str) -> bool:
+    """Whether ``owner/name`` is on the allow-list: a comma-separated list of ``*``, ``owner/*``, ``owner/name``."""
+    wanted = full_name.lower()
+    return any(fnmatchcase(wanted, pattern.strip().lower()) for pattern in patterns.split(",") if pattern.strip())
+
+
+def admit(payload: Mapping[str, Any], patterns: str, delivery: str) -> Look | Ignored:
+    """What a push asks for.
+
+    Raises:
+        Refused: 400 where a field is missing or of the wrong type, 403 where the repository is not allowed.
+    """
+    repository = _object(payload.get("repository"), "repository")
+    owner = _object(repository.get("owner"), "repository.owner")
+    name = RepositoryName(
+        id=_number(repository.get("id"), "repository.id"),
+        owner=_text(owner.get("login") or owner.get("name"), "repository.owner.login"),
+        name=_text(repository.get("name"), "repository.name"),
+    )
+    ref = _text(payload.get("ref"), "ref")
+    default_branch = _text(repository.get("default_branch"), "repository.default_branch")
+    if not allowed(name.full_name, patterns):
+        raise Refused(403, f"{name.full_name} is not on this deployer's allow-list")
+    environment = environment_of(name.id, ref, default_branch)
+    if environment is None:
+        return Ignored(f"{ref} is neither a branch nor a release tag (vX.Y.Z)")
+    after, pushed_at = payload.get("after"), repository.get("pushed_at")
+    return Look(
+        environment=str(environment),
+        repository=name,
+        reason=f"push {delivery[:64]}".strip(),
+        ref=ref,
+        after=after if isinstance(after, str) and is_commit(after) else "",
+        pushed_at=pushed_at if isinstance(pushed_at, int) and not isinstance(pushed_at, bool) else 0,
+    )
+
+
+def _object(value: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise Refused(400, f"{what} is missing")
+    return value
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise Refused(400, f"{what} is missing")
+    return value
+
+
+def _number(value: Any, what: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+        raise Refused(400, f"{what} is missing")
+    return value

@@ -1,0 +1,101 @@
+"""The webhook endpoint: verify, admit, queue one look.
+
+It writes nothing but that look, and never acts on what a payload says.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from deployer.errors import Broken, Transient
+from deployer.observability import bound, logger, traced
+from deployer.ports import Looks
+from deployer.settings import load
+
+from listener.admission import Ignored, admit, decode
+from listener.request import Refused, parse
+from listener.signature import Verifier, digest_of
+
+log = logger("listener")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What template.yaml tells the function."""
+
+    looks_queue_url: str
+    github_hmac_parameter: str
+    allowed_repositories: str = "*"
+
+
+@dataclass(frozen=True)
+class Listener:
+    """The function with its collaborators; tests build it with fakes."""
+
+    verifier: Verifier
+    looks: Looks
+    patterns: str
+
+    def answer(self, event: Any) -> dict[str, Any]:
+        """Answer one request; every refusal is an answer."""
+        try:
+            status, message = self._accept(event)
+        except Refused as refusal:
+            log.warning("refused", status=refusal.status, reason=refusal.message)
+            status, message = refusal.status, refusal.message
+        except Broken as error:
+            log.error("the webhook secret can't be read", reason=str(error))
+            status, message = 503, "this deployer has no webhook secret yet"
+        except Transient as error:
+            log.error("the look was not queued; redeliver, or wait for the sweep", reason=str(error))
+            status, message = 503, "try again: the queue did not answer"
+        return {
+            "statusCode": status,
+            "headers": {"content-type": "application/json"},
+            "body": json.dumps({"message": message}),
+        }
+
+    def _accept(self, event: Any) -> tuple[int, str]:
+        request = parse(event)
+        digest = digest_of(request.header("x-hub-signature-256"))
+        if digest is None or not self.verifier.verify(request.body, digest):
+            raise Refused(401, "the signature is missing or wrong")
+        kind, delivery = request.header("x-github-event"), request.header("x-github-delivery")
+        payload = decode(request.body, request.header("content-type"))
+        if kind == "ping":
+            return 200, "hello: pushes to this repository will be deployed"
+        if kind != "push":
+            return 202, "ignored: only pushes are acted upon"
+        with bound(delivery=delivery[:64]):
+            admitted = admit(payload, self.patterns, delivery)
+            if isinstance(admitted, Ignored):
+                log.info("ignored", reason=admitted.reason)
+                return 202, f"ignored: {admitted.reason}"
+            self.looks.send(admitted)
+            log.info("look queued", environment=admitted.environment, commit=admitted.after)
+            return 202, f"looking at {admitted.environment}"
+
+
+@functools.cache
+def _listener() -> Listener:
+    import boto3  # noqa: PLC0415 - the tests' fakes need none
+
+    from deployer.queues import LookQueue  # noqa: PLC0415
+    from deployer.secrets import Secrets  # noqa: PLC0415
+
+    settings = load(Settings, os.environ)
+    return Listener(
+        Verifier(Secrets(boto3.client("ssm")), settings.github_hmac_parameter),
+        LookQueue(boto3.client("sqs"), settings.looks_queue_url),
+        settings.allowed_repositories,
+    )
+
+
+@traced("listener")
+def handler(event: Any, context: Any) -> dict[str, Any]:
+    """AWS Lambda's entry point."""
+    return _listener().answer(event)
