@@ -1,0 +1,143 @@
+"""The emulated AWS as a server on one loopback port, run by a thread of this process.
+
+It starts ministack with every extension of this package installed, and is ready when it answers. State lives below one
+directory; a host on the same directory and port continues where the last one was, killed or not. Only one host runs in
+a process at a time. It never listens on anything but loopback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from . import emulator
+from .activity import Activity
+from .serving import LoopbackServer
+
+Result = TypeVar("Result")
+Extension = Callable[["Host"], None]
+
+_one_at_a_time = threading.Lock()
+
+
+class HostError(RuntimeError):
+    """The emulated AWS runs in this process already."""
+
+
+class Host:
+    """ministack with the extensions `extensions`, which are installed after it is imported and before it answers.
+
+    `data`: directory for all state. `port`: 0 takes a free one.
+    """
+
+    def __init__(self, data: Path, port: int = 0, extensions: Sequence[Extension] = ()) -> None:
+        self.data = data.resolve()
+        self.activity = Activity()
+        self._wanted_port = port
+        self._extensions = extensions
+        self._resources = ExitStack()
+        self._server: LoopbackServer | None = None
+        self._after_start: list[Callable[[], None]] = []
+        self._before_stop: list[Callable[[], None]] = []
+
+    @property
+    def server(self) -> LoopbackServer:
+        """What serves it. Raises `HostError` before it was started."""
+        if self._server is None:
+            raise HostError("the emulated AWS is not running")
+        return self._server
+
+    @property
+    def port(self) -> int:
+        """The port all services answer on."""
+        return self.server.port
+
+    @property
+    def url(self) -> str:
+        """Endpoint for every AWS client."""
+        return self.server.url
+
+    def start(self) -> None:
+        """Start and wait until it answers. Raises `HostError` or `ServingError`."""
+        if not _one_at_a_time.acquire(blocking=False):
+            raise HostError("an emulated AWS runs in this process already")
+        self._resources.callback(_one_at_a_time.release)
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
+        # Left by the workers of a killed host.
+        shutil.rmtree(self.data / "tmp", ignore_errors=True)
+        for name in ("state", "objects", "tmp"):
+            (self.data / name).mkdir(parents=True, exist_ok=True)
+        self._server = LoopbackServer(self._wanted_port)
+        self._resources.enter_context(emulator.environment(emulator.settings(self.data, self.port)))
+        self._resources.enter_context(_warnings_to(self.data / "emulator.log"))
+        self._resources.callback(emulator.forget)
+        application = emulator.module("app").app
+        for extension in self._extensions:
+            extension(self)
+        self._server.start(application, "the emulated AWS")
+        for action in self._after_start:
+            action()
+
+    def after_start(self, action: Callable[[], None]) -> None:
+        """Run `action` once the host answers."""
+        self._after_start.append(action)
+
+    def before_stop(self, action: Callable[[], None]) -> None:
+        """Run `action` when the host is about to stop, while it still answers."""
+        self._before_stop.append(action)
+
+    def stop(self) -> None:
+        """Stop answering, end the workers, keep the state on disk. Does nothing when it is not running."""
+        server = self._server
+        if server is not None and server.running:
+            for action in self._before_stop:
+                action()
+        self._after_start.clear()
+        self._before_stop.clear()
+        if server is not None:
+            server.stop()
+        self._server = None
+        self._resources.close()
+
+    def run(self, action: Callable[[], Result]) -> Result:
+        """Run `action` on the serving loop and return what it returns; callable from any thread."""
+        loop = self.server.loop
+        try:
+            if asyncio.get_running_loop() is loop:
+                return action()
+        except RuntimeError:
+            pass
+
+        async def on_loop() -> Result:
+            return action()
+
+        return asyncio.run_coroutine_threadsafe(on_loop(), loop).result(60)
+
+    def post(self, action: Callable[[], None]) -> None:
+        """Run `action` on the serving loop soon, in the order of the calls, under the caller's context variables."""
+        self.server.loop.call_soon_threadsafe(action)
+
+
+@contextmanager
+def _warnings_to(path: Path) -> Iterator[None]:
+    """Send warnings to a file; ministack would send them to the terminal if nobody handled them."""
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()

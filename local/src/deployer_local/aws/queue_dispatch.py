@@ -1,0 +1,133 @@
+"""SQS to Lambda as AWS dispatches it: FIFO groups in parallel, order within each, partial batch failures honoured.
+
+ministack's poller finds the work; this decides which messages make a batch and what its answer means. A FIFO batch
+holds messages of one group, and a group has one batch in flight, so groups overlap and a failing head blocks only its
+own. (AWS may also mix groups in a batch; here it never does.)
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from . import emulator
+from .host import Host
+
+log = logging.getLogger(__name__)
+
+FIFO_CONCURRENCY = 1000
+"""Batches in flight for one FIFO mapping: AWS allows one for each active group, up to the account's concurrency."""
+
+Message = dict[str, Any]
+
+
+def install(host: Host) -> None:
+    """Extension for `Host`: dispatch FIFO groups in parallel and read batch answers as AWS does."""
+    functions, queues = emulator.module("services.lambda_svc"), emulator.module("services.sqs")
+    # A wake-up that found nothing delays the next one; the loopback engine has no tenants to protect.
+    functions._ESM_IDLE_WAKE_GAP_SECONDS = 0.002
+
+    def concurrency(original: Callable[..., int]) -> Callable[..., int]:
+        def allowed(mapping: Any, function: Any, config: Any, queue: Any = None) -> int:
+            if not (queue or {}).get("is_fifo"):
+                return original(mapping, function, config, queue)
+            reserved = functions._reserved_concurrency(function, config)
+            limit = (mapping.get("ScalingConfig") or {}).get("MaximumConcurrency") or FIFO_CONCURRENCY
+            return int(limit if reserved is None else min(limit, reserved))
+
+        return allowed
+
+    def receiving(original: Callable[..., list[Message]]) -> Callable[..., list[Message]]:
+        def receive(queue_url: str, most: int) -> list[Message]:
+            queue = queues._get_q(queue_url)
+            if queue["is_fifo"]:
+                return _one_group(queues, queue, min(int(most or 1), 10))
+            return original(queue_url, most)
+
+        # On the serving loop, where senders append: ministack replaces the list of messages, and one that arrives
+        # meanwhile would be lost.
+        return lambda queue_url, most: _in_scope(host, lambda: receive(queue_url, most))
+
+    def deleting(original: Callable[..., None]) -> Callable[..., None]:
+        return lambda queue_url, handles: _in_scope(host, lambda: original(queue_url, handles))
+
+    def running(_original: Callable[..., None]) -> Callable[..., None]:
+        def run(mapping: Any, function: Any, event: Any, batch: list[Message], queue_url: str, queue_name: str) -> None:
+            result = functions._execute_function(function, event)
+            failed = failures(result, mapping.get("FunctionResponseTypes") or [], [m["id"] for m in batch])
+            if failed:
+                log.info(
+                    "%s: %d of %d messages of %s failed", mapping["FunctionName"], len(failed), len(batch), queue_name
+                )
+            queues._delete_messages_for_esm(
+                queue_url, {m["receipt_handle"] for m in batch if m["id"] not in failed and m.get("receipt_handle")}
+            )
+            mapping["LastProcessingResult"] = "FAILED" if result.get("error") else "OK"
+
+        return run
+
+    emulator.wrap(functions, "_sqs_esm_concurrency", concurrency)
+    emulator.wrap(queues, "_receive_messages_for_esm", receiving)
+    emulator.wrap(queues, "_delete_messages_for_esm", deleting)
+    emulator.wrap(functions, "_run_sqs_batch", running)
+
+
+def failures(result: dict[str, Any], response_types: list[str], batch: list[str]) -> set[str]:
+    """The ids of `batch` that stay in the queue after the function answered `result`.
+
+    All of them when the function failed, or when the answer names no, an empty or a foreign id: AWS treats such an
+    answer as a complete failure. None when the mapping does not ask for partial answers.
+    """
+    if result.get("error"):
+        return set(batch)
+    if "ReportBatchItemFailures" not in response_types:
+        return set()
+    body = result.get("body")
+    if isinstance(body, str):
+        try:
+            body = json.loads(body)
+        except ValueError:
+            return set(batch)
+    if body is None:
+        return set()
+    items = body.get("batchItemFailures") if isinstance(body, dict) else [None]
+    if not items:
+        return set()
+    try:
+        named = {item["itemIdentifier"] for item in items}
+    except (TypeError, KeyError):
+        return set(batch)
+    return named if named <= set(batch) else set(batch)
+
+
+def _one_group(queues: Any, queue: dict[str, Any], most: int) -> list[Message]:
+    """The next messages of the first group that has no message in flight."""
+    queues._expire_retained(queue)
+    queues._dlq_sweep(queue)
+    now = time.time()
+    messages: list[Message] = queue["messages"]
+    for message in messages:
+        queues._ensure_msg_fields(message)
+    in_flight = {m["group_id"] for m in messages if m["visible_at"] > now and m["receive_count"] > 0}
+    head = next((m for m in messages if m["visible_at"] <= now and m["group_id"] not in in_flight), None)
+    if head is None:
+        return []
+    group = {"messages": [m for m in messages if m["group_id"] == head["group_id"]]}
+    visibility = int(queue["attributes"].get("VisibilityTimeout", "30"))
+    return list(queues._collect_fifo(group, most, visibility, now))
+
+
+def _in_scope(host: Host, action: Callable[[], Any]) -> Any:
+    """Run `action` on the serving loop under this thread's account and region."""
+    responses = emulator.module("core.responses")
+    account, region = responses.get_account_id(), responses.get_region()
+
+    def scoped() -> Any:
+        with responses.request_scope(account, region):
+            return action()
+
+    return host.run(scoped)

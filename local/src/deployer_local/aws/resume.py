@@ -1,0 +1,104 @@
+"""Goes on with stack operations that a killed engine left in progress, as AWS would never leave them.
+
+A deletion and an update are run again: what is done already is skipped. A creation is rolled back, with the reason
+said, because its resources cannot be told from somebody else's. It acts once, when the host has started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+from functools import partial
+from typing import Any
+
+from . import emulator
+from .host import Host
+from .stack_events import STACK
+
+log = logging.getLogger(__name__)
+
+REASON = "The engine was stopped during this operation."
+SUFFIX = "_IN_PROGRESS"
+
+
+def install(host: Host) -> None:
+    """Extension for `Host`: resume what the last one left."""
+    host.after_start(lambda: host.run(_resume_all))
+
+
+def _resume_all() -> None:
+    scope = emulator.module("core.responses").request_scope
+    records = emulator.module("services.cloudformation")._stacks
+    for (account, region, _name), stack in list(records._data.items()):
+        if str(stack.get("StackStatus", "")).endswith(SUFFIX):
+            log.warning("resuming %s, found in %s", stack["StackName"], stack["StackStatus"])
+            with scope(account, region):
+                # A task keeps the context it is created in; the list keeps the task alive.
+                task = asyncio.get_running_loop().create_task(_resume(stack))
+                _tasks.add(task)
+                task.add_done_callback(_tasks.discard)
+
+
+_tasks: set[asyncio.Task[None]] = set()
+
+
+async def _resume(stack: dict[str, Any]) -> None:
+    stacks = emulator.module("services.cloudformation.stacks")
+    name, stack_id, status = stack["StackName"], stack["StackId"], stack["StackStatus"]
+    if status == "DELETE_IN_PROGRESS":
+        await stacks._delete_stack_async(name, stack_id)
+    elif status in ("CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"):
+        await _roll_back_creation(stacks, stack)
+    elif status == "REVIEW_IN_PROGRESS":
+        return
+    else:
+        await _update_again(stacks, stack)
+
+
+async def _roll_back_creation(stacks: Any, stack: dict[str, Any]) -> None:
+    name, stack_id = stack["StackName"], stack["StackId"]
+    _announce(stacks, stack, "ROLLBACK_IN_PROGRESS", REASON)
+    failed = []
+    for logical_id, resource in reversed(list((stack.get("_resources") or {}).items())):
+        arguments = (resource["ResourceType"], resource["PhysicalResourceId"], resource.get("Properties") or {})
+        try:
+            await asyncio.to_thread(partial(stacks._delete_resource, *arguments, name, logical_id))
+            stack["_resources"].pop(logical_id)
+        except (ValueError, RuntimeError, TimeoutError) as error:
+            log.warning("could not delete %s of %s: %s", logical_id, name, error)
+            stacks._add_event(stack_id, name, logical_id, arguments[0], "DELETE_FAILED", str(error), arguments[1])
+            failed.append(logical_id)
+    if failed:
+        reason = f"The following resource(s) failed to delete: [{', '.join(sorted(failed))}]."
+        _announce(stacks, stack, "ROLLBACK_FAILED", reason)
+    else:
+        _announce(stacks, stack, "ROLLBACK_COMPLETE", "")
+
+
+async def _update_again(stacks: Any, stack: dict[str, Any]) -> None:
+    engine = emulator.module("services.cloudformation.engine")
+    given = [{"Key": each["ParameterKey"], "Value": each["ParameterValue"]} for each in stack.get("Parameters") or []]
+    template = engine._apply_transforms(engine._parse_template(stack["_template_body"]), given)
+    previous = {key: copy.deepcopy(stack[key]) for key in _KEPT if key in stack}
+    await stacks._deploy_stack_async(
+        stack["StackName"],
+        stack["StackId"],
+        template,
+        engine._resolve_parameters(template, given, stack.get("_resolved_params")),
+        False,
+        stack.get("Tags") or [],
+        is_update=True,
+        previous_stack=previous,
+    )
+
+
+_KEPT = (
+    "_resources", "_template", "_template_body", "_resolved_params", "_conditions", "Parameters", "Tags", "Outputs",
+)  # fmt: skip
+
+
+def _announce(stacks: Any, stack: dict[str, Any], status: str, reason: str) -> None:
+    stack["StackStatus"] = status
+    stack["StackStatusReason"] = reason
+    stacks._add_event(stack["StackId"], stack["StackName"], stack["StackName"], STACK, status, reason, stack["StackId"])
