@@ -1,0 +1,136 @@
+"""CloudFormation as the installer uses it: look at a stack, take one step, say why one failed.
+
+Decides nothing; `plan` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from deployer.errors import Broken
+from deployer_deploy.plan import Stack, Step, token
+
+_CAPABILITIES = ["CAPABILITY_NAMED_IAM"]
+_OURS = "opolis:deployer:environment"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a stack isn't as wanted: its first failed resource, and CloudFormation's words for it."""
+
+    stack: str
+    status: str
+    resource: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.stack} ended in {self.status}: {self.resource}: {self.reason}"
+
+
+class StacksFailed(Broken):
+    """One or more stacks failed; ``failures`` says which and why."""
+
+    def __init__(self, failures: tuple[Failure, ...]) -> None:
+        super().__init__("; ".join(map(str, failures)))
+        self.failures = failures
+
+
+class Stacks:
+    """The stacks of one account and region. Every method raises ``Broken`` in AWS's words where a call fails."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def observe(self, name: str) -> Stack:
+        """The stack as it is now; without a status where there is none."""
+        try:
+            found = self._client.describe_stacks(StackName=name)["Stacks"][0]
+        except ClientError as error:
+            if "does not exist" in str(error):
+                return Stack(name)
+            raise Broken(f"{name}: {error}") from error
+        except BotoCoreError as error:
+            raise Broken(f"{name}: {error}") from error
+        return Stack(
+            name,
+            found["StackId"],
+            found["StackStatus"],
+            found.get("StackStatusReason", ""),
+            str(found.get("LastUpdatedTime") or found.get("CreationTime") or ""),
+            frozenset(parameter["ParameterKey"] for parameter in found.get("Parameters", [])),
+            {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])},
+        )
+
+    def take(self, step: Step, stack: Stack, template: str, parameters: Mapping[str, str | None]) -> bool:
+        """Start one step. False where there was nothing to update. ``parameters``: None keeps the stack's value."""
+        key = token(step, stack, [template, dict(parameters)])
+        try:
+            match step:
+                case Step.CREATE | Step.UPDATE:
+                    call = self._client.create_stack if step is Step.CREATE else self._client.update_stack
+                    call(
+                        StackName=stack.name,
+                        TemplateBody=template,
+                        Capabilities=_CAPABILITIES,
+                        Parameters=[_parameter(name, value) for name, value in parameters.items()],
+                        ClientRequestToken=key,
+                    )
+                case Step.DELETE:
+                    # By id: another stack may get the name meanwhile.
+                    self._client.delete_stack(StackName=stack.id, ClientRequestToken=key)
+                case Step.CONTINUE_ROLLBACK:
+                    self._client.continue_update_rollback(StackName=stack.id, ClientRequestToken=key)
+                case Step.WAIT:
+                    pass
+        except ClientError as error:
+            if "No updates are to be performed" in str(error):
+                return False
+            if error.response["Error"]["Code"] in {"AlreadyExistsException", "TokenAlreadyExistsException"}:
+                return True
+            raise Broken(f"{stack.name}: {error}") from error
+        except BotoCoreError as error:
+            raise Broken(f"{stack.name}: {error}") from error
+        return True
+
+    def failure(self, stack: Stack) -> Failure:
+        """Why the last operation on ``stack`` failed."""
+        first = ("the stack itself", stack.reason or "no reason given")
+        try:
+            # Newest first: the last failure met before the operation's beginning is its first.
+            for event in self._events(stack):
+                status = event["ResourceStatus"]
+                if event["PhysicalResourceId"] == stack.id:
+                    if status in {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}:
+                        break
+                elif status.endswith("_FAILED") and "cancelled" not in event.get("ResourceStatusReason", ""):
+                    first = (event["LogicalResourceId"], event.get("ResourceStatusReason", "no reason given"))
+        except (ClientError, BotoCoreError) as error:
+            first = (first[0], f"{first[1]} (its events can't be read: {error})")
+        return Failure(stack.name, stack.status or "nothing", *first)
+
+    def of_branches(self) -> list[str]:
+        """The names of the branch stacks that stand, told by their ownership tag."""
+        try:
+            pages = self._client.get_paginator("describe_stacks").paginate()
+            return [
+                stack["StackName"]
+                for page in pages
+                for stack in page["Stacks"]
+                if any(tag["Key"] == _OURS for tag in stack.get("Tags", []))
+            ]
+        except (ClientError, BotoCoreError) as error:
+            raise Broken(f"stacks can't be listed: {error}") from error
+
+    def _events(self, stack: Stack) -> Iterator[dict[str, Any]]:
+        for page in self._client.get_paginator("describe_stack_events").paginate(StackName=stack.id):
+            yield from page["StackEvents"]
+
+
+def _parameter(name: str, value: str | None) -> dict[str, Any]:
+    if value is None:
+        return {"ParameterKey": name, "UsePreviousValue": True}
+    return {"ParameterKey": name, "ParameterValue": value}

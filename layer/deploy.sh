@@ -1,0 +1,8 @@
+#!/bin/sh
+# Deploys the shared layer alone: packages it, uploads what changed, updates its stack. See deploy/README.md.
+# Functions take the new version up when they are deployed next.
+#   ./deploy.sh                     into the AWS account of the current credentials
+#   AWS_ENDPOINT_URL=… ./deploy.sh  into a running laptop engine
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+exec "${PYTHON:-python3}" -m deployer_deploy layer --tree "$(dirname "$here")" "$@"
