@@ -1,1 +1,1 @@
-"""Custom resource: empty a bucket before it is deleted."""
+"""Custom resource: empty a bucket before CloudFormation deletes it."""

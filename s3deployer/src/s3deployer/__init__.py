@@ -1,1 +1,1 @@
-"""Pipeline action: publish a build artifact to a bucket."""
+"""Pipeline action: publish a build artifact to a bucket of the caller's environment."""

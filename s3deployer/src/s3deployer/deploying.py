@@ -1,0 +1,164 @@
+"""One job from its event to its posted result: gather, decide, publish.
+
+A result is posted for every job, whatever goes wrong; the event and its credentials are never logged.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import IO, Any, Protocol
+
+from deployer import deadline
+from deployer.errors import Broken, DeployerError, Rejected
+from deployer.observability import logger
+from s3deployer.archive import entries, readable, verify
+from s3deployer.choosing import bucket_name, choose
+from s3deployer.job import Artifact, Credentials, Job, job_id, parse
+from s3deployer.publishing import Bucket, Published, plan, publish
+
+log = logger(__name__)
+
+# Seconds kept back from publishing: what one more group of objects may take.
+RESERVE = 30.0
+MAX_OUTPUTS = 1 << 20  # bytes
+MAX_MESSAGE = 5000  # characters, https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_FailureDetails.html
+MAX_SUMMARY = 2048  # characters, .../API_ExecutionDetails.html
+
+
+class Results(Protocol):
+    """How a job's result is posted."""
+
+    def succeeded(self, job: str, summary: str, variables: Mapping[str, str]) -> None: ...
+
+    def failed(self, job: str, message: str) -> None: ...
+
+
+class Proof(Protocol):
+    """Shows that a bucket is the caller's environment's, or raises ``Rejected``."""
+
+    def show(self, bucket: str, job: Job) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """An artifact as a seekable file of ``size`` bytes."""
+
+    file: IO[bytes]
+    size: int
+
+
+OpenArtifact = Callable[[Artifact, Credentials], Source]
+OpenBucket = Callable[[str, str], Bucket]
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """What a job did."""
+
+    bucket: str
+    prefix: str
+    published: Published
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        where = f"{self.bucket}/{self.prefix}" if self.prefix else self.bucket
+        return f"{self.published.objects} objects ({self.published.bytes} bytes) published to {where}"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The action's output variables."""
+        return {
+            "bucket": self.bucket,
+            "uploaded": str(self.published.objects),
+            "bytes": str(self.published.bytes),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class S3Deployer:
+    """The function, over its collaborators."""
+
+    open_artifact: OpenArtifact
+    open_bucket: OpenBucket
+    ownership: Proof
+    results: Results
+    alarm: deadline.Alarm = deadline.alarm
+
+    def __call__(self, event: Mapping[str, Any], context: deadline.Context) -> None:
+        """Handle a job.
+
+        Raises:
+            Rejected: where the event is no job, so that there is nothing to post a result for.
+        """
+        job = job_id(event)
+        left = deadline.time_left(context, RESERVE)
+        once = deadline.Once()
+
+        def last_word() -> None:
+            if once.claim():
+                log.error("the deadline came first", job=job)
+                self.results.failed(job, "the function ran out of time within one call; pages are written last")
+
+        with self.alarm(left() + RESERVE - deadline.LAST_WORD, last_word):
+            outcome = self._outcome(event, job, left)
+            if not once.claim():
+                return
+        if isinstance(outcome, Deployed):
+            log.info("published", job=job, summary=outcome.summary)
+            self.results.succeeded(job, outcome.summary[:MAX_SUMMARY], outcome.variables)
+        else:
+            self.results.failed(job, outcome[:MAX_MESSAGE])
+
+    def _outcome(self, event: Mapping[str, Any], job: str, left: deadline.TimeLeft) -> Deployed | str:
+        try:
+            return self._deploy(parse(event), left)
+        except Broken as error:
+            log.exception("broken", job=job)
+            return str(error)
+        except DeployerError as error:
+            log.warning("not published", job=job, reason=str(error))
+            return str(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the pipeline waits for a result
+            # The type alone: another library's message may quote what it was given.
+            log.error("unexpected", job=job, error_type=type(error).__name__, where=_where(error))
+            return f"unexpected {type(error).__name__}; the function's log has more"
+
+    def _deploy(self, job: Job, left: deadline.TimeLeft) -> Deployed:
+        with ExitStack() as stack:
+            archives: dict[str, tuple[zipfile.ZipFile, int]] = {}
+            for artifact in job.artifacts:
+                source = self.open_artifact(artifact, job.credentials)
+                with readable(f"input artifact {artifact.name} is no readable zip"):
+                    archives[artifact.name] = stack.enter_context(zipfile.ZipFile(source.file)), source.size
+            names = {
+                name: frozenset(info.filename for info in archive.infolist() if not info.is_dir())
+                for name, (archive, _) in archives.items()
+            }
+            choice = choose(names, job.parameters)
+            name = job.parameters.bucket or _bucket(archives[choice.outputs][0], job.parameters.outputs)
+            self.ownership.show(name, job)
+            site, size = archives[choice.site]
+            files = entries(site.infolist(), size)
+            waves = plan(files, job.parameters.prefix)
+            verify(site, files, left)
+            published = publish(site, waves, self.open_bucket(name, job.account), left)
+        return Deployed(name, job.parameters.prefix, published)
+
+
+def _bucket(archive: zipfile.ZipFile, file: str) -> str:
+    with readable(file):
+        if archive.getinfo(file).file_size > MAX_OUTPUTS:
+            raise Rejected(f"{file} is larger than {MAX_OUTPUTS} bytes")
+        return bucket_name(archive.read(file), file)
+
+
+def _where(error: BaseException) -> str:
+    """File and line of the innermost frame: where to look, without any value."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""

@@ -1,0 +1,100 @@
+"""Lambda's entry: a job of CodePipeline. The one place that builds the real clients."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import IO, Any, cast
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from deployer import settings
+from deployer.buckets import Bucket, ObjectReader
+from deployer.deadline import Context
+from deployer.memory import Table
+from deployer.observability import logger, traced
+from deployer.pipelines import CodePipeline
+from deployer.stacks import CloudFormation, code_of, translated
+from s3deployer.deploying import S3Deployer, Source
+from s3deployer.job import Artifact, Credentials
+from s3deployer.ownership import Ownership
+
+log = logger(__name__)
+
+_CONFIG = Config(
+    connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4}, max_pool_connections=16
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The function's environment."""
+
+    environments_table: str
+
+
+class JobResults:
+    """Post results through boto3. A job that has its result already, or is over, is left alone."""
+
+    def __init__(self, codepipeline: Any) -> None:
+        self._codepipeline = codepipeline
+
+    def succeeded(self, job: str, summary: str, variables: Mapping[str, str]) -> None:
+        """PutJobSuccessResult."""
+        details = {"summary": summary, "percentComplete": 100}
+        self._post(
+            self._codepipeline.put_job_success_result,
+            jobId=job,
+            executionDetails=details,
+            outputVariables=dict(variables),
+        )
+
+    def failed(self, job: str, message: str) -> None:
+        """PutJobFailureResult."""
+        details = {"type": "JobFailed", "message": message or "no reason known"}
+        self._post(self._codepipeline.put_job_failure_result, jobId=job, failureDetails=details)
+
+    @staticmethod
+    def _post(call: Any, **arguments: Any) -> None:
+        with translated("post the job's result"):
+            try:
+                call(**arguments)
+            except ClientError as error:
+                if code_of(error) not in ("InvalidJobStateException", "JobNotFoundException"):
+                    raise
+                log.warning("the job takes no result", job=arguments["jobId"], code=code_of(error))
+
+
+def open_artifact(artifact: Artifact, credentials: Credentials) -> Source:
+    """An artifact, read with the job's own credentials."""
+    s3 = boto3.client(
+        "s3",
+        config=_CONFIG,
+        aws_access_key_id=credentials.access_key_id,
+        aws_secret_access_key=credentials.secret_access_key,
+        aws_session_token=credentials.session_token,
+    )
+    reader = ObjectReader(s3, artifact.location.bucket, artifact.location.key)
+    return Source(cast(IO[bytes], reader), reader.size)
+
+
+@functools.cache
+def _deployer() -> S3Deployer:
+    given = settings.load(Settings, os.environ)
+    s3 = boto3.client("s3", config=_CONFIG)
+    codepipeline = boto3.client("codepipeline", config=_CONFIG)
+    memory = Table(boto3.client("dynamodb", config=_CONFIG), given.environments_table)
+    ownership = Ownership(
+        CloudFormation(boto3.client("cloudformation", config=_CONFIG)), memory, CodePipeline(codepipeline)
+    )
+    return S3Deployer(open_artifact, lambda name, owner: Bucket(s3, name, owner), ownership, JobResults(codepipeline))
+
+
+@traced("s3deployer")
+def handler(event: Mapping[str, Any], context: Context) -> None:
+    """Publish, and post the result."""
+    _deployer()(event, context)
