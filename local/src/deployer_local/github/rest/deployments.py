@@ -1,0 +1,5 @@
+"""Deployments."""
+
+from .exchange import Route
+
+ROUTES: tuple[Route, ...] = ()
