@@ -18,7 +18,7 @@ import urllib3
 
 from deployer.errors import Broken, Rejected, Transient
 from deployer.events import RepositoryName
-from deployer.ports import Commit, CommitStatus, Repository
+from deployer.ports import Commit, CommitStatus, Repository, Tip
 
 TIMEOUT = urllib3.Timeout(connect=5.0, read=20.0)
 DESCRIPTION_LENGTH = 140
@@ -48,26 +48,26 @@ class GitHub:
         login = str(found["owner"]["login"])
         return Repository(RepositoryName(int(found["id"]), login, str(found["name"])), str(found["default_branch"]))
 
-    def tip(self, repository: RepositoryName, ref: str) -> str | None:
+    def tip(self, repository: RepositoryName, ref: str) -> Tip | None:
         """GET /repos/{owner}/{repo}/git/ref/{ref}, then the commit that an annotated tag names."""
         found = self._get(f"{_repo(repository)}/git/ref/{_encode(ref.removeprefix('refs/'))}")
         if found is None or found.get("ref") != ref:
             return None
         kind, sha = str(found["object"]["type"]), str(found["object"]["sha"])
         if kind == "commit":
-            return sha
+            return Tip(sha, sha)
         if kind != "tag":
             raise Rejected(f"{ref} names a {kind}; only a commit can be deployed")
         # commits/{ref} peels an annotated tag, and answers 404 or 422 where what it names is no commit.
         status, _, body = self._request("GET", f"{_repo(repository)}/commits/{_encode(ref.removeprefix('refs/'))}")
         if status in (404, 409, 422):
             raise Rejected(f"{ref} does not lead to a commit; only a commit can be deployed")
-        return str(self._object(status, body)["sha"])
+        return Tip(sha, str(self._object(status, body)["sha"]))
 
     def tips(self, repository: RepositoryName) -> Iterator[tuple[str, str]]:
         """GET /repos/{owner}/{repo}/git/matching-refs/{heads,tags}, all pages."""
         for space in ("heads", "tags"):
-            path: str | None = f"{_repo(repository)}/git/matching-refs/{space}/?per_page=100"
+            path: str | None = f"{_repo(repository)}/git/matching-refs/{space}?per_page=100"
             while path:
                 status, headers, body = self._request("GET", path)
                 if status == 404:

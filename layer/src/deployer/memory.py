@@ -158,6 +158,7 @@ def _values(environment: Environment) -> dict[str, Any]:
         **{name: {"N": str(value)} for name, value in numbers.items()},
         **{name: {"S": value} for name, value in texts.items()},
         "accepted": {"BOOL": environment.accepted},
+        "present": {"BOOL": environment.present},
         "pipelines": {"L": [{"S": name} for name in environment.pipelines]},
     }
 
@@ -170,6 +171,7 @@ def _environment(item: dict[str, Any]) -> Environment:
         stack=item["stack"]["S"],
         generation=int(item["generation"]["N"]),
         commit=item["commit"]["S"],
+        present=bool(item["present"]["BOOL"]),
         digest=item["digest"]["S"],
         applied=item["applied"]["S"],
         source=item["source"]["S"],

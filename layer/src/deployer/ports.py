@@ -37,13 +37,21 @@ class Commit:
     email: str
 
 
+@dataclass(frozen=True)
+class Tip:
+    """Where a ref points: ``object`` is what it names, ``commit`` what that leads to (an annotated tag's commit)."""
+
+    object: str
+    commit: str
+
+
 class Repositories(Protocol):
     """Read what GitHub holds. 404 is an answer (None); a refusal is an error."""
 
     def repository(self, owner: str, name: str) -> Repository | None: ...
 
-    def tip(self, repository: RepositoryName, ref: str) -> str | None:
-        """The commit of ``refs/heads/…`` or of ``refs/tags/…``, annotated tags peeled.
+    def tip(self, repository: RepositoryName, ref: str) -> Tip | None:
+        """Where ``refs/heads/…`` or ``refs/tags/…`` points, annotated tags peeled.
 
         Raises:
             Rejected: where a tag names a tree or a blob.
@@ -216,10 +224,11 @@ class Outcome(StrEnum):
 class Environment:
     """What is remembered of one environment: a cache of the truth, rebuilt where it was lost.
 
-    ``generation`` rises when the wish changes; a new item's starts at the clock's milliseconds. ``commit`` is empty
-    while the wish is that nothing be there. ``digest`` is that of the wanted template and parameters, ``applied``
-    that of the stack's. ``source`` is the version id of the generation's source object, put there at ``source_at``
-    (milliseconds). ``pipelines`` are those that its stack was seen to have. ``version`` guards every write.
+    ``generation`` rises when the wish changes; a new item's starts at the clock's milliseconds. ``present`` is False
+    while the wish is that nothing be there; ``commit`` then is the last that was. ``digest`` is that of the wanted
+    template and parameters, ``applied`` that of the stack's. ``source`` is the version id of the generation's source
+    object, put there at ``source_at`` (milliseconds). ``pipelines`` are those that its stack was seen to have.
+    ``version`` guards every write.
     """
 
     id: EnvironmentId
@@ -228,6 +237,7 @@ class Environment:
     stack: str
     generation: int
     commit: str = ""
+    present: bool = True
     digest: str = ""
     applied: str = ""
     source: str = ""

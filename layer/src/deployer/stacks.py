@@ -19,7 +19,9 @@ MAX_INLINE_TEMPLATE = 51_200
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 _THROTTLED = frozenset({"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"})
 # Somebody, perhaps a former self, was here first: look again.
-_OBSERVE_AGAIN = frozenset({"AlreadyExistsException", "TokenAlreadyExistsException", "OperationInProgressException"})
+_OBSERVE_AGAIN = frozenset({"AlreadyExistsException", "OperationInProgressException"})
+# The very operation was accepted before.
+_ACCEPTED = "TokenAlreadyExistsException"
 _REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId"})
 _CASCADE = ("Resource creation cancelled", "Resource update cancelled", "Resource deletion cancelled")
 
@@ -55,6 +57,16 @@ def _is_missing(error: ClientError) -> bool:
     return code_of(error) == "ValidationError" and "does not exist" in message_of(error)
 
 
+@contextmanager
+def _once() -> Iterator[None]:
+    """An operation whose token was taken before has been accepted: nothing more is to be asked."""
+    try:
+        yield
+    except ClientError as error:
+        if code_of(error) != _ACCEPTED:
+            raise
+
+
 class CloudFormation:
     """Implements ``Stacks`` and ``Resources`` over a boto3 ``cloudformation`` client."""
 
@@ -85,12 +97,12 @@ class CloudFormation:
 
     def create(self, request: StackRequest) -> None:
         """CreateStack; AlreadyExists is Transient, which means: observe again."""
-        with translated(f"create stack {request.name}"):
+        with translated(f"create stack {request.name}"), _once():
             self._client.create_stack(**_arguments(request))
 
     def update(self, request: StackRequest) -> bool:
         """UpdateStack; False where CloudFormation says that there is nothing to update."""
-        with translated(f"update stack {request.name}"):
+        with translated(f"update stack {request.name}"), _once():
             try:
                 self._client.update_stack(**_arguments(request))
             except ClientError as error:
@@ -101,7 +113,7 @@ class CloudFormation:
 
     def delete(self, stack_id: str, token: str) -> None:
         """DeleteStack by ARN, so that a namesake made later is never hit."""
-        with translated(f"delete stack {stack_id}"):
+        with translated(f"delete stack {stack_id}"), _once():
             self._client.delete_stack(StackName=stack_id, ClientRequestToken=token)
 
     def failure(self, stack_id: str, token: str = "") -> str:

@@ -1,0 +1,218 @@
+"""Carry out a plan's steps, one call at a time: the intent is written before each call, the world observed after it.
+
+A kill between any two calls leaves a state from which the next look goes on. Never waits for an operation's end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from builder.observe import Installation
+from builder.plan import Applied, Begin, Forget, Found, Operate, Refuse, Report, Retry, Start, Step, Stop, Upload
+from builder.situation import Present, Situation
+from deployer.contexts import describe, is_shared, prep_context
+from deployer.environments import owner_tags, source_key
+from deployer.errors import Broken, Rejected, Transient
+from deployer.observability import logger
+from deployer.ports import (
+    CommitStatus,
+    Environment,
+    Files,
+    Memory,
+    Operation,
+    Outcome,
+    Pipelines,
+    SourceStore,
+    StackRequest,
+    Stacks,
+    Statuses,
+)
+from deployer.stacks import MAX_INLINE_TEMPLATE
+from deployer.states import CommitState
+
+log = logger("builder")
+_STATES = {
+    Outcome.PENDING: CommitState.PENDING,
+    Outcome.SUCCESS: CommitState.SUCCESS,
+    Outcome.FAILURE: CommitState.FAILURE,
+}
+
+
+def operation_token(environment: Environment, operation: str, stack_id: str) -> str:
+    """A ClientRequestToken: the same for the same intent, so that a repeated call has its effect once."""
+    parts = (str(environment.id), environment.generation, operation, stack_id, environment.attempt)
+    return "deployer-" + hashlib.sha256("\0".join(map(str, parts)).encode("utf-8", "surrogatepass")).hexdigest()[:48]
+
+
+@dataclass(frozen=True)
+class Applier:
+    """The collaborators that steps need; ``clock`` answers with milliseconds since the epoch."""
+
+    stacks: Stacks
+    pipelines: Pipelines
+    memory: Memory
+    files: Files
+    statuses: Statuses
+    sources: SourceStore
+    installation: Installation
+    clock: Callable[[], int]
+
+    def apply(self, situation: Situation, steps: tuple[Step, ...]) -> Situation | None:
+        """Carry the steps out in order; answers with what a new plan is to be made from, or None.
+
+        Raises:
+            Transient: look again later.
+        """
+        work = _Work(self, situation)
+        for step in steps:
+            if work.take(step):
+                return replace(situation, item=work.item)
+        return None
+
+
+class _Work:
+    """One look's steps; ``item`` is the environment as remembered by now."""
+
+    def __init__(self, applier: Applier, situation: Situation) -> None:
+        self._to, self._situation = applier, situation
+        self.item = situation.item
+
+    def take(self, step: Step) -> bool:
+        """Carry out one step; True where the plan is to be made anew before the next."""
+        log.info("step", step=type(step).__name__, environment=str(self._situation.id))
+        match step:
+            case Begin(environment):
+                self._save(environment)
+            case Applied():
+                self._change(applied=self._now.digest)
+            case Found(pipelines):
+                self._change(pipelines=pipelines)
+            case Report(outcome, text, look_up):
+                self._report(outcome, self._looked_up(text) if look_up else text)
+            case Refuse(commit, ref, text):
+                self._post(commit, ref, CommitState.FAILURE, text)
+            case Upload():
+                self._upload()
+            case Operate(operation):
+                return self._operate(operation)
+            case Start(pipeline):
+                self._start(pipeline)
+            case Stop(pipeline, run):
+                self._to.pipelines.stop(pipeline, run, "superseded by a newer commit, or the branch was deleted")
+            case Forget():
+                self._forget()
+            case Retry(reason):
+                raise Transient(reason, 2.0)
+        return False
+
+    @property
+    def _now(self) -> Environment:
+        if self.item is None:
+            raise Broken("a plan must save the environment before it acts")
+        return self.item
+
+    def _save(self, environment: Environment) -> None:
+        if environment.version == 0:
+            holder = self._to.memory.claim("stack", environment.stack, environment.id)
+            if holder != environment.id:
+                raise Transient(f"the stack name {environment.stack} was taken meanwhile")
+        version = self.item.version if self.item else 0
+        self.item = self._to.memory.save(replace(environment, version=version))
+
+    def _change(self, **changes: Any) -> None:
+        self._save(replace(self._now, **changes))
+
+    # --- telling
+
+    def _report(self, outcome: Outcome, text: str) -> None:
+        item = self._now
+        log.info("report", environment=str(item.id), commit=item.commit, outcome=str(outcome), text=text)
+        if item.commit:
+            self._post(item.commit, item.ref, _STATES[outcome], text)
+        self._change(outcome=outcome)
+
+    def _post(self, commit: str, ref: str, state: CommitState, text: str) -> None:
+        environment = self._situation.id
+        context = prep_context(environment, shared=is_shared(self._to.memory, environment, commit))
+        status = CommitStatus(self._situation.repository, commit, context, state, describe(environment, ref, text))
+        try:
+            self._to.statuses.post(status)
+        except Rejected as error:
+            log.warning("GitHub took no status", commit=commit, context=context, reason=str(error))
+
+    def _looked_up(self, text: str) -> str:
+        stack = self._situation.stack
+        reason = self._to.stacks.failure(stack.id) if stack else ""
+        return f"{text}: {reason}" if reason else text
+
+    # --- acting
+
+    def _upload(self) -> None:
+        item = self._now
+        started = self._to.clock()
+        with self._to.files.archive(self._situation.repository, item.commit) as archive:
+            version = self._to.sources.put(source_key(item.stack), archive, item.commit, item.generation)
+        self._change(source=version, source_at=started)
+
+    def _operate(self, operation: Operation) -> bool:
+        item, stack = self._now, self._situation.stack
+        again = item.operation is operation and item.accepted
+        self._change(operation=operation, attempt=item.attempt + 1 if again else item.attempt, accepted=False)
+        token = operation_token(self._now, operation, stack.id if stack else "")
+        log.info("stack operation", stack=item.stack, operation=str(operation), token=token)
+        try:
+            changed = self._call(operation, token)
+        except Rejected as error:
+            self._report(Outcome.FAILURE, str(error))
+            return False
+        if changed:
+            self._change(accepted=True)
+            return False
+        self._change(accepted=True, applied=self._now.digest)
+        return True
+
+    def _call(self, operation: Operation, token: str) -> bool:
+        stack = self._situation.stack
+        if operation is Operation.DELETE:
+            if stack is None or not self._situation.ours:
+                raise Broken("a plan may delete only a stack that is this environment's")
+            self._to.stacks.delete(stack.id, token)
+            return True
+        request = self._request(token)
+        if operation is Operation.CREATE:
+            self._to.stacks.create(request)
+            return True
+        return self._to.stacks.update(request)
+
+    def _request(self, token: str) -> StackRequest:
+        wish, item = self._situation.wish, self._now
+        if not isinstance(wish, Present) or not wish.template:
+            raise Broken("a plan may operate a stack only with the template that is wanted")
+        url = ""
+        if len(wish.template.encode("utf-8")) > MAX_INLINE_TEMPLATE:
+            url = self._to.sources.put_text(f"{source_key(item.stack)}.template", wish.template)
+        return StackRequest(
+            name=item.stack,
+            template=wish.template,
+            template_url=url,
+            parameters=wish.parameters,
+            tags=owner_tags(item.id, self._to.installation.prefix),
+            role=self._to.installation.roles[item.id.stage],
+            token=token,
+        )
+
+    def _start(self, pipeline: str) -> None:
+        item = self._now
+        source = self._to.pipelines.source(pipeline, source_key(item.stack))
+        token = operation_token(item, f"start/{pipeline}", "")
+        run = self._to.pipelines.start(pipeline, source, item.source, token)
+        log.info("run started", pipeline=pipeline, run=run, commit=item.commit)
+
+    def _forget(self) -> None:
+        item = self._now
+        for key in (source_key(item.stack), f"{source_key(item.stack)}.template"):
+            self._to.sources.delete(key)
+        self._to.memory.forget(item)

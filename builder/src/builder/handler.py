@@ -1,0 +1,226 @@
+"""The builder: take looks, one at a time for each environment, and bring each environment where its ref is.
+
+Stack and run events arrive on a queue of their own; the environment they belong to is looked up, and a look is
+forwarded. Anything that isn't ours is ignored before a secret is read.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from builder.apply import Applier
+from builder.observe import Installation, Observer
+from builder.plan import plan
+from deployer.errors import DeployerError, Transient
+from deployer.events import (
+    Look,
+    Malformed,
+    RunChange,
+    StackChange,
+    decode,
+    is_bus_event,
+    parse_bus_event,
+    parse_look,
+)
+from deployer.observability import bound, logger, traced
+from deployer.ports import Environment, Looks, Memory
+from deployer.queues import backoff, hide
+from deployer.refs import Stage
+from deployer.settings import load
+
+log = logger("builder")
+# A plan is made again only after "no updates are to be performed"; twice is a lot.
+MAX_PLANS = 4
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What template.yaml tells the function."""
+
+    deployer_prefix: str
+    environments_table: str
+    looks_queue_url: str
+    artifact_store: str
+    development_role_arn: str
+    staging_role_arn: str
+    production_role_arn: str
+    boundary_arn: str
+    github_token_parameter: str
+    github_api_url: str = "https://api.github.com"
+    connection_arn: str = ""
+
+
+@dataclass(frozen=True)
+class Builder:
+    """The function with its collaborators; tests build it with fakes."""
+
+    observer: Observer
+    applier: Applier
+    memory: Memory
+    looks: Looks
+
+    def look(self, look: Look, receives: int = 1) -> None:
+        """Observe, plan, apply."""
+        situation = self.observer.observe(look, receives)
+        for _ in range(MAX_PLANS):
+            steps = plan(situation)
+            log.info(
+                "planned",
+                reason=look.reason,
+                wish=type(situation.wish).__name__,
+                why=getattr(situation.wish, "reason", ""),
+                stack=situation.stack.status if situation.stack else "",
+                steps=[type(step).__name__ for step in steps],
+            )
+            again = self.applier.apply(situation, steps)
+            if again is None:
+                return
+            situation = again
+
+    def forward(self, change: StackChange | RunChange) -> None:
+        """Turn a stack or run event of one of our environments into a look at it."""
+        if isinstance(change, StackChange):
+            environment = self.memory.holder("stack", change.stack_name)
+        else:
+            environment = self.memory.holder("pipeline", change.pipeline)
+        item = self.memory.environment(environment) if environment else None
+        if item is None or not matters(change, item):
+            return
+        reason = change.status if isinstance(change, StackChange) else f"{change.state} {change.execution}"
+        self.looks.send(Look(str(item.id), item.repository, reason, item.ref))
+
+
+def matters(change: StackChange | RunChange, item: Environment) -> bool:
+    """Whether an event can change what is to be done: the end of something, or a source that was read at last."""
+    match change:
+        case StackChange():
+            return not change.status.endswith("_IN_PROGRESS")
+        case RunChange(stage=""):
+            return change.state not in ("STARTED", "RESUMED", "STOPPING")
+        case RunChange():
+            return not item.source and change.state != "STARTED"
+
+
+def receive(builder: Builder, record: Mapping[str, Any]) -> None:
+    """Handle one queue message.
+
+    Raises:
+        DeployerError: where the message is to be tried again.
+    """
+    try:
+        message = decode(str(record.get("body", "")))
+        if is_bus_event(message):
+            change = parse_bus_event(message)
+            if change is not None:
+                builder.forward(change)
+            return
+        look = parse_look(message)
+    except Malformed as error:
+        log.error("a message that is none of ours was dropped", reason=str(error))
+        return
+    receives = int(record.get("attributes", {}).get("ApproximateReceiveCount", "1"))
+    with bound(environment=look.environment, commit=look.after):
+        builder.look(look, receives)
+
+
+def process(builder: Builder, event: Mapping[str, Any], hidden: Callable[[Mapping[str, Any], int], None]) -> Any:
+    """Handle a batch; answers with the messages to try again (ReportBatchItemFailures).
+
+    In a FIFO queue everything that follows a failed message of the same group fails with it; other groups go on.
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+    """
+    failures: list[dict[str, str]] = []
+    blocked: set[str] = set()
+    for record in event["Records"]:
+        attributes = record.get("attributes", {})
+        group = attributes.get("MessageGroupId", "")
+        if group and group in blocked:
+            failures.append({"itemIdentifier": record["messageId"]})
+            continue
+        try:
+            receive(builder, record)
+        except DeployerError as error:
+            blocked.add(group)
+            failures.append({"itemIdentifier": record["messageId"]})
+            receives = int(attributes.get("ApproximateReceiveCount", "1"))
+            wait = backoff(receives)
+            if isinstance(error, Transient):
+                log.info("to be tried again", reason=str(error), seconds=wait)
+                if error.retry_after is not None:
+                    wait = max(1, round(error.retry_after))
+            else:
+                log.error("failed", reason=str(error), kind=type(error).__name__)
+            hidden(record, wait)
+    return {"batchItemFailures": failures}
+
+
+@functools.cache
+def _builder() -> tuple[Builder, Callable[[Mapping[str, Any], int], None]]:
+    import boto3  # noqa: PLC0415 - the tests' fakes need none
+
+    from builder.sources import Sources  # noqa: PLC0415
+    from deployer.github import GitHub  # noqa: PLC0415
+    from deployer.memory import Table  # noqa: PLC0415
+    from deployer.pipelines import CodePipeline  # noqa: PLC0415
+    from deployer.queues import LookQueue  # noqa: PLC0415
+    from deployer.secrets import Secrets  # noqa: PLC0415
+    from deployer.stacks import CloudFormation  # noqa: PLC0415
+
+    settings = load(Settings, os.environ)
+    secrets = Secrets(boto3.client("ssm"))
+
+    def token() -> str:
+        return secrets.get(settings.github_token_parameter)
+
+    def clock() -> int:
+        return time.time_ns() // 1_000_000
+
+    github = GitHub(settings.github_api_url, token)
+    stacks = CloudFormation(boto3.client("cloudformation"))
+    pipelines = CodePipeline(boto3.client("codepipeline"))
+    memory = Table(boto3.client("dynamodb"), settings.environments_table)
+    installation = Installation(
+        prefix=settings.deployer_prefix,
+        artifact_store=settings.artifact_store,
+        roles={
+            Stage.DEVELOPMENT: settings.development_role_arn,
+            Stage.STAGING: settings.staging_role_arn,
+            Stage.PRODUCTION: settings.production_role_arn,
+        },
+        boundary=settings.boundary_arn,
+        token=token,
+        connection=settings.connection_arn,
+    )
+    sqs = boto3.client("sqs")
+    builder = Builder(
+        Observer(github, github, stacks, stacks, pipelines, memory, memory, installation, clock),
+        Applier(
+            stacks,
+            pipelines,
+            memory,
+            github,
+            github,
+            Sources(boto3.client("s3"), settings.artifact_store),
+            installation,
+            clock,
+        ),
+        memory,
+        LookQueue(sqs, settings.looks_queue_url),
+    )
+
+    def hidden(record: Mapping[str, Any], seconds: int) -> None:
+        hide(sqs, record["eventSourceARN"], record["receiptHandle"], seconds)
+
+    return builder, hidden
+
+
+@traced("builder")
+def handler(event: Any, context: Any) -> Any:
+    """AWS Lambda's entry point."""
+    builder, hidden = _builder()
+    return process(builder, event, hidden)

@@ -1,0 +1,93 @@
+"""What a look finds: the wish that GitHub states, and what the stack and its pipelines are doing.
+
+Pure: frozen values only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from deployer.environments import INSTALLATION_TAG, OWNER_TAG, EnvironmentId, tag_value
+from deployer.events import RepositoryName
+from deployer.ports import Environment, Run, Stack
+
+
+@dataclass(frozen=True)
+class Present:
+    """The ref is at ``commit`` and brings this template. ``digest`` is empty where the files were not needed."""
+
+    ref: str
+    commit: str
+    branch: str
+    digest: str = ""
+    template: str = field(default="", repr=False)
+    # May hold a token: never shown.
+    parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Invalid:
+    """The ref is at ``commit``, and what it brings can't be deployed."""
+
+    ref: str
+    commit: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """What was asked for is not to be done, whatever the environment is doing; ``commit`` is told."""
+
+    ref: str
+    commit: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Gone:
+    """Proven: the repository is readable, and the ref is not there (or has become the default branch)."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Nothing is wished: unreadable, parked, or a ref that brings no template and has no environment."""
+
+    reason: str
+
+
+Wish = Present | Invalid | Refused | Gone | Nothing
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Everything a plan is made from.
+
+    ``stack_name``: the name that the environment's stack has or will have. ``runs``: of each pipeline in the stack,
+    newest first. ``now``: milliseconds since the epoch. ``receives``: how often this look was received.
+    """
+
+    id: EnvironmentId
+    repository: RepositoryName
+    installation: str
+    wish: Wish
+    item: Environment | None
+    stack: Stack | None
+    stack_name: str
+    runs: Mapping[str, tuple[Run, ...]] = field(default_factory=dict)
+    now: int = 0
+    receives: int = 1
+
+    @property
+    def ours(self) -> bool:
+        """Whether the stack carries our tag, and this installation's."""
+        return self.stack is not None and owns(self.stack, self.id, self.installation)
+
+
+def owns(stack: Stack, environment: EnvironmentId, installation: str) -> bool:
+    """Whether a stack says that it is this environment's, made by this installation."""
+    tags = stack.tags
+    return tags.get(OWNER_TAG) == tag_value(environment) and tags.get(INSTALLATION_TAG) == installation

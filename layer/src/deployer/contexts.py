@@ -1,0 +1,47 @@
+"""The names of commit statuses, and how their descriptions begin.
+
+Pure. Production has contexts of its own, because staging and production share the tagged commit. Where another
+environment reports on the same commit already, the later one's contexts carry its branch's name in front.
+"""
+
+from __future__ import annotations
+
+from deployer.environments import EnvironmentId
+from deployer.ports import Memory
+from deployer.refs import TAGS, Stage
+
+
+def is_shared(memory: Memory, environment: EnvironmentId, commit: str) -> bool:
+    """Whether another environment was the first to report on a commit; claims the commit where none was.
+
+    Production has contexts of its own, and leaves the plain ones to whoever comes next.
+    """
+    if environment.stage is Stage.PRODUCTION:
+        return False
+    return memory.claim("commit", f"{environment.repository}/{commit}", environment) != environment
+
+
+def prep_context(environment: EnvironmentId, *, shared: bool) -> str:
+    """The context of the preparation: ``build/0-prep``, ``production/0-prep``."""
+    return _context(environment, "0-prep", "build", shared=shared)
+
+
+def stage_context(environment: EnvironmentId, stage: str, *, shared: bool) -> str:
+    """The context of a pipeline's stage: ``pipeline/Build``, ``production/Build``."""
+    return _context(environment, stage, "pipeline", shared=shared)
+
+
+def _context(environment: EnvironmentId, name: str, group: str, *, shared: bool) -> str:
+    if environment.stage is Stage.PRODUCTION:
+        return f"production/{name}"
+    return f"{environment.label}/{group}/{name}" if shared else f"{group}/{name}"
+
+
+def describe(environment: EnvironmentId, ref: str, text: str) -> str:
+    """A description that starts with the environment: ``feature/login: …``, ``production v1.0.0: …``."""
+    label = environment.label
+    if environment.stage is Stage.PRODUCTION and ref.startswith(TAGS):
+        label = f"{label} {ref.removeprefix(TAGS)}"
+    if len(label) > 60:
+        label = label[:59] + "…"
+    return f"{label}: {text}"
