@@ -19,7 +19,20 @@ import boto3
 from botocore.config import Config
 from starlette.applications import Starlette
 
-from .aws import call_log, emulator, queue_dispatch, resume, snapshots, stack_events, workers
+from .aws import (
+    call_log,
+    emulator,
+    queue_dispatch,
+    resume,
+    snapshots,
+    stack_events,
+    strict_cloudformation,
+    strict_custom_resources,
+    strict_events,
+    strict_lambda,
+    strict_s3,
+    workers,
+)
 from .aws.activity import Call, Invocation
 from .aws.bus import Bus, Drop, Event, Predicate, Subscriber
 from .aws.host import Host
@@ -51,6 +64,11 @@ class Engine:
             self._operations.install,
             workers.install,
             queue_dispatch.install,
+            strict_cloudformation.install,
+            strict_custom_resources.install,
+            strict_events.install,
+            strict_lambda.install,
+            strict_s3.install,
             resume.install,
             call_log.install,
         ]

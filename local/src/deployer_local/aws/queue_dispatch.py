@@ -56,13 +56,12 @@ def install(host: Host) -> None:
         return lambda queue_url, handles: _in_scope(host, lambda: original(queue_url, handles))
 
     def running(_original: Callable[..., None]) -> Callable[..., None]:
-        def run(mapping: Any, function: Any, event: Any, batch: list[Message], queue_url: str, queue_name: str) -> None:
+        def run(mapping: Any, function: Any, event: Any, batch: list[Message], *place: str) -> None:
+            queue_url = place[0]
             result = functions._execute_function(function, event)
             failed = failures(result, mapping.get("FunctionResponseTypes") or [], [m["id"] for m in batch])
             if failed:
-                log.info(
-                    "%s: %d of %d messages of %s failed", mapping["FunctionName"], len(failed), len(batch), queue_name
-                )
+                log.info("%s: %d of %d messages failed", mapping["FunctionName"], len(failed), len(batch))
             queues._delete_messages_for_esm(
                 queue_url, {m["receipt_handle"] for m in batch if m["id"] not in failed and m.get("receipt_handle")}
             )
@@ -98,7 +97,7 @@ def failures(result: dict[str, Any], response_types: list[str], batch: list[str]
     if not items:
         return set()
     try:
-        named = {item["itemIdentifier"] for item in items}
+        named = {item["itemIdentifier"] for item in items if item is not None} or {""}
     except (TypeError, KeyError):
         return set(batch)
     return named if named <= set(batch) else set(batch)

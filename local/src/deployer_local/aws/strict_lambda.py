@@ -1,0 +1,56 @@
+"""Event source mappings as strictly as Lambda takes them.
+
+Lambda refuses to poll a queue whose visibility timeout is shorter than the function's timeout: a message would come
+back while it is still worked on.
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import emulator
+from .host import Host
+
+TYPE = "AWS::Lambda::EventSourceMapping"
+
+
+class MappingRefusedError(ValueError):
+    """The reason CloudFormation shows for the resource."""
+
+
+def install(_host: Host) -> None:
+    """Extension for `Host`: the rule for the API and for stacks."""
+    functions = emulator.module("services.lambda_svc")
+    reason = emulator.module("services.cloudformation.helpers")._sdk_error
+    resource = emulator.module("services.cloudformation.provisioners")._RESOURCE_HANDLERS[TYPE]
+    create_resource = resource["create"]
+
+    def wrapper(original: Callable[..., Any]) -> Callable[..., Any]:
+        def create(data: dict[str, Any]) -> Any:
+            problem = visibility_problem(data)
+            return functions._invalid_parameter_value(problem) if problem else original(data)
+
+        return create
+
+    def create_strictly(logical_id: str, properties: dict[str, Any], stack_name: str) -> Any:
+        if problem := visibility_problem(properties):
+            raise MappingRefusedError(reason(problem, "Lambda", 400))
+        return create_resource(logical_id, properties, stack_name)
+
+    emulator.wrap(functions, "_create_esm", wrapper)
+    resource["create"] = create_strictly
+
+
+def visibility_problem(mapping: dict[str, Any]) -> str | None:
+    """What AWS says when the queue of `mapping` shows messages again too early, or None."""
+    queue = emulator.module("services.sqs")._queue_by_arn(str(mapping.get("EventSourceArn", "")))
+    found = emulator.module("services.lambda_svc")._get_func_record_for_ref(str(mapping.get("FunctionName", "")))
+    config: dict[str, Any] | None = found[1]
+    if queue is None or config is None:
+        return None
+    visible, timeout = int(queue["attributes"].get("VisibilityTimeout", "30")), int(config.get("Timeout", 3))
+    if visible >= timeout:
+        return None
+    return f"Queue visibility timeout: {visible} seconds is less than Function timeout: {timeout} seconds"

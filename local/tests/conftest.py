@@ -1,0 +1,103 @@
+"""One engine for all tests of this package, and short ways to make things in its AWS."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from deployer_local.engine import Engine
+
+SECONDS = 30
+"""How long a test waits for what must happen; never how long it takes."""
+
+
+class Aws:
+    """The emulated AWS as a test uses it: clients, stacks, functions, waiting."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.client = engine.client
+
+    @property
+    def stacks(self) -> Any:
+        return self.client("cloudformation")
+
+    def unique(self, prefix: str = "t") -> str:
+        return f"{prefix}-{uuid.uuid4().hex[:8]}"
+
+    def until(self, found: Callable[[], Any], what: str = "it") -> Any:
+        """What `found` returns once it is true."""
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            if result := found():
+                return result
+            time.sleep(0.01)
+        pytest.fail(f"{what} did not happen within {SECONDS} s")
+
+    def status(self, stack: str) -> str:
+        return str(self.stacks.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"])
+
+    def settled(self, stack: str) -> str:
+        """The stack's status once no operation is in progress."""
+        return str(self.until(lambda: (s := self.status(stack)).endswith("_IN_PROGRESS") is False and s, stack))
+
+    def create(self, resources: dict[str, Any], name: str = "", **more: Any) -> str:
+        """Create a stack of `resources` and return its ARN without waiting."""
+        template = {"Resources": resources, **more.pop("template", {})}
+        answer = self.stacks.create_stack(
+            StackName=name or self.unique(),
+            TemplateBody=json.dumps(template),
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+            **more,
+        )
+        return str(answer["StackId"])
+
+    def function(self, source: str, **settings: Any) -> str:
+        """A function whose module `code` is `source` and whose handler is `code.handler`; returns its name."""
+        name = self.unique("f")
+        self.client("lambda").create_function(
+            FunctionName=name,
+            Runtime="python3.13",
+            Role="arn:aws:iam::000000000000:role/any",
+            Handler="code.handler",
+            Code={"ZipFile": packed({"code.py": source})},
+            **settings,
+        )
+        return name
+
+    def invoke(self, function: str, event: Any = None) -> Any:
+        """The answer of the function, or its error."""
+        answer = self.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
+        return json.load(answer["Payload"])
+
+
+def packed(files: dict[str, str]) -> bytes:
+    """A zip of `files`."""
+    contents = io.BytesIO()
+    with zipfile.ZipFile(contents, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return contents.getvalue()
+
+
+@pytest.fixture(scope="session")
+def zipped() -> Callable[[dict[str, str]], bytes]:
+    return packed
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    with Engine(tmp_path_factory.mktemp("engine")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def aws(engine: Engine) -> Aws:
+    return Aws(engine)
