@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deployer.errors import DeployerError
-from deployer_deploy.install import Configuration, Installer
+from deployer_deploy.configuration import Configuration
+from deployer_deploy.install import Installer
 from deployer_deploy.progress import Event, Packaged, StackFinished, StackStarted, Uploaded
 from deployer_deploy.target import Target
 from deployer_deploy.tree import PARTS, Tree
@@ -47,12 +48,11 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     if options.source and (len(options.parts) > 1 or options.parts == ["all"]):
         parser.error("--source goes with one part")
     try:
-        if options.profile or options.region:
-            target = Target.aws(options.region, options.profile)
+        endpoint_url = options.endpoint_url or environ.get("AWS_ENDPOINT_URL")
+        if endpoint_url:
+            target = Target.engine(endpoint_url, region=options.region or environ.get("AWS_REGION", "us-east-1"))
         else:
-            target = Target.of(environ)
-        if options.endpoint_url:
-            target = Target.engine(options.endpoint_url)
+            target = Target.aws(options.region, options.profile)
         tree = Tree.at(options.tree) if options.tree else Tree.here()
         if options.source:
             tree = tree.with_source(options.parts[0], options.source)

@@ -20,15 +20,20 @@ _OURS = "opolis:deployer:environment"
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a stack isn't as wanted: its first failed resource, and CloudFormation's words for it."""
+    """Why a stack isn't as wanted: its first failed resource, and CloudFormation's words for it.
+
+    ``status``: the stack's, None where there is none. ``resource``: its logical name, empty for the request itself.
+    """
 
     stack: str
-    status: str
+    status: str | None
     resource: str
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.stack} ended in {self.status}: {self.resource}: {self.reason}"
+        if self.resource:
+            return f"{self.stack} is {self.status}: {self.resource}: {self.reason}"
+        return f"{self.stack}: {self.reason}"
 
 
 class StacksFailed(Broken):
@@ -66,7 +71,10 @@ class Stacks:
         )
 
     def take(self, step: Step, stack: Stack, template: str, parameters: Mapping[str, str | None]) -> bool:
-        """Start one step. False where there was nothing to update. ``parameters``: None keeps the stack's value."""
+        """Start one step. False where there was nothing to update. ``parameters``: None keeps the stack's value.
+
+        Raises ``StacksFailed`` where CloudFormation refuses it.
+        """
         key = token(step, stack, [template, dict(parameters)])
         try:
             match step:
@@ -91,14 +99,14 @@ class Stacks:
                 return False
             if error.response["Error"]["Code"] in {"AlreadyExistsException", "TokenAlreadyExistsException"}:
                 return True
-            raise Broken(f"{stack.name}: {error}") from error
+            raise StacksFailed((Failure(stack.name, stack.status, "", str(error)),)) from error
         except BotoCoreError as error:
             raise Broken(f"{stack.name}: {error}") from error
         return True
 
     def failure(self, stack: Stack) -> Failure:
         """Why the last operation on ``stack`` failed."""
-        first = ("the stack itself", stack.reason or "no reason given")
+        first = ("", stack.reason or "no reason given")
         try:
             # Newest first: the last failure met before the operation's beginning is its first.
             for event in self._events(stack):
@@ -110,7 +118,7 @@ class Stacks:
                     first = (event["LogicalResourceId"], event.get("ResourceStatusReason", "no reason given"))
         except (ClientError, BotoCoreError) as error:
             first = (first[0], f"{first[1]} (its events can't be read: {error})")
-        return Failure(stack.name, stack.status or "nothing", *first)
+        return Failure(stack.name, stack.status, *first)
 
     def of_branches(self) -> list[str]:
         """The names of the branch stacks that stand, told by their ownership tag."""

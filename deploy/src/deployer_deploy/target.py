@@ -5,7 +5,6 @@ The engine is told apart by its endpoint alone. It gets made-up credentials, so 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -53,13 +52,6 @@ class Target:
         if urlsplit(endpoint_url).hostname not in _LOOPBACK:
             raise Broken(f"the laptop engine is on this machine, not at {endpoint_url}")
         return cls(region, None, endpoint_url, Platform.here(), github_api_url, slack_api_url, poll=0.05)
-
-    @classmethod
-    def of(cls, environ: Mapping[str, str]) -> Target:
-        """The engine where ``AWS_ENDPOINT_URL`` is set, else AWS."""
-        if endpoint_url := environ.get("AWS_ENDPOINT_URL"):
-            return cls.engine(endpoint_url)
-        return cls.aws()
 
     def client(self, service: str) -> Any:
         """A boto3 client for ``service`` at this place."""

@@ -1,0 +1,42 @@
+"""What an operator chooses about an installation. The templates hold the defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """None: what the installed stacks have, else the templates' defaults.
+
+    ``allowed_repositories``: comma list of ``owner/name``, ``owner/*`` or ``*``. ``tracing``: ``Active`` or
+    ``PassThrough``.
+    """
+
+    name: str = "opolis-deployer"
+    stage: str = "prod"
+    allowed_repositories: str | None = None
+    slack_channel: str | None = None
+    alarm_email: str | None = None
+    tracing: str | None = None
+
+    @property
+    def prefix(self) -> str:
+        """How every name of this installation begins."""
+        return f"{self.name}-{self.stage}"
+
+    def stack(self, part: str) -> str:
+        """The name of a part's stack."""
+        return f"{self.prefix}-{part}"
+
+    def parameters(self) -> dict[str, str]:
+        """The template parameters that follow from it."""
+        values = {
+            "DeployerPrefix": self.prefix,
+            "DeployerStage": self.stage,
+            "AllowedRepositories": self.allowed_repositories,
+            "SlackChannel": self.slack_channel,
+            "AlarmEmail": self.alarm_email,
+            "Tracing": self.tracing,
+        }
+        return {name: value for name, value in values.items() if value is not None}
