@@ -201,9 +201,9 @@ def answer_body(request: Request, answer: Answer) -> bytes:
 
     body = encoded(reason)
     while len(body) > MAX_ANSWER and reason:
-        # A character takes one byte to six; cutting a quarter of the surplus at a time keeps nearly all that fits.
+        # A character takes one byte to six; cutting a sixth of the surplus at a time keeps nearly all that fits.
         surplus = len(body) - MAX_ANSWER
-        reason = reason[: max(0, len(reason) - max(1, surplus // 4) - 1)]
+        reason = reason[: max(0, len(reason) - max(1, surplus // 6) - 1)]
         body = encoded(reason + "…")
     return body
 
