@@ -9,17 +9,14 @@ from __future__ import annotations
 import functools
 import os
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from builder.apply import Applier
 from builder.observe import Installation, Observer
 from builder.plan import plan
-from deployer.errors import DeployerError, Transient
 from deployer.events import (
     Look,
-    Malformed,
     RunChange,
     StackChange,
     decode,
@@ -29,7 +26,7 @@ from deployer.events import (
 )
 from deployer.observability import bound, logger, traced
 from deployer.ports import Environment, Looks, Memory
-from deployer.queues import backoff, hide
+from deployer.queues import Hide, Record, hider, process, receives_of
 from deployer.refs import Stage
 from deployer.settings import load
 
@@ -106,61 +103,21 @@ def matters(change: StackChange | RunChange, item: Environment) -> bool:
             return not item.source and change.state != "STARTED"
 
 
-def receive(builder: Builder, record: Mapping[str, Any]) -> None:
-    """Handle one queue message.
-
-    Raises:
-        DeployerError: where the message is to be tried again.
-    """
-    try:
-        message = decode(str(record.get("body", "")))
-        if is_bus_event(message):
-            change = parse_bus_event(message)
-            if change is not None:
-                builder.forward(change)
-            return
-        look = parse_look(message)
-    except Malformed as error:
-        log.error("a message that is none of ours was dropped", reason=str(error))
+def receive(builder: Builder, record: Record) -> None:
+    """Handle one queue message."""
+    message = decode(str(record.get("body", "")))
+    if is_bus_event(message):
+        change = parse_bus_event(message)
+        if change is not None:
+            builder.forward(change)
         return
-    receives = int(record.get("attributes", {}).get("ApproximateReceiveCount", "1"))
+    look = parse_look(message)
     with bound(environment=look.environment, commit=look.after):
-        builder.look(look, receives)
-
-
-def process(builder: Builder, event: Mapping[str, Any], hidden: Callable[[Mapping[str, Any], int], None]) -> Any:
-    """Handle a batch; answers with the messages to try again (ReportBatchItemFailures).
-
-    In a FIFO queue everything that follows a failed message of the same group fails with it; other groups go on.
-    Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
-    """
-    failures: list[dict[str, str]] = []
-    blocked: set[str] = set()
-    for record in event["Records"]:
-        attributes = record.get("attributes", {})
-        group = attributes.get("MessageGroupId", "")
-        if group and group in blocked:
-            failures.append({"itemIdentifier": record["messageId"]})
-            continue
-        try:
-            receive(builder, record)
-        except DeployerError as error:
-            blocked.add(group)
-            failures.append({"itemIdentifier": record["messageId"]})
-            receives = int(attributes.get("ApproximateReceiveCount", "1"))
-            wait = backoff(receives)
-            if isinstance(error, Transient):
-                log.info("to be tried again", reason=str(error), seconds=wait)
-                if error.retry_after is not None:
-                    wait = max(1, round(error.retry_after))
-            else:
-                log.error("failed", reason=str(error), kind=type(error).__name__)
-            hidden(record, wait)
-    return {"batchItemFailures": failures}
+        builder.look(look, receives_of(record))
 
 
 @functools.cache
-def _builder() -> tuple[Builder, Callable[[Mapping[str, Any], int], None]]:
+def _builder() -> tuple[Builder, Hide]:
     import boto3  # noqa: PLC0415 - the tests' fakes need none
 
     from builder.sources import Sources  # noqa: PLC0415
@@ -212,15 +169,11 @@ def _builder() -> tuple[Builder, Callable[[Mapping[str, Any], int], None]]:
         memory,
         LookQueue(sqs, settings.looks_queue_url),
     )
-
-    def hidden(record: Mapping[str, Any], seconds: int) -> None:
-        hide(sqs, record["eventSourceARN"], record["receiptHandle"], seconds)
-
-    return builder, hidden
+    return builder, hider(sqs)
 
 
 @traced("builder")
 def handler(event: Any, context: Any) -> Any:
     """AWS Lambda's entry point."""
     builder, hidden = _builder()
-    return process(builder, event, hidden)
+    return process(event, functools.partial(receive, builder), hidden)

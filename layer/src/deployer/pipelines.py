@@ -22,13 +22,17 @@ _STATES = {state.value: state for state in RunState}
 
 @dataclass(frozen=True)
 class ActionRun:
-    """What one action of a run did. ``status``: InProgress, Abandoned, Succeeded, Failed."""
+    """What one action of a run did. ``status``: InProgress, Abandoned, Succeeded, Failed; times in milliseconds.
+
+    ``inputs``: the (bucket, key) of each input artifact.
+    """
 
     stage: str
     action: str
     provider: str
     status: str
     started: int
+    updated: int
     summary: str = ""
     external_id: str = ""
     url: str = ""
@@ -154,6 +158,7 @@ def _action(entry: dict[str, Any]) -> ActionRun:
         provider=entry.get("input", {}).get("actionTypeId", {}).get("provider", ""),
         status=entry["status"],
         started=int(entry["startTime"].timestamp() * 1000),
+        updated=int(entry.get("lastUpdateTime", entry["startTime"]).timestamp() * 1000),
         summary=result.get("externalExecutionSummary", ""),
         external_id=result.get("externalExecutionId", ""),
         url=result.get("externalExecutionUrl", ""),

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deployer.errors import Transient
-from deployer.events import Look
+from deployer.errors import DeployerError, Transient
+from deployer.events import Look, Malformed
+from deployer.observability import logger
+
+_log = logger("queues")
 
 
 class LookQueue:
@@ -50,6 +54,51 @@ def group_id(environment: str) -> str:
     if legal and len(environment) <= 128:
         return environment
     return uuid.uuid5(uuid.NAMESPACE_URL, environment).hex
+
+
+Record = Mapping[str, Any]
+Hide = Callable[[Record, int], None]
+
+
+def process(event: Mapping[str, Any], receive: Callable[[Record], None], hidden: Hide) -> dict[str, Any]:
+    """Handle a batch of messages; answers with those to try again (``ReportBatchItemFailures``).
+
+    One failure holds up only itself and, in a FIFO queue, the later messages of its own group. A message that is to
+    be tried again is hidden for a jittered backoff, or for as long as the other side asked.
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+    """
+    failures: list[dict[str, str]] = []
+    blocked: set[str] = set()
+    for record in event["Records"]:
+        group = record.get("attributes", {}).get("MessageGroupId", "")
+        if group and group in blocked:
+            failures.append({"itemIdentifier": record["messageId"]})
+            continue
+        try:
+            receive(record)
+        except Malformed as error:
+            _log.error("a message that nobody of ours sent was dropped", reason=str(error))
+        except DeployerError as error:
+            blocked.add(group)
+            failures.append({"itemIdentifier": record["messageId"]})
+            wait = backoff(receives_of(record))
+            if isinstance(error, Transient):
+                wait = max(1, round(error.retry_after)) if error.retry_after is not None else wait
+                _log.info("to be tried again", reason=str(error), seconds=wait)
+            else:
+                _log.error("failed", reason=str(error), kind=type(error).__name__, seconds=wait)
+            hidden(record, wait)
+    return {"batchItemFailures": failures}
+
+
+def receives_of(record: Record) -> int:
+    """How often a message was received, this time included."""
+    return int(record.get("attributes", {}).get("ApproximateReceiveCount", "1"))
+
+
+def hider(sqs: Any) -> Hide:
+    """``hide`` for the records of an event, over a boto3 ``sqs`` client."""
+    return lambda record, seconds: hide(sqs, record["eventSourceARN"], record["receiptHandle"], seconds)
 
 
 def backoff(receives: int, *, base: float = 2.0, ceiling: float = 300.0) -> int:

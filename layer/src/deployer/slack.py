@@ -1,7 +1,7 @@
-"""Slack over slack-sdk: post and update messages, escape what comes from outside.
+"""Slack over slack-sdk: post and update messages.
 
 Imported by the notifier alone: slack_sdk costs 100 ms. The token is never logged.
-Sources: https://docs.slack.dev/reference/methods/chat.postMessage, https://docs.slack.dev/messaging/formatting-message-text
+Source: https://docs.slack.dev/reference/methods/chat.postMessage
 """
 
 from __future__ import annotations
@@ -17,11 +17,6 @@ from deployer.errors import Broken, Rejected, Transient
 TEXT_LENGTH = 3000
 _TOKEN_ERRORS = frozenset({"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"})
 _BUSY = frozenset({"ratelimited", "rate_limited", "internal_error", "service_unavailable", "fatal_error"})
-
-
-def escape(text: str) -> str:
-    """Make outside text harmless in mrkdwn: ``<!channel>`` and links are shown, not acted upon."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 class Slack:

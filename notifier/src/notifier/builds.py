@@ -1,0 +1,73 @@
+"""Why a CodeBuild build failed, and the last lines it wrote.
+
+Sources: https://docs.aws.amazon.com/codebuild/latest/APIReference/API_BatchGetBuilds.html,
+https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from deployer.stacks import code_of, translated
+
+LINES = 20
+_COMMAND = re.compile(
+    r"Error while executing command: (?P<command>.*)\. Reason: exit status (?P<status>\d+)", re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an action failed. ``lines``: the end of its log; ``url``: where the log is, or empty."""
+
+    reason: str
+    lines: tuple[str, ...] = ()
+    url: str = ""
+
+
+def reason_of(build: Mapping[str, Any]) -> str:
+    """The first failed phase in words: ``npm test exited with 1``."""
+    for phase in build.get("phases", []):
+        for context in phase.get("contexts", []):
+            message = str(context.get("message", ""))
+            if phase.get("phaseStatus") in ("FAILED", "FAULT", "TIMED_OUT") and message:
+                match = _COMMAND.search(message)
+                return f"{match['command'].strip()} exited with {match['status']}" if match else message
+    return str(build.get("buildStatus", "failed")).lower().replace("_", " ")
+
+
+class Builds:
+    """Read builds and their logs. ``codebuild`` and ``logs`` are boto3 clients."""
+
+    def __init__(self, codebuild: Any, logs: Any) -> None:
+        self._codebuild, self._logs = codebuild, logs
+
+    def failure(self, build_id: str) -> Failure | None:
+        """Why the build failed, with its log's last 20 lines; None where there is no such build."""
+        with translated(f"build {build_id}"):
+            builds = self._codebuild.batch_get_builds(ids=[build_id])["builds"]
+        if not builds:
+            return None
+        logs = builds[0].get("logs", {})
+        return Failure(
+            reason_of(builds[0]), self._tail(logs.get("groupName"), logs.get("streamName")), logs.get("deepLink", "")
+        )
+
+    def _tail(self, group: str | None, stream: str | None) -> tuple[str, ...]:
+        if not group or not stream:
+            return ()
+        with translated(f"log {stream}"):
+            try:
+                events = self._logs.get_log_events(
+                    logGroupName=group, logStreamName=stream, limit=LINES, startFromHead=False
+                )["events"]
+            except ClientError as error:
+                if code_of(error) == "ResourceNotFoundException":
+                    return ()
+                raise
+        return tuple(event["message"].rstrip("\n") for event in events)[-LINES:]

@@ -1,0 +1,79 @@
+"""The notifier: stage and run events in, commit statuses and Slack messages out.
+
+An event only wakes it. It changes nothing but what people read, and its own notes of what it has said.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from deployer.events import RunChange, decode, parse_bus_event
+from deployer.observability import traced
+from deployer.queues import Hide, Record, hider, process
+from deployer.settings import load
+from notifier.notify import Channel, Notifier
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What template.yaml tells the function."""
+
+    environments_table: str
+    github_token_parameter: str
+    slack_token_parameter: str
+    github_api_url: str = "https://api.github.com"
+    slack_api_url: str = "https://slack.com/api/"
+    slack_channel: str = ""
+
+
+def receive(notifier: Notifier, record: Record) -> None:
+    """Handle one queue message."""
+    change = parse_bus_event(decode(str(record.get("body", ""))))
+    if isinstance(change, RunChange):
+        notifier.notice(change)
+
+
+@functools.cache
+def _notifier() -> tuple[Notifier, Hide]:
+    import boto3  # noqa: PLC0415 - the tests' fakes need none
+
+    from deployer.github import GitHub  # noqa: PLC0415
+    from deployer.memory import Table  # noqa: PLC0415
+    from deployer.pipelines import CodePipeline  # noqa: PLC0415
+    from deployer.secrets import Secrets  # noqa: PLC0415
+    from notifier.builds import Builds  # noqa: PLC0415
+    from notifier.notes import Notes  # noqa: PLC0415
+
+    settings = load(Settings, os.environ)
+    secrets = Secrets(boto3.client("ssm"))
+    github = GitHub(settings.github_api_url, lambda: secrets.get(settings.github_token_parameter))
+    dynamodb = boto3.client("dynamodb")
+
+    @functools.cache
+    def slack() -> Channel:
+        from deployer.slack import Slack  # noqa: PLC0415 - costs 100 ms
+
+        return Slack(settings.slack_api_url, lambda: secrets.get(settings.slack_token_parameter))
+
+    notifier = Notifier(
+        memory=Table(dynamodb, settings.environments_table),
+        runs=CodePipeline(boto3.client("codepipeline")),
+        builds=Builds(boto3.client("codebuild"), boto3.client("logs")),
+        repositories=github,
+        statuses=github,
+        notes=Notes(dynamodb, settings.environments_table),
+        slack=slack,
+        channel=settings.slack_channel,
+        region=os.environ.get("AWS_REGION", ""),
+    )
+    return notifier, hider(boto3.client("sqs"))
+
+
+@traced("notifier")
+def handler(event: Any, context: Any) -> Any:
+    """AWS Lambda's entry point."""
+    notifier, hidden = _notifier()
+    return process(event, functools.partial(receive, notifier), hidden)

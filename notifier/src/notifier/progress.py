@@ -1,0 +1,76 @@
+"""How far a run has come, stage by stage: a pure function of its structure and its actions.
+
+Events only wake the notifier; what it says is always derived from what it observes, so their order does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from deployer.pipelines import ActionRun
+from deployer.states import CommitState, RunState
+
+APPROVAL = "Manual"
+_ENDED = {
+    RunState.SUPERSEDED: "superseded by a newer run",
+    RunState.STOPPED: "stopped",
+    RunState.CANCELLED: "cancelled: the pipeline was changed",
+}
+
+
+@dataclass(frozen=True)
+class StageProgress:
+    """What to say of one stage.
+
+    ``rank`` only rises while a run goes on: what was observed later has the higher one. ``seconds``: from the first
+    action's start to the last one's end. ``failed``: the action that failed.
+    """
+
+    stage: str
+    state: CommitState
+    text: str
+    rank: int
+    seconds: int = 0
+    failed: ActionRun | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it won't change by itself any more."""
+        return self.state is not CommitState.PENDING
+
+
+def progress(stages: Mapping[str, int], actions: Iterable[ActionRun], run: RunState) -> tuple[StageProgress, ...]:
+    """Every stage that has something to be said of, in the pipeline's order.
+
+    ``stages``: name -> number of actions.
+    """
+    found: list[StageProgress] = []
+    by_stage: dict[str, list[ActionRun]] = {}
+    for action in actions:
+        by_stage.setdefault(action.stage, []).append(action)
+    for stage, expected in stages.items():
+        if stage in by_stage:
+            found.append(_stage(stage, expected, by_stage[stage], run))
+        elif run in _ENDED and (not found or found[-1].state is CommitState.SUCCESS):
+            # The run ended between two stages: the one it never reached says so.
+            found.append(StageProgress(stage, CommitState.ERROR, _ENDED[run], rank=1))
+            break
+    return tuple(found)
+
+
+def _stage(stage: str, expected: int, actions: list[ActionRun], run: RunState) -> StageProgress:
+    latest = {action.action: action for action in sorted(actions, key=lambda action: action.started)}
+    rank = 2 * len(actions)
+    seconds = round((max(a.updated for a in actions) - min(a.started for a in latest.values())) / 1000)
+    failed = next((action for action in latest.values() if action.status == "Failed"), None)
+    running = [action for action in latest.values() if action.status == "InProgress"]
+    if failed and not running:
+        return StageProgress(stage, CommitState.FAILURE, "failed", rank + 1, seconds, failed)
+    if run in _ENDED and not running and any(action.status != "Succeeded" for action in latest.values()):
+        return StageProgress(stage, CommitState.ERROR, _ENDED[run], rank + 1, seconds)
+    if len(latest) >= expected and all(action.status == "Succeeded" for action in latest.values()):
+        return StageProgress(stage, CommitState.SUCCESS, "succeeded", rank + 1, seconds)
+    if any(action.provider == APPROVAL for action in running):
+        return StageProgress(stage, CommitState.PENDING, "waits for an approval", rank)
+    return StageProgress(stage, CommitState.PENDING, "is running", rank)
