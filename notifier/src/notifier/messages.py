@@ -43,7 +43,8 @@ def run_message(environment: Environment, commit: Commit, state: RunState, url: 
     if ref.startswith(TAGS):
         where = f"{where} {ref.removeprefix(TAGS)}"
     author = f" by {escape(commit.author)}" if commit.author else ""
-    return f"{_ICONS[status]} *{escape(repository)}* `{escape(where)}` {words}\n<{url}|{commit.sha[:7]}> {escape(commit.subject[:200])}{author}"
+    head = f"{_ICONS[status]} *{escape(repository)}* `{escape(where)}` {words}"
+    return f"{head}\n<{url}|{commit.sha[:7]}> {escape(commit.subject[:200])}{author}"
 
 
 def stage_reply(progress: StageProgress, failure: Failure | None) -> str:
