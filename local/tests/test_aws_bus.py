@@ -80,7 +80,7 @@ def test_a_subscriber_gets_every_later_event_in_order_from_any_thread(aws: Any) 
     assert [seen.get(timeout=30) for _ in passed] == passed
 
 
-def test_F58_a_dropped_event_reaches_nobody_and_is_kept_for_the_test(aws: Any) -> None:
+def test_f58_a_dropped_event_reaches_nobody_and_is_kept_for_the_test(aws: Any) -> None:
     source = f"aws.{aws.unique()}"
     url = rule_to_queue(aws, source)
     drop = aws.engine.drop_event(lambda event: event["source"] == source)

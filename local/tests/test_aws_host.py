@@ -38,7 +38,7 @@ def _target(descriptor: Path) -> str:
         return ""
 
 
-def test_F99_everything_listens_on_loopback_only(aws: Any) -> None:
+def test_f99_everything_listens_on_loopback_only(aws: Any) -> None:
     # Whatever a service starts lazily is started by now.
     aws.client("sqs").list_queues()
     aws.client("iot").list_things()

@@ -70,7 +70,9 @@ def test_a_failed_creation_is_told_with_its_reason(aws: Any) -> None:
         "ROLLBACK_IN_PROGRESS",
         "ROLLBACK_COMPLETE",
     ]
-    assert "Bucket" in told(aws, stack_id)[1]["detail"]["status-details"]["status-reason"]
+    assert told(aws, stack_id)[1]["detail"]["status-details"]["status-reason"] == (
+        "The following resource(s) failed to create: [Bucket]. Rollback requested by user."
+    )
 
 
 def test_when_the_event_arrives_the_stack_has_the_status_it_tells(aws: Any) -> None:

@@ -33,7 +33,8 @@ def test_the_standard_library_the_layer_and_the_zip_can_be_imported(
         LayerName=aws.unique("layer"), Content={"ZipFile": zipped({"python/in_layer/__init__.py": "WORD = 'layer'"})}
     )["LayerVersionArn"]
     function = aws.function(
-        "import decimal, in_layer\ndef handler(event, context):\n    return [decimal.__name__, in_layer.WORD, __name__]",
+        "import decimal, in_layer\n"
+        "def handler(event, context):\n    return [decimal.__name__, in_layer.WORD, __name__]",
         Layers=[layer],
     )
 

@@ -81,7 +81,8 @@ class StackOperations:
         stacks = emulator.module("services.cloudformation.stacks")
         emulator.module("services.cloudformation.handlers")
         emulator.wrap(stacks, "_deploy_stack_async", self._deploying)
-        emulator.wrap(stacks, "_delete_stack_async", self._deleting(stacks))
+        emulator.wrap(stacks, "_delete_stack_async", self._deleting)
+        emulator.wrap(stacks, "_roll_back_operation", _with_reason)
         host.before_stop(self._release_all)
 
     def _release_all(self) -> None:
@@ -96,20 +97,16 @@ class StackOperations:
 
         return deploy
 
-    def _deleting(self, stacks: Any) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., Awaitable[None]]]:
-        def wrapper(original: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-            async def delete(name: str, stack_id: str, *arguments: Any, **options: Any) -> None:
-                async with self._turn(stack_id):
-                    operation = StackOperation(name, stack_id, "DELETE")
-                    if any(hold.matches(operation) for hold in self._holds):
-                        # The original says DELETE_IN_PROGRESS when it begins, which is too late for a held one.
-                        record = emulator.module("services.cloudformation")._stacks.get(name)
-                        record["StackStatus"] = "DELETE_IN_PROGRESS"
-                    await self._run(operation, original(name, stack_id, *arguments, **options))
+    def _deleting(self, original: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+        async def delete(name: str, stack_id: str, *arguments: Any, **options: Any) -> None:
+            operation = StackOperation(name, stack_id, "DELETE")
+            async with self._turn(stack_id):
+                if any(hold.matches(operation) for hold in self._holds):
+                    # The original says DELETE_IN_PROGRESS when it begins, which is too late for a held one.
+                    emulator.module("services.cloudformation")._stacks[name]["StackStatus"] = "DELETE_IN_PROGRESS"
+                await self._run(operation, original(name, stack_id, *arguments, **options))
 
-            return delete
-
-        return wrapper
+        return delete
 
     async def _run(self, operation: StackOperation, work: Awaitable[None]) -> None:
         assert self._host is not None  # noqa: S101 - only installed hooks come here
@@ -120,3 +117,20 @@ class StackOperations:
 
     def _turn(self, stack_id: str) -> asyncio.Lock:
         return self._locks.setdefault(stack_id, asyncio.Lock())
+
+
+def _with_reason(original: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """Say why a stack rolls back, as AWS does: ministack only says that it does."""
+
+    async def roll_back(
+        name: str, stack_id: str, stack: dict[str, Any], operation: dict[str, Any], reason: str = ""
+    ) -> None:
+        failed = operation.get("failed_logical_id")
+        if failed and not reason and not operation.get("cancelled"):
+            verb = "update" if operation.get("failed_update") else "create"
+            reason = f"The following resource(s) failed to {verb}: [{failed}]."
+            if not operation.get("is_update"):
+                reason += " Rollback requested by user."
+        await original(name, stack_id, stack, operation, reason)
+
+    return roll_back
