@@ -10,7 +10,7 @@ class Configuration:
     """None: what the installed stacks have, else the templates' defaults.
 
     ``allowed_repositories``: comma list of ``owner/name``, ``owner/*`` or ``*``. ``tracing``: ``Active`` or
-    ``PassThrough``.
+    ``PassThrough``. ``connection_arn``: the CodeConnections connection that templates are offered.
     """
 
     name: str = "opolis-deployer"
@@ -18,6 +18,7 @@ class Configuration:
     allowed_repositories: str | None = None
     slack_channel: str | None = None
     alarm_email: str | None = None
+    connection_arn: str | None = None
     tracing: str | None = None
 
     @property
@@ -37,6 +38,7 @@ class Configuration:
             "AllowedRepositories": self.allowed_repositories,
             "SlackChannel": self.slack_channel,
             "AlarmEmail": self.alarm_email,
+            "ConnectionArn": self.connection_arn,
             "Tracing": self.tracing,
         }
         return {name: value for name, value in values.items() if value is not None}

@@ -19,16 +19,17 @@ INLINE_LIMIT = 51_200
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short tags, each read as ``{tag: value}``."""
+    """YAML with CloudFormation's short tags, each read as its long form: ``!Sub x`` as ``{"Fn::Sub": x}``."""
 
 
 def _tagged(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
+    name = tag if tag in {"Ref", "Condition"} else f"Fn::{tag}"
     if isinstance(node, yaml.ScalarNode):
-        return {tag: loader.construct_scalar(node)}
+        return {name: loader.construct_scalar(node)}
     if isinstance(node, yaml.SequenceNode):
-        return {tag: loader.construct_sequence(node, deep=True)}
+        return {name: loader.construct_sequence(node, deep=True)}
     assert isinstance(node, yaml.MappingNode)  # noqa: S101 - YAML has no fourth kind
-    return {tag: loader.construct_mapping(node, deep=True)}
+    return {name: loader.construct_mapping(node, deep=True)}
 
 
 _Loader.add_multi_constructor("!", _tagged)
