@@ -51,7 +51,7 @@ def test_f99_everything_listens_on_loopback_only(aws: Any) -> None:
 
 def test_a_second_host_in_the_process_is_refused(aws: Any, tmp_path: Path) -> None:
     with pytest.raises(HostError, match="already"):
-        Host(tmp_path).start()
+        Host(tmp_path, LoopbackServer()).start()
 
 
 def test_a_taken_port_is_named() -> None:

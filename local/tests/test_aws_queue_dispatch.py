@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -93,7 +94,7 @@ def test_a_group_has_one_batch_in_flight(aws: Any) -> None:
 
     batches = queue.batches(3)
 
-    assert all(earlier["ended"] <= later["started"] for earlier, later in zip(batches, batches[1:], strict=False))
+    assert all(earlier["ended"] <= later["started"] for earlier, later in pairwise(batches))
 
 
 def test_f20_a_failing_head_keeps_only_its_own_group_back_and_in_order(aws: Any) -> None:

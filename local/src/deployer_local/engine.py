@@ -1,13 +1,14 @@
 """The laptop engine: an emulated AWS, a local GitHub and a local Slack, put together over one data directory.
 
 This is the only place that builds them. An engine on the same directory comes back on the same ports with the same
-stacks, buckets, queues, functions, tables, repositories and messages, whether the last one was stopped or killed. It
-installs nothing into its AWS; that is the deploy tool's work.
+stacks, buckets, queues, functions, tables, pipelines, repositories and messages, whether the last one was stopped or
+killed. It installs nothing into its AWS; that is the deploy tool's work.
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -18,10 +19,14 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from .aws import (
+    async_invocation,
     call_log,
     emulator,
+    json_services,
+    pipeline_resource,
     queue_dispatch,
     resume,
     snapshots,
@@ -35,46 +40,50 @@ from .aws import (
 )
 from .aws.activity import Call, Invocation
 from .aws.bus import Bus, Drop, Event, Predicate, Subscriber
-from .aws.host import Host
+from .aws.courier import Courier
+from .aws.host import Extension, Host
+from .aws.json_services import JsonService
 from .aws.serving import LoopbackServer
 from .aws.stack_operations import Hold, StackOperation, StackOperations
+from .codepipeline import CodePipeline, ServiceError
+from .codepipeline.template import declaration
+from .github import GitHub
 from .sites import Sites
+from .slack import Slack
+
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",  # there is no secret: the emulated AWS checks none
+    "AWS_DEFAULT_REGION": emulator.REGION,
+    "AWS_REGION": emulator.REGION,
+}
 
 
 class Engine:
-    """`data`: directory for everything. `port`: that of the emulated AWS; 0 takes the last one's, or a free one."""
+    """A context manager over the directory `data`.
+
+    `port`: that of the emulated AWS; 0 takes the last one's, or a free one. While it runs, `github` and `slack` are the
+    handles of the local ones, `pipelines` that of CodePipeline, `github_token` and `slack_token` what they accept.
+    """
+
+    github: GitHub
+    slack: Slack
+    pipelines: CodePipeline
+    github_token: str
+    slack_token: str
 
     def __init__(self, data: Path, port: int = 0) -> None:
         self.data = data.resolve()
-        self.data.mkdir(parents=True, exist_ok=True)
-        self._bus = Bus()
-        self._operations = StackOperations()
+        self._port = port
+        self._resources = ExitStack()
         self._clients: dict[str, Any] = {}
         self._clients_lock = threading.Lock()
-        self._resources = ExitStack()
-        self._ports = _Ports(self.data / "ports.json")
-        self._host = Host(self.data / "aws", port or self._ports.get("aws"), self._extensions())
-        self._web: LoopbackServer | None = None
-
-    def _extensions(self) -> list[Callable[[Host], None]]:
-        return [
-            snapshots.install,
-            self._bus.install,
-            stack_events.install(self._bus),
-            self._operations.install,
-            workers.install,
-            queue_dispatch.install,
-            strict_cloudformation.install,
-            strict_custom_resources.install,
-            strict_events.install,
-            strict_lambda.install,
-            strict_s3.install,
-            resume.install,
-            call_log.install,
-        ]
+        self._bus = Bus()
+        self._operations = StackOperations()
 
     def __enter__(self) -> Self:
         try:
+            self._build()
             self._start()
         except BaseException:
             self._resources.close()
@@ -86,26 +95,82 @@ class Engine:
     ) -> None:
         self._resources.close()
 
+    def _build(self) -> None:
+        close = self._resources.callback
+        self.data.mkdir(parents=True, exist_ok=True)
+        kept = _Kept(self.data / "engine.json")
+        self._aws = LoopbackServer(self._port or kept.number("aws_port"))
+        close(self._aws.stop)
+        self._web = LoopbackServer(kept.number("web_port"))
+        close(self._web.stop)
+        self.github_token = kept.text("github_token") or f"ghp_{secrets.token_hex(20)}"
+        self.slack_token = kept.text("slack_token") or f"xoxb-{secrets.token_hex(20)}"
+        kept.keep(
+            aws_port=self._aws.port,
+            web_port=self._web.port,
+            github_token=self.github_token,
+            slack_token=self.slack_token,
+        )
+        self.github = GitHub(self.data / "github", token=self.github_token, base_url=self.web_url)
+        close(self.github.close)
+        self.slack = Slack(self.data / "slack", token=self.slack_token)
+        close(self.slack.close)
+        self.pipelines = CodePipeline(
+            self.data / "codepipeline",
+            self.client,
+            lambda detail_type, detail, resources: self.emit("aws.codepipeline", detail_type, detail, resources),
+            emulator.ACCOUNT,
+            emulator.REGION,
+            build_variables={**CREDENTIALS, "AWS_ENDPOINT_URL": self.aws_url},
+        )
+        self._stack_news = Courier[tuple[str, str]](lambda news: self.pipelines.stack_event(*news), "stack-news")
+        close(self._stack_news.close)
+        self._host = Host(self.data / "aws", self._aws, self._extensions())
+        close(self._host.stop)
+        # Before its AWS goes, so that what it runs is left for the next engine instead of failing.
+        close(self.pipelines.close)
+
     def _start(self) -> None:
-        self._web = LoopbackServer(self._ports.get("web"))
-        self._resources.callback(self._web.stop)
-        self._resources.callback(self._host.stop)
         self._host.start()
-        self._ports.keep(aws=self._host.port, web=self._web.port)
-        self._web.start(Starlette(routes=[*Sites(self.client).routes()]), "the local web")
+        routes = [*Sites(self.client).routes(), Mount("/slack/api", self.slack.app), Mount("/", self.github.app)]
+        self._web.start(Starlette(routes=routes), "the local web")
+        self._resources.callback(self._web.stop)
+        self.github.resume()
+        self.pipelines.start()
+
+    def _extensions(self) -> list[Extension]:
+        pipelines = JsonService("codepipeline", "CodePipeline_20150709", self.pipelines.handle, ServiceError)
+        builds = JsonService("codebuild", "CodeBuild_20161006", self.pipelines.codebuild.handle, ServiceError)
+        return [
+            snapshots.install,
+            self._bus.install,
+            stack_events.install(self._bus, lambda stack_id, status: self._stack_news.send((stack_id, status))),
+            self._operations.install,
+            workers.install,
+            queue_dispatch.install,
+            async_invocation.install(self.pipelines.function_failed),
+            json_services.install(pipelines),
+            json_services.install(builds),
+            pipeline_resource.install(pipelines, declaration),
+            strict_cloudformation.install,
+            strict_custom_resources.install,
+            strict_events.install,
+            strict_lambda.install,
+            strict_s3.install,
+            resume.install,
+            call_log.install,
+        ]
 
     # Where things are.
 
     @property
     def aws_url(self) -> str:
         """Endpoint of every AWS service."""
-        return self._host.url
+        return self._aws.url
 
     @property
     def web_url(self) -> str:
         """Base of the local GitHub, Slack and the sites."""
-        if self._web is None:
-            raise RuntimeError("the engine is not running")
         return self._web.url
 
     @property
@@ -136,8 +201,8 @@ class Engine:
                     service,
                     region_name=emulator.REGION,
                     endpoint_url=self.aws_url,
-                    aws_access_key_id="local",
-                    aws_secret_access_key="local",  # noqa: S106 - there is no secret: the emulated AWS checks none
+                    aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+                    aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
                     config=Config(retries={"mode": "standard", "max_attempts": 3}, max_pool_connections=50),
                 )
             return self._clients[service]
@@ -176,16 +241,19 @@ class Engine:
         return self._operations.hold(matches)
 
 
-class _Ports:
-    """The ports of the last engine on this data: what is stored there names them in URLs."""
+class _Kept:
+    """Ports and tokens of the last engine on this data: what is stored there names the ports in URLs."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._values: dict[str, str | int] = json.loads(path.read_text()) if path.exists() else {}
 
-    def get(self, name: str) -> int:
-        if not self._path.exists():
-            return 0
-        return int(json.loads(self._path.read_text()).get(name, 0))
+    def number(self, name: str) -> int:
+        return int(self._values.get(name, 0))
 
-    def keep(self, **ports: int) -> None:
-        self._path.write_text(json.dumps(ports))
+    def text(self, name: str) -> str:
+        return str(self._values.get(name, ""))
+
+    def keep(self, **values: str | int) -> None:
+        self._path.touch(mode=0o600)
+        self._path.write_text(json.dumps(values))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextvars
 import json
-import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from . import emulator
+from .courier import Courier
 from .host import Host
 
 Event = dict[str, Any]
@@ -30,16 +30,6 @@ class Drop:
     event: Event | None = None
 
 
-@dataclass
-class _Subscription:
-    subscriber: Subscriber
-    pending: queue.SimpleQueue[Event | None] = field(default_factory=queue.SimpleQueue)
-
-    def deliver(self) -> None:
-        while (event := self.pending.get()) is not None:
-            self.subscriber(event)
-
-
 class Bus:
     """The default event bus. `events`: every event that passed, oldest first, as its full EventBridge envelope."""
 
@@ -47,7 +37,7 @@ class Bus:
         self.events: list[Event] = []
         self._host: Host | None = None
         self._drops: list[Drop] = []
-        self._subscriptions: list[_Subscription] = []
+        self._subscriptions: list[Courier[Event]] = []
         self._lock = threading.Lock()
 
     def install(self, host: Host) -> None:
@@ -89,16 +79,15 @@ class Bus:
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Call `subscriber` with every later event, in order, on a thread of its own; returns how to end it."""
-        subscription = _Subscription(subscriber)
+        subscription = Courier(subscriber, "event-subscriber")
         with self._lock:
             self._subscriptions.append(subscription)
-        threading.Thread(target=subscription.deliver, name="event-subscriber", daemon=True).start()
 
         def end() -> None:
             with self._lock:
                 if subscription in self._subscriptions:
                     self._subscriptions.remove(subscription)
-            subscription.pending.put(None)
+            subscription.close()
 
         return end
 
@@ -114,7 +103,7 @@ class Bus:
         with self._lock:
             subscriptions, self._subscriptions = self._subscriptions, []
         for subscription in subscriptions:
-            subscription.pending.put(None)
+            subscription.close()
 
     def _record(self, event: Event) -> bool:
         """Remember `event`; False when it is to be lost."""
@@ -126,5 +115,5 @@ class Bus:
                     return False
             self.events.append(event)
             for subscription in self._subscriptions:
-                subscription.pending.put(event)
+                subscription.send(event)
         return True

@@ -31,37 +31,19 @@ class HostError(RuntimeError):
 
 
 class Host:
-    """ministack with the extensions `extensions`, which are installed after it is imported and before it answers.
+    """ministack with `extensions`, which are installed after it is imported and before it answers.
 
-    `data`: directory for all state. `port`: 0 takes a free one.
+    `data`: directory for all state. `server`: the port to serve on.
     """
 
-    def __init__(self, data: Path, port: int = 0, extensions: Sequence[Extension] = ()) -> None:
+    def __init__(self, data: Path, server: LoopbackServer, extensions: Sequence[Extension] = ()) -> None:
         self.data = data.resolve()
         self.activity = Activity()
-        self._wanted_port = port
+        self.server = server
         self._extensions = extensions
         self._resources = ExitStack()
-        self._server: LoopbackServer | None = None
         self._after_start: list[Callable[[], None]] = []
         self._before_stop: list[Callable[[], None]] = []
-
-    @property
-    def server(self) -> LoopbackServer:
-        """What serves it. Raises `HostError` before it was started."""
-        if self._server is None:
-            raise HostError("the emulated AWS is not running")
-        return self._server
-
-    @property
-    def port(self) -> int:
-        """The port all services answer on."""
-        return self.server.port
-
-    @property
-    def url(self) -> str:
-        """Endpoint for every AWS client."""
-        return self.server.url
 
     def start(self) -> None:
         """Start and wait until it answers. Raises `HostError` or `ServingError`."""
@@ -79,14 +61,13 @@ class Host:
         shutil.rmtree(self.data / "tmp", ignore_errors=True)
         for name in ("state", "objects", "tmp"):
             (self.data / name).mkdir(parents=True, exist_ok=True)
-        self._server = LoopbackServer(self._wanted_port)
-        self._resources.enter_context(emulator.environment(emulator.settings(self.data, self.port)))
+        self._resources.enter_context(emulator.environment(emulator.settings(self.data, self.server.port)))
         self._resources.enter_context(_warnings_to(self.data / "emulator.log"))
         self._resources.callback(emulator.forget)
         application = emulator.module("app").app
         for extension in self._extensions:
             extension(self)
-        self._server.start(application, "the emulated AWS")
+        self.server.start(application, "the emulated AWS")
         for action in self._after_start:
             action()
 
@@ -100,15 +81,12 @@ class Host:
 
     def stop(self) -> None:
         """Stop answering, end the workers, keep the state on disk. Does nothing when it is not running."""
-        server = self._server
-        if server is not None and server.running:
+        if self.server.running:
             for action in self._before_stop:
                 action()
         self._after_start.clear()
         self._before_stop.clear()
-        if server is not None:
-            server.stop()
-        self._server = None
+        self.server.stop()
         self._resources.close()
 
     def run(self, action: Callable[[], Result]) -> Result:

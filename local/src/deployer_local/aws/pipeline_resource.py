@@ -25,7 +25,10 @@ class ResourceError(ValueError):
 
 
 def install(service: JsonService, declaration: Declaration) -> Callable[[Host], None]:
-    """Extension for `Host`: register the type. `declaration`: template properties and name to the API's pipeline."""
+    """Extension for `Host`: register the type.
+
+    `declaration`: template properties and name to CreatePipeline's input.
+    """
 
     def extend(_host: Host) -> None:
         provisioners = emulator.module("services.cloudformation.provisioners")
@@ -58,16 +61,15 @@ class PipelineResource:
     def create(self, logical_id: str, properties: Body, stack_name: str) -> Physical:
         """Create the pipeline, which starts its first run, as on AWS."""
         name = properties.get("Name") or self._provisioners._physical_name(stack_name, logical_id, max_len=100)
-        answer = self._call(
-            "CreatePipeline", {"pipeline": self._declaration(properties, name), "tags": _tags(properties)}
-        )
+        answer = self._call("CreatePipeline", self._declared(properties, name))
         self._disable_transitions(name, {}, properties)
         return name, _attributes(answer)
 
     def update(self, physical_id: str, old: Body, new: Body, _stack_name: str) -> Physical:
         """Update in place; `RestartExecutionOnUpdate` starts a run of the new version."""
-        before = self._declaration(old, physical_id)
-        after = self._declaration(new, physical_id)
+        before = self._declared(old, physical_id)["pipeline"]
+        after = self._declared(new, physical_id)["pipeline"]
+        # An update stops the running execution, so one that changes nothing is not sent.
         if before == after:
             answer = self._call("GetPipeline", {"name": physical_id})
         else:
@@ -81,6 +83,12 @@ class PipelineResource:
     def delete(self, physical_id: str, _properties: Body) -> None:
         """Delete the pipeline; one that is gone already is no error."""
         self._call("DeletePipeline", {"name": physical_id})
+
+    def _declared(self, properties: Body, name: str) -> Body:
+        try:
+            return self._declaration(properties, name)
+        except self._service.error as raised:
+            raise _refused(raised) from raised
 
     def _tag(self, name: str, before: list[Body], after: list[Body]) -> None:
         arn = f"arn:aws:codepipeline:{emulator.REGION}:{emulator.ACCOUNT}:{name}"
@@ -104,14 +112,19 @@ class PipelineResource:
         try:
             return self._service.handle(action, body) or {}
         except self._service.error as raised:
-            failure: Any = raised
-            raise ResourceError(
-                f"{failure.message} (Service: CodePipeline, Status Code: {failure.status}, Error Code: {failure.code})"
-            ) from raised
+            raise _refused(raised) from raised
+
+
+def _refused(raised: Exception) -> ResourceError:
+    failure: Any = raised
+    said = f"Service: CodePipeline, Status Code: {failure.status}, Error Code: {failure.code}"
+    return ResourceError(f"{failure.message} ({said})")
 
 
 def _tags(properties: Body) -> list[Body]:
-    return [{"key": tag["Key"], "value": tag["Value"]} for tag in properties.get("Tags") or []]
+    """Without CloudFormation's own, which only a creation can set."""
+    tags = properties.get("Tags") or []
+    return [{"key": tag["Key"], "value": tag["Value"]} for tag in tags if not tag["Key"].startswith("aws:")]
 
 
 def _attributes(answer: Body) -> dict[str, str]:

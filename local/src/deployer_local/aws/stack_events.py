@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from . import emulator
@@ -19,11 +20,19 @@ DETAIL_TYPE = "CloudFormation Stack Status Change"
 STACK = "AWS::CloudFormation::Stack"
 
 
-def install(bus: Bus) -> Callable[[Host], None]:
-    """Extension for `Host`: announce every stack status on `bus`, after the state it reports is visible."""
+def install(bus: Bus, told: Callable[[str, str], None]) -> Callable[[Host], None]:
+    """Extension for `Host`: announce every stack status on `bus`, after the state it reports is visible.
+
+    `told` gets the stack's ARN and status too, on the serving loop, and whatever the bus loses: CodePipeline knows of
+    its stacks without EventBridge.
+    """
 
     def extend(host: Host) -> None:
         stacks = emulator.module("services.cloudformation.stacks")
+
+        def announce(stack_id: str, status: str, reason: str, token: str) -> None:
+            told(stack_id, status)
+            bus.emit(SOURCE, DETAIL_TYPE, _detail(stack_id, status, reason, token), [stack_id])
 
         def announcing(original: Callable[..., None]) -> Callable[..., None]:
             signature = inspect.signature(original)
@@ -34,9 +43,8 @@ def install(bus: Bus) -> Callable[[Host], None]:
                 event = signature.bind(*arguments, **named).arguments
                 if event["resource_type"] == STACK and event.get("physical_id") == event["stack_id"]:
                     token = stacks.CLIENT_REQUEST_TOKEN.get()
-                    detail = _detail(event["stack_id"], event["status"], event.get("reason", ""), token)
                     # Some callers set the stack's status only after its event: the loop gets there first.
-                    host.post(lambda: bus.emit(SOURCE, DETAIL_TYPE, detail, [event["stack_id"]]))
+                    host.post(partial(announce, event["stack_id"], event["status"], event.get("reason", ""), token))
 
             return add_event
 

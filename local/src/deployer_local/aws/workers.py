@@ -37,7 +37,7 @@ def install(host: Host) -> None:
     """Extension for `Host`: start every Lambda worker isolated, and record each invocation."""
     runtime = emulator.module("core.lambda_runtime")
     cache = host.data / "unpacked"
-    runtime.Worker._spawn = lambda worker: _start(worker, cache, host.port)
+    runtime.Worker._spawn = lambda worker: _start(worker, cache, host.server.port)
     runtime.Worker._drain_stderr_bounded = _log_of_invocation
     _record_invocations(host)
 
