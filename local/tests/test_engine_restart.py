@@ -1,0 +1,189 @@
+"""An engine on the same data comes back: stopped, killed, or killed in the middle of something."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = """
+import json, os, signal, sys, time
+from pathlib import Path
+from deployer_local.engine import Engine
+
+def until(found):
+    deadline = time.monotonic() + 30
+    while not (result := found()):
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.01)
+    return result
+
+def saved(engine, word):
+    files = engine.data / "aws" / "state"
+    until(lambda: any(word in path.read_text() for path in files.glob("*.json")))
+
+def kill():
+    print(json.dumps(answer), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+answer = {}
+with Engine(Path(sys.argv[1])) as engine:
+    answer["ports"] = [engine.aws_url, engine.web_url]
+    stacks = engine.client("cloudformation")
+    status = lambda name: stacks.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
+    settled = lambda name: until(lambda: (s := status(name)).endswith("_IN_PROGRESS") is False and s)
+    exec(sys.stdin.read())
+    answer["calls"] = len(engine.calls)
+print(json.dumps(answer), flush=True)
+"""
+
+
+class Engines:
+    """Runs engines on one data directory, each in a process of its own."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+
+    def run(self, script: str) -> dict[str, Any]:
+        ended = subprocess.run(
+            [sys.executable, "-c", PROGRAM, str(self.data)], input=script, capture_output=True, text=True, timeout=120
+        )
+        assert ended.stdout, ended.stderr
+        answer: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+        return answer
+
+
+@pytest.fixture
+def engines(tmp_path: Path) -> Iterator[Engines]:
+    return Engines(tmp_path / "data")
+
+
+REQUEST = """
+body = json.dumps({"Resources": {
+    "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "kept"}},
+    "Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "kept-bucket"}},
+    "Table": {"Type": "AWS::DynamoDB::Table", "Properties": {"TableName": "kept", "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]}}}})
+request = dict(StackName="kept", TemplateBody=body, ClientRequestToken="token")
+"""
+
+FILL = """
+stacks.create_stack(**request)
+settled("kept")
+import io, zipfile
+contents = io.BytesIO()
+with zipfile.ZipFile(contents, "w") as archive:
+    archive.writestr("code.py", "import layered\\ndef handler(event, context): return layered.WORD")
+layer = io.BytesIO()
+with zipfile.ZipFile(layer, "w") as archive:
+    archive.writestr("python/layered.py", "WORD = 'kept'\\n#" + "x" * 9000)
+arn = engine.client("lambda").publish_layer_version(LayerName="l", Content={"ZipFile": layer.getvalue()})
+engine.client("lambda").create_function(FunctionName="kept", Runtime="python3.13", Handler="code.handler",
+    Role="arn:aws:iam::000000000000:role/any", Code={"ZipFile": contents.getvalue()}, Layers=[arn["LayerVersionArn"]])
+engine.client("s3").put_object(Bucket="kept-bucket", Key="k", Body=b"object")
+engine.client("dynamodb").put_item(TableName="kept", Item={"id": {"S": "item"}})
+engine.client("sqs").send_message(QueueUrl=engine.client("sqs").get_queue_url(QueueName="kept")["QueueUrl"],
+    MessageBody="message")
+"""
+
+LOOK = """
+answer["stack"] = status("kept")
+answer["again"] = stacks.create_stack(**request)["StackId"] == stacks.describe_stacks()["Stacks"][0]["StackId"]
+answer["object"] = engine.client("s3").get_object(Bucket="kept-bucket", Key="k")["Body"].read().decode()
+answer["item"] = engine.client("dynamodb").scan(TableName="kept")["Items"]
+url = engine.client("sqs").get_queue_url(QueueName="kept")["QueueUrl"]
+answer["message"] = engine.client("sqs").receive_message(QueueUrl=url)["Messages"][0]["Body"]
+answer["function"] = json.load(engine.client("lambda").invoke(FunctionName="kept", Payload=b"null")["Payload"])
+"""
+
+KEPT = {
+    "stack": "CREATE_COMPLETE",
+    "again": True,
+    "object": "object",
+    "item": [{"id": {"S": "item"}}],
+    "message": "message",
+    "function": "kept",
+}
+
+
+@pytest.mark.parametrize(
+    "end", ["", 'saved(engine, "message")\nkill()'], ids=["F98-stopped", "F98-killed-after-a-snapshot"]
+)
+def test_everything_is_there_again_on_the_same_ports(engines: Engines, end: str) -> None:
+    first = engines.run(REQUEST + FILL + end)
+
+    second = engines.run(REQUEST + LOOK)
+
+    assert second["ports"] == first["ports"]
+    assert {key: second[key] for key in KEPT} == KEPT
+
+
+HELD = """
+with engine.hold_stack(lambda operation: operation.kind == KIND) as hold:
+    START
+    hold.wait()
+    saved(engine, KIND + "_IN_PROGRESS")
+    kill()
+"""
+QUEUE = 'json.dumps({"Resources": {"%s": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "%s"}}}})'
+
+
+@pytest.mark.parametrize(
+    ("kind", "start", "status", "queues"),
+    [
+        pytest.param(
+            "CREATE",
+            f'stacks.create_stack(StackName="new", TemplateBody={QUEUE % ("A", "new-a")})',
+            {"old": "CREATE_COMPLETE", "new": "ROLLBACK_COMPLETE"},
+            ["old-a"],
+            id="F98-create-is-rolled-back",
+        ),
+        pytest.param(
+            "UPDATE",
+            f'stacks.update_stack(StackName="old", TemplateBody={QUEUE % ("B", "old-b")})',
+            {"old": "UPDATE_COMPLETE"},
+            ["old-b"],
+            id="F98-update-goes-on",
+        ),
+        pytest.param("DELETE", 'stacks.delete_stack(StackName="old")', {}, [], id="F98-delete-goes-on"),
+    ],
+)
+def test_an_operation_that_was_cut_off_ends(
+    engines: Engines, kind: str, start: str, status: dict[str, str], queues: list[str]
+) -> None:
+    made = f'stacks.create_stack(StackName="old", TemplateBody={QUEUE % ("A", "old-a")})\nsettled("old")\n'
+    engines.run(made + HELD.replace("KIND", repr(kind)).replace("START", start))
+
+    seen = engines.run(
+        "all_stacks = lambda: {s['StackName']: s['StackStatus'] for s in stacks.describe_stacks()['Stacks']}\n"
+        "until(lambda: not any(s.endswith('_IN_PROGRESS') for s in all_stacks().values()))\n"
+        "answer['stacks'] = all_stacks()\n"
+        "answer['queues'] = engine.client('sqs').list_queues().get('QueueUrls', [])\n"
+        "answer['told'] = [e['detail']['status-details']['status'] for e in engine.events]\n"
+    )
+
+    assert seen["stacks"] == status
+    assert [url.rpartition("/")[2] for url in seen["queues"]] == queues
+    assert seen["told"][-1].endswith("_COMPLETE")
+
+
+def test_a_process_can_run_one_engine_after_the_other(engines: Engines) -> None:
+    seen = engines.run(
+        "engine.client('sqs').create_queue(QueueName='in-first')\n"
+        "engine.__exit__(None, None, None)\n"
+        "again = Engine(Path(sys.argv[1] + '-other'))\n"
+        "with again:\n"
+        "    answer['other'] = again.client('sqs').list_queues().get('QueueUrls', [])\n"
+        "again = Engine(Path(sys.argv[1]))\n"
+        "with again:\n"
+        "    answer['same'] = len(again.client('sqs').list_queues().get('QueueUrls', []))\n"
+    )
+
+    assert (seen["other"], seen["same"]) == ([], 1)
