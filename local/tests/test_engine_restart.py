@@ -52,7 +52,12 @@ class Engines:
 
     def run(self, script: str) -> dict[str, Any]:
         ended = subprocess.run(
-            [sys.executable, "-c", PROGRAM, str(self.data)], input=script, capture_output=True, text=True, timeout=120
+            [sys.executable, "-c", PROGRAM, str(self.data)],
+            input=script,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert ended.stdout, ended.stderr
         answer: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
