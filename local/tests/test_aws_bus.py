@@ -23,7 +23,9 @@ def rule_to_queue(aws: Any, source: str, allowed: bool = True) -> str:
             "Resource": arn,
             "Condition": {"ArnEquals": {"aws:SourceArn": rule}},
         }
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        clear = {"Bool": {"aws:SecureTransport": "false"}}
+        tls_only = {"Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": arn, "Condition": clear}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [tls_only, statement]})
         sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
     return url
 

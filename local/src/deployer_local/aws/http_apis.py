@@ -14,6 +14,7 @@ from typing import Any
 
 from . import emulator
 from .host import Host
+from .resource_policies import allows
 
 log = logging.getLogger(__name__)
 
@@ -73,17 +74,6 @@ def _permitted_only(original: Callable[..., Awaitable[Any]]) -> Callable[..., Aw
 def permits(policy: Any, api_id: str, stage: str, route: str) -> bool:
     """Whether the function's `policy` lets the route (`POST /webhook`) of the API invoke it."""
     method, _, path = route.partition(" ")
-    evaluator = emulator.module("core.iam_evaluator")
     source = f"arn:aws:execute-api:{emulator.REGION}:{emulator.ACCOUNT}:{api_id}/{stage}/{method}{path}"
-    context = evaluator.EvalContext(
-        principal_arn="*",
-        principal_type="Service",
-        principal_account="",
-        action="lambda:InvokeFunction",
-        resource_arn="*",
-        region=emulator.REGION,
-        service_context={"aws:sourcearn": source, "aws:sourceaccount": emulator.ACCOUNT},
-    )
     statements = [{**each, "Resource": "*"} for each in (policy or {}).get("Statement", [])]
-    document = {"Version": "2012-10-17", "Statement": statements}
-    return bool(evaluator.evaluate_resource_policy(document, context, service=PRINCIPAL).decision == "Allow")
+    return allows({"Statement": statements}, PRINCIPAL, "lambda:InvokeFunction", "*", source)

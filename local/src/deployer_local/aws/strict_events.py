@@ -13,6 +13,7 @@ from typing import Any
 
 from . import emulator
 from .host import Host
+from .resource_policies import allows
 
 log = logging.getLogger(__name__)
 
@@ -38,17 +39,5 @@ def _allowed_only(original: Callable[..., None]) -> Callable[..., None]:
 def queue_allows(queue_arn: str, rule_arn: str) -> bool:
     """Whether the policy of the queue lets the rule send to it."""
     queue = emulator.module("services.sqs")._queue_by_arn(queue_arn)
-    policy = (queue or {}).get("attributes", {}).get("Policy") or ""
-    if not policy:
-        return False
-    evaluator = emulator.module("core.iam_evaluator")
-    context = evaluator.EvalContext(
-        principal_arn="*",
-        principal_type="Service",
-        principal_account="",
-        action="sqs:SendMessage",
-        resource_arn=queue_arn,
-        region=emulator.REGION,
-        service_context={"aws:sourcearn": rule_arn, "aws:sourceaccount": emulator.ACCOUNT},
-    )
-    return bool(evaluator.evaluate_resource_policy(policy, context, service=PRINCIPAL).decision == "Allow")
+    policy = (queue or {}).get("attributes", {}).get("Policy")
+    return allows(policy, PRINCIPAL, "sqs:SendMessage", queue_arn, rule_arn)
