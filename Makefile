@@ -1,0 +1,41 @@
+# `make demo` and `make test` set up what they need. Python >= 3.11, git and make have to be there.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := layer listener builder notifier s3deployer s3cleaner stack_cleaner deploy local cli
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types clean
+
+help: ## What can be done
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/:/' | awk -F: '{printf "make %-8s %s\n", $$1, $$2}'
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python >= 3.11 is needed, $(PYTHON) is older; try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "Setting up: a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'
+
+$(VENV)/ready: $(BIN)/uv constraints.txt $(PACKAGES:%=%/pyproject.toml)
+	@echo "Setting up: the packages"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt $(PACKAGES:%=--editable ./%)
+	@touch $@
+
+$(VENV)/tox: $(BIN)/uv constraints.txt
+	@echo "Setting up: tox"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python 'tox>=4.30' 'tox-uv>=1.28'
+	@touch $@
+
+setup: $(VENV)/ready ## Set up the development environment
+
+demo: $(VENV)/ready ## Push, break, mend, release and delete, on this machine
+	@$(BIN)/deployer local demo
+
+test: $(VENV)/tox ## Every test: each package's, then those that span packages
+	@$(BIN)/tox run --quiet
+
+lint: $(VENV)/tox ## Style and types only
+	@$(BIN)/tox run --quiet -e lint,types
+
+clean: ## Remove what was set up and built
+	@rm -rf $(VENV) .tox build .mypy_cache .ruff_cache .pytest_cache
