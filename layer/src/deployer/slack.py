@@ -20,24 +20,27 @@ _BUSY = frozenset({"ratelimited", "rate_limited", "internal_error", "service_una
 
 
 class Slack:
-    """Post to one channel. ``base_url``: ``https://slack.com/api/``; ``token``: called for each request."""
+    """Post and update messages. ``base_url``: ``https://slack.com/api/``; ``token``: called for each request."""
 
     def __init__(self, base_url: str, token: Callable[[], str], timeout: int = 10) -> None:
         self._client = WebClient(base_url=base_url, timeout=timeout)
         self._token = token
 
-    def post(self, channel: str, text: str, thread: str = "") -> str:
-        """chat.postMessage; answers with the message's ``ts``."""
+    def post(self, channel: str, text: str, thread: str = "") -> tuple[str, str]:
+        """chat.postMessage to a channel's name or id, or as a reply to the message ``thread``.
+
+        Answers with the message's (channel id, ``ts``); an update does not take a channel's name.
+        """
         arguments: dict[str, Any] = {"channel": channel, "text": text, "blocks": _blocks(text)}
         if thread:
             arguments["thread_ts"] = thread
         return self._call("chat.postMessage", arguments)
 
     def update(self, channel: str, ts: str, text: str) -> None:
-        """chat.update."""
+        """chat.update; ``channel`` is an id."""
         self._call("chat.update", {"channel": channel, "ts": ts, "text": text, "blocks": _blocks(text)})
 
-    def _call(self, method: str, arguments: dict[str, Any]) -> str:
+    def _call(self, method: str, arguments: dict[str, Any]) -> tuple[str, str]:
         try:
             answer = self._client.api_call(
                 method, json={**arguments, "unfurl_links": False}, headers={"Authorization": f"Bearer {self._token()}"}
@@ -52,7 +55,7 @@ class Slack:
             raise Rejected(f"Slack refused {method}: {code}") from error
         except (SlackClientError, OSError) as error:
             raise Transient(f"Slack did not answer: {type(error).__name__}") from error
-        return str(answer.get("ts", ""))
+        return str(answer.get("channel", "")), str(answer.get("ts", ""))
 
 
 def _blocks(text: str) -> list[dict[str, Any]]:

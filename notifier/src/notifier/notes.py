@@ -50,20 +50,20 @@ class Notes:
             run, "message", "SET #done = :true, expires = :expires", "attribute_not_exists(#done)", values
         )
 
-    def message(self, run: str) -> str:
-        """The ``ts`` of the run's message, or empty."""
+    def message(self, run: str) -> tuple[str, str] | None:
+        """The (channel id, ``ts``) of the run's message, or None where it has not been posted."""
         with translated(f"read run/{run}"):
-            found = self._client.get_item(TableName=self._table, Key=_key(run), ConsistentRead=True)
-        return str(found.get("Item", {}).get("ts", {}).get("S", ""))
+            found = self._client.get_item(TableName=self._table, Key=_key(run), ConsistentRead=True).get("Item", {})
+        return (str(found["channel"]["S"]), str(found["ts"]["S"])) if "ts" in found else None
 
-    def posted(self, run: str, ts: str) -> None:
-        """Keep the message's ``ts``."""
+    def posted(self, run: str, channel: str, ts: str) -> None:
+        """Keep where the run's message is."""
         with translated(f"note run/{run}"):
             self._client.update_item(
                 TableName=self._table,
                 Key=_key(run),
-                UpdateExpression="SET ts = :ts",
-                ExpressionAttributeValues={":ts": {"S": ts}},
+                UpdateExpression="SET ts = :ts, channel = :channel",
+                ExpressionAttributeValues={":ts": {"S": ts}, ":channel": {"S": channel}},
             )
 
     def _update(self, run: str, topic: str, expression: str, condition: str, values: dict[str, Any]) -> bool:

@@ -50,15 +50,15 @@ class Said(Protocol):
 
     def claim_message(self, run: str) -> bool: ...
 
-    def message(self, run: str) -> str: ...
+    def message(self, run: str) -> tuple[str, str] | None: ...
 
-    def posted(self, run: str, ts: str) -> None: ...
+    def posted(self, run: str, channel: str, ts: str) -> None: ...
 
 
 class Channel(Protocol):
-    """Slack; ``deployer.slack.Slack`` is one."""
+    """Slack; ``deployer.slack.Slack`` is one. A message is (channel id, ts)."""
 
-    def post(self, channel: str, text: str, thread: str = "") -> str: ...
+    def post(self, channel: str, text: str, thread: str = "") -> tuple[str, str]: ...
 
     def update(self, channel: str, ts: str, text: str) -> None: ...
 
@@ -173,21 +173,22 @@ class Notifier:
         if not self.channel:
             return True
         run = observed.run
-        ts = self.notes.message(run.id)
-        if not ts:
+        message = self.notes.message(run.id)
+        if message is None:
             if not self.notes.claim_message(run.id):
                 raise Transient("the run's message is being posted", 1.0)
-            ts = self.slack().post(self.channel, self._message(observed))
-            self.notes.posted(run.id, ts)
+            message = self.slack().post(self.channel, self._message(observed))
+            self.notes.posted(run.id, *message)
+        channel, ts = message
         current = True
         for stage in observed.stages:
             topic = f"slack/{stage.stage}"
             if stage.ended and self.notes.claim(run.id, topic, stage.rank):
-                self.slack().post(self.channel, stage_reply(stage, self._failure(stage)), thread=ts)
+                self.slack().post(channel, stage_reply(stage, self._failure(stage)), thread=ts)
                 current = self.notes.confirm(run.id, topic, stage.rank) and current
         rank = 0 if run.state.active else 1
         if rank and self.notes.claim(run.id, "slack", rank):
-            self.slack().update(self.channel, ts, self._message(observed))
+            self.slack().update(channel, ts, self._message(observed))
             current = self.notes.confirm(run.id, "slack", rank) and current
         return current
 
