@@ -14,7 +14,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 HEADERS = {
@@ -35,7 +35,13 @@ class Sites:
 
     def routes(self) -> list[Route]:
         """For a Starlette application."""
-        return [Route("/sites/{bucket}/{key:path}", self._serve, methods=["GET", "HEAD"])]
+        return [
+            Route("/sites/{bucket}", self._enter),
+            Route("/sites/{bucket}/{key:path}", self._serve, methods=["GET", "HEAD"]),
+        ]
+
+    async def _enter(self, request: Request) -> Response:
+        return RedirectResponse(f"{request.url.path}/", 302)
 
     async def _serve(self, request: Request) -> Response:
         return await run_in_threadpool(self.read, request.path_params["bucket"], request.path_params["key"])

@@ -1,7 +1,6 @@
-"""HTTP APIs as API Gateway serves them: at an address that resolves here, and only with permission to invoke.
+"""HTTP APIs as strictly as API Gateway serves them: a function is invoked only with its permission.
 
-ministack names an API by a host name that no resolver on a laptop knows; here its endpoint is a path of the engine's
-own address. And it invokes a function whether or not its policy lets API Gateway; AWS answers 500 then.
+ministack invokes a function whether or not its policy lets API Gateway; AWS answers 500 then.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-troubleshooting-lambda.html
 """
 
@@ -18,43 +17,13 @@ from .resource_policies import allows
 
 log = logging.getLogger(__name__)
 
-TYPE = "AWS::ApiGatewayV2::Api"
 PRINCIPAL = "apigateway.amazonaws.com"
 INTERNAL_ERROR = (500, {"Content-Type": "application/json"}, json.dumps({"message": "Internal Server Error"}).encode())
 
 
-def install(host: Host) -> None:
+def install(_host: Host) -> None:
     """Extension for `Host`."""
-    gateway = emulator.module("services.apigateway")
-    resource = emulator.module("services.cloudformation.provisioners")._RESOURCE_HANDLERS[TYPE]
-
-    def at_home(api_id: str) -> str:
-        record = gateway._apis[api_id]
-        if record.get("protocolType") == "HTTP":
-            record["apiEndpoint"] = f"{host.server.url}/_aws/execute-api/{api_id}"
-        return str(record["apiEndpoint"])
-
-    def addressed(original: Callable[..., tuple[str, dict[str, str]]]) -> Callable[..., tuple[str, dict[str, str]]]:
-        def make(*arguments: Any) -> tuple[str, dict[str, str]]:
-            api_id, attributes = original(*arguments)
-            return api_id, {**attributes, "ApiEndpoint": at_home(api_id)}
-
-        return make
-
-    def creating(original: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
-        def create(data: dict[str, Any]) -> Any:
-            status, headers, body = original(data)
-            if status < 300:
-                answer = json.loads(body)
-                body = json.dumps({**answer, "apiEndpoint": at_home(answer["apiId"])}).encode()
-            return status, headers, body
-
-        return create
-
-    resource["create"] = addressed(resource["create"])
-    resource["update"] = addressed(resource["update"])
-    emulator.wrap(gateway, "_create_api", creating)
-    emulator.wrap(gateway, "_invoke_lambda_proxy", _permitted_only)
+    emulator.wrap(emulator.module("services.apigateway"), "_invoke_lambda_proxy", _permitted_only)
 
 
 def _permitted_only(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

@@ -1,4 +1,4 @@
-"""HTTP APIs answer at the endpoint their stack tells, and only when the function's policy allows it."""
+"""What stacks tell as an address can be called: HTTP APIs (with permission only) and websites."""
 
 from __future__ import annotations
 
@@ -84,3 +84,19 @@ def test_without_permission_the_function_is_not_invoked(aws: Any, permission: di
 
     assert post(api(aws, **permission)) == (500, json.dumps({"message": "Internal Server Error"}))
     assert len(aws.engine.invocations) == before
+
+
+def test_the_website_of_a_stacks_bucket_is_served_here(aws: Any) -> None:
+    website = {"IndexDocument": "index.html"}
+    resources = {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"WebsiteConfiguration": website}}}
+    outputs = {"Outputs": {"Url": {"Value": {"Fn::GetAtt": ["Bucket", "WebsiteURL"]}}}}
+    stack = aws.create(resources, template=outputs)
+    aws.settled(stack)
+    bucket = aws.stacks.describe_stack_resources(StackName=stack)["StackResources"][0]["PhysicalResourceId"]
+    aws.client("s3").put_object(Bucket=bucket, Key="index.html", Body=b"home")
+
+    url = aws.stacks.describe_stacks(StackName=stack)["Stacks"][0]["Outputs"][0]["OutputValue"]
+
+    assert aws.engine.site_url(bucket) == url + "/"
+    with urllib.request.urlopen(url) as answer:
+        assert answer.read() == b"home"
