@@ -1,0 +1,283 @@
+"""Which buckets are emptied, and that emptying ends with an empty bucket or a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from deployer.buckets import Bucket as S3Bucket
+from deployer.buckets import Gone, Upload, Version
+from deployer.cleanups import Unfinished
+from deployer.custom_resource import Done, Failed, Request, RequestType
+from deployer.errors import Rejected, Transient
+from deployer.ports import Stack, StackResource
+from deployer.states import StackPhase, stack_phase
+from s3cleaner.cleaning import BUCKET_TYPE, GOING, Empty, S3Cleaner, Sight, decide, empty
+
+STACK_ID = "arn:aws:cloudformation:us-east-1:123456789012:stack/site-staging-app/51af3dc0"
+STATUSES = [
+    "CREATE_IN_PROGRESS",
+    "CREATE_FAILED",
+    "CREATE_COMPLETE",
+    "ROLLBACK_IN_PROGRESS",
+    "ROLLBACK_FAILED",
+    "ROLLBACK_COMPLETE",
+    "DELETE_IN_PROGRESS",
+    "DELETE_FAILED",
+    "UPDATE_IN_PROGRESS",
+    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+    "UPDATE_COMPLETE",
+    "UPDATE_FAILED",
+    "UPDATE_ROLLBACK_IN_PROGRESS",
+    "UPDATE_ROLLBACK_FAILED",
+    "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+    "UPDATE_ROLLBACK_COMPLETE",
+    "REVIEW_IN_PROGRESS",
+    "IMPORT_IN_PROGRESS",
+]
+
+
+def plenty() -> float:
+    return 600.0
+
+
+def request(type_: RequestType = RequestType.DELETE, **properties: object) -> Request:
+    return Request(
+        type=type_,
+        stack_id=STACK_ID,
+        response_url="https://example.invalid/answer",
+        request_id="request-1",
+        logical_id="Cleaner",
+        resource_type="Custom::S3Cleaner",
+        physical_id="" if type_ is RequestType.CREATE else "opolis-deployer/Cleaner/01",
+        properties=properties or {"Bucket": "site-bucket"},
+    )
+
+
+@dataclass
+class FakeCloudFormation:
+    """One stack with its resources; told to throttle, it throttles."""
+
+    status: str = "DELETE_IN_PROGRESS"
+    owned: tuple[StackResource, ...] = (StackResource(BUCKET_TYPE, "Site", "site-bucket"),)
+    throttled: bool = False
+
+    def describe(self, name: str) -> Stack | None:
+        if self.throttled:
+            raise Transient("describe stack: Rate exceeded")
+        return Stack(STACK_ID, "site-staging-app", self.status) if self.status and name == STACK_ID else None
+
+    def resources(self, stack_id: str) -> tuple[StackResource, ...]:
+        return self.owned if stack_id == STACK_ID else ()
+
+
+@dataclass
+class FakeBucket:
+    """A bucket in memory that pages like S3. ``kept``: keys that S3 refuses to delete."""
+
+    contents: list[Version] = field(default_factory=list)
+    unfinished: list[Upload] = field(default_factory=list)
+    kept: frozenset[str] = frozenset()
+    there: bool = True
+    stubborn: bool = False  # says it deleted, and did not
+    deletions: int = 0
+
+    def exists(self) -> bool:
+        return self.there
+
+    def versions(self) -> list[Version]:
+        if not self.there:
+            raise Gone("listing site-bucket: no such bucket")
+        return self.contents[:1000]
+
+    def delete(self, versions: list[Version]) -> None:
+        assert 0 < len(versions) <= 1000
+        self.deletions += 1
+        refused = [version for version in versions if version.key in self.kept]
+        if not self.stubborn:
+            going = set(versions) - set(refused)
+            self.contents = [version for version in self.contents if version not in going]
+        if refused:
+            raise Rejected(f"site-bucket: S3 kept {len(refused)}; the first is {refused[0].key!r}: AccessDenied")
+
+    def uploads(self) -> list[Upload]:
+        if not self.there:
+            raise Gone("listing the uploads of site-bucket: no such bucket")
+        return self.unfinished[:1000]
+
+    def abort(self, upload: Upload) -> None:
+        if not self.stubborn:
+            self.unfinished.remove(upload)
+
+
+def run(
+    cloudformation: FakeCloudFormation, bucket: Any, asked: Request | None = None, left: Callable[[], float] = plenty
+) -> object:
+    opened: list[tuple[str, str]] = []
+
+    def open_bucket(name: str, owner: str) -> Any:
+        opened.append((name, owner))
+        return bucket
+
+    outcome = S3Cleaner(cloudformation, cloudformation, open_bucket)(asked or request(), {}, left)
+    assert opened in ([], [("site-bucket", "123456789012")])
+    return outcome
+
+
+class TestDecide:
+    @pytest.mark.parametrize("status", STATUSES)
+    def test_f80_only_a_stack_that_goes_for_good(self, status: str) -> None:
+        decision = decide(Sight("site-bucket", "site-staging-app", status, owned=True))
+        if status in ("DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"):
+            assert decision == Empty()
+        else:
+            assert isinstance(decision, Done)
+            assert "left as it is" in decision.reason
+
+    @pytest.mark.parametrize("status", [*STATUSES, ""], ids=[*(f"F79-{status}" for status in STATUSES), "F79-no-stack"])
+    def test_somebody_elses_bucket_is_refused(self, status: str) -> None:
+        decision = decide(Sight("theirs", "site-staging-app", status, owned=False))
+        assert isinstance(decision, Failed)
+        assert "theirs" in decision.reason
+
+    def test_f78_a_bucket_that_is_not_there(self) -> None:
+        assert isinstance(decide(Sight("b", "s", "DELETE_IN_PROGRESS", owned=False, exists=False)), Done)
+
+    def test_the_statuses_of_a_stack_that_goes_are_known(self) -> None:
+        assert {stack_phase(status) for status in GOING} == {StackPhase.BUSY}
+
+
+MANY = 2_500
+
+
+@pytest.mark.parametrize(
+    "bucket",
+    [
+        pytest.param(FakeBucket(), id="empty"),
+        pytest.param(FakeBucket([Version(f"o{n}", "null") for n in range(MANY)]), id="F76-objects"),
+        pytest.param(FakeBucket([Version("same", f"v{n}") for n in range(MANY)]), id="F76-versions-and-markers"),
+        pytest.param(FakeBucket([], [Upload("same", f"u{n}") for n in range(MANY)]), id="F76-uploads"),
+        pytest.param(
+            FakeBucket([Version("a", "1")] * 1, [Upload("b", "2")]),
+            id="both",
+        ),
+    ],
+)
+def test_it_is_emptied(bucket: FakeBucket) -> None:
+    count = len(bucket.contents) + len(bucket.unfinished)
+    assert run(FakeCloudFormation(), bucket) == Done(f"{count} removed")
+    assert (bucket.contents, bucket.unfinished) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("cloudformation", "expected"),
+    [
+        pytest.param(FakeCloudFormation(owned=()), Failed, id="F79-no-such-resource"),
+        pytest.param(
+            FakeCloudFormation(owned=(StackResource("AWS::SQS::Queue", "Q", "site-bucket"),)),
+            Failed,
+            id="F79-resource-of-another-type",
+        ),
+        pytest.param(
+            FakeCloudFormation(owned=(StackResource(BUCKET_TYPE, "site-bucket", "another"),)),
+            Failed,
+            id="F79-only-the-logical-id",
+        ),
+        pytest.param(FakeCloudFormation(status=""), Failed, id="F79-no-such-stack"),
+        pytest.param(FakeCloudFormation(status="UPDATE_ROLLBACK_IN_PROGRESS"), Done, id="F80-rollback-of-an-update"),
+        pytest.param(
+            FakeCloudFormation(status="UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"), Done, id="F80-removed-from-the-template"
+        ),
+        pytest.param(FakeCloudFormation(status="UPDATE_IN_PROGRESS"), Done, id="F80-replaced"),
+    ],
+)
+def test_nothing_is_touched(cloudformation: FakeCloudFormation, expected: type) -> None:
+    bucket = FakeBucket([Version("a", "1")], [Upload("b", "2")])
+    assert isinstance(run(cloudformation, bucket), expected)
+    assert (len(bucket.contents), len(bucket.unfinished), bucket.deletions) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("type_", [RequestType.CREATE, RequestType.UPDATE])
+def test_create_and_update_do_nothing(type_: RequestType) -> None:
+    bucket = FakeBucket([Version("a", "1")])
+    assert run(FakeCloudFormation(throttled=True), bucket, request(type_)) == Done()
+    assert bucket.deletions == 0
+
+
+def test_both_spellings_of_the_property() -> None:
+    assert run(FakeCloudFormation(), FakeBucket(), request(BucketName="site-bucket")) == Done("0 removed")
+
+
+def test_a_missing_property_is_said_on_create() -> None:
+    with pytest.raises(Rejected, match="Bucket"):
+        run(FakeCloudFormation(), FakeBucket(), request(RequestType.CREATE, ServiceToken="arn"))
+
+
+@pytest.mark.parametrize(
+    "owned",
+    [(), (StackResource(BUCKET_TYPE, "Site", "site-bucket"),)],
+    ids=["F78-gone-and-forgotten", "F78-gone-by-hand"],
+)
+def test_a_bucket_that_is_gone_is_success(owned: tuple[StackResource, ...]) -> None:
+    assert run(FakeCloudFormation(owned=owned), FakeBucket(there=False)) == Done("the bucket is gone")
+
+
+class TestRefusals:
+    def test_f77_what_s3_keeps_is_named_and_not_tried_for_ever(self) -> None:
+        bucket = FakeBucket([Version("a", "1"), Version("locked", "1")], kept=frozenset({"locked"}))
+        with pytest.raises(Rejected, match="'locked': AccessDenied"):
+            run(FakeCloudFormation(), bucket)
+        assert bucket.deletions == 1
+
+    @pytest.mark.parametrize(
+        "bucket",
+        [
+            FakeBucket([Version("a", "1")], stubborn=True),
+            FakeBucket([], [Upload("a", "1")], stubborn=True),
+        ],
+        ids=["F77-objects-that-stay-listed", "F77-uploads-that-stay-listed"],
+    )
+    def test_there_is_no_endless_loop(self, bucket: FakeBucket) -> None:
+        with pytest.raises(Rejected, match="still lists"):
+            empty(bucket, plenty)
+
+    def test_f88_throttling_is_not_gone(self) -> None:
+        with pytest.raises(Transient):
+            run(FakeCloudFormation(throttled=True), FakeBucket())
+
+
+def test_it_goes_on_where_it_stopped() -> None:
+    bucket = FakeBucket([Version(f"o{n}", "null") for n in range(MANY)])
+    ticks = iter([1.0, 1.0, 0.0])
+    assert run(FakeCloudFormation(), bucket, left=lambda: next(ticks)) == Unfinished("2000 removed so far", after=0)
+    assert run(FakeCloudFormation(), bucket) == Done("500 removed")
+
+
+@pytest.fixture
+def s3() -> Iterator[Any]:
+    with mock_aws():
+        yield boto3.client("s3", region_name="us-east-1")
+
+
+def test_f76_against_moto(s3: Any) -> None:
+    s3.create_bucket(Bucket="site-bucket")
+    s3.put_object(Bucket="site-bucket", Key="older-than-versioning", Body=b"")
+    s3.put_bucket_versioning(Bucket="site-bucket", VersioningConfiguration={"Status": "Enabled"})
+    for number in range(20):
+        s3.put_object(Bucket="site-bucket", Key=f"k{number % 7}", Body=b"x")
+        s3.delete_object(Bucket="site-bucket", Key=f"k{number % 5}")
+        s3.create_multipart_upload(Bucket="site-bucket", Key=f"u{number}")
+    outcome = run(FakeCloudFormation(), S3Bucket(s3, "site-bucket", "123456789012"))
+    assert outcome == Done("61 removed")
+    s3.delete_bucket(Bucket="site-bucket")
+    assert run(FakeCloudFormation(), S3Bucket(s3, "site-bucket", "123456789012")) == Done("the bucket is gone")
+
+
+def test_the_sight_is_a_value() -> None:
+    sight = Sight("b", "s", "DELETE_IN_PROGRESS", owned=True)
+    assert replace(sight) == sight
