@@ -23,6 +23,7 @@ from notifier.progress import StageProgress, progress
 
 log = logger("notifier")
 MAX_ROUNDS = 3
+Topics = frozenset[str]
 
 
 class Runs(Protocol):
@@ -113,20 +114,27 @@ class Notifier:
             raise next((error for error in errors if isinstance(error, Transient)), errors[0])
 
     def _try(
-        self, side: Callable[[Observed], bool], change: RunChange, environment: Environment
+        self, side: Callable[[Observed, Topics], Topics], change: RunChange, environment: Environment
     ) -> DeployerError | None:
-        """Tell one side, again where it was overtaken meanwhile; answers with what went wrong."""
+        """Tell one side; answers with what went wrong.
+
+        Where a later state was claimed while an earlier one was being said, the earlier may have been heard last: what
+        is observed then is said again.
+        """
+        overtaken: Topics = frozenset()
         try:
             for _ in range(MAX_ROUNDS):
                 observed = self._observe(change, environment)
-                if observed is None or side(observed):
+                overtaken = side(observed, overtaken) if observed else frozenset()
+                if not overtaken:
                     return None
         except Rejected as error:
             log.warning("could not be said", reason=str(error))
+            return None
         except DeployerError as error:
             log.warning("not said yet", reason=str(error), kind=type(error).__name__)
             return error
-        return None
+        return Transient("others are saying the same at the same time", 1.0)
 
     def _observe(self, change: RunChange, environment: Environment) -> Observed | None:
         run = self.runs.run(change.pipeline, change.execution)
@@ -142,11 +150,11 @@ class Notifier:
 
     # --- GitHub
 
-    def _tell_github(self, observed: Observed) -> bool:
-        current = True
+    def _tell_github(self, observed: Observed, again: Topics) -> Topics:
+        overtaken = set()
         for stage in observed.stages:
             topic = f"github/{stage.stage}"
-            if not self.notes.claim(observed.run.id, topic, stage.rank):
+            if not self.notes.claim(observed.run.id, topic, stage.rank) and topic not in again:
                 continue
             failure = self._failure(stage)
             shared = is_shared(self.memory, observed.id, observed.commit)
@@ -164,14 +172,15 @@ class Notifier:
                 )
             )
             log.info("status posted", commit=observed.commit, stage=stage.stage, state=str(stage.state))
-            current = self.notes.confirm(observed.run.id, topic, stage.rank) and current
-        return current
+            if not self.notes.confirm(observed.run.id, topic, stage.rank):
+                overtaken.add(topic)
+        return frozenset(overtaken)
 
     # --- Slack
 
-    def _tell_slack(self, observed: Observed) -> bool:
+    def _tell_slack(self, observed: Observed, _again: Topics) -> Topics:
         if not self.channel:
-            return True
+            return frozenset()
         run = observed.run
         message = self.notes.message(run.id)
         if message is None:
@@ -180,17 +189,15 @@ class Notifier:
             message = self.slack().post(self.channel, self._message(observed))
             self.notes.posted(run.id, *message)
         channel, ts = message
-        current = True
         for stage in observed.stages:
             topic = f"slack/{stage.stage}"
             if stage.ended and self.notes.claim(run.id, topic, stage.rank):
                 self.slack().post(channel, stage_reply(stage, self._failure(stage)), thread=ts)
-                current = self.notes.confirm(run.id, topic, stage.rank) and current
-        rank = 0 if run.state.active else 1
-        if rank and self.notes.claim(run.id, "slack", rank):
+                self.notes.confirm(run.id, topic, stage.rank)
+        if not run.state.active and self.notes.claim(run.id, "slack", 1):
             self.slack().update(channel, ts, self._message(observed))
-            current = self.notes.confirm(run.id, "slack", rank) and current
-        return current
+            self.notes.confirm(run.id, "slack", 1)
+        return frozenset()
 
     def _message(self, observed: Observed) -> str:
         repository = observed.environment.repository
