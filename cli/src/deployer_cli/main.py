@@ -7,6 +7,7 @@ import signal
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -77,17 +78,29 @@ def demo(
     """Push, break, mend, release and delete, and check from the outside what has to hold."""
     console = Console()
     with tempfile.TemporaryDirectory(prefix="deployer-demo-") as folder:
-        raise typer.Exit(run_demo(Path(folder), Tree.here(), console, patience, json))
+        raise typer.Exit(run_demo(Path(folder), Tree.here(), console, patience, json=json))
 
 
-def run_demo(folder: Path, tree: Tree, console: Console, patience: float, json: Path | None = None) -> int:
-    """Run the demo with everything it keeps under ``folder``; answers with the exit code."""
+def run_demo(
+    folder: Path,
+    tree: Tree,
+    console: Console,
+    patience: float,
+    *,
+    json: Path | None = None,
+    prepare: Callable[[Engine], None] = lambda _: None,
+) -> int:
+    """Run the demo with everything it keeps under ``folder``; answers with the exit code.
+
+    ``prepare``: called once the deployer is installed, before the first push.
+    """
     narrator = ConsoleNarrator(console)
     started = time.monotonic()
     try:
         with Engine(folder / "engine") as engine:
             with narrator.step("Install the deployer into the engine"):
                 install(engine, tree, narrator.installed)
+            prepare(engine)
             scenario = Demo(engine, tree.root / "examples" / "static-site", folder / "site", narrator, patience)
             try:
                 scenario.run()

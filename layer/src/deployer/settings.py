@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from deployer.errors import Broken
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
-    S = TypeVar("S", bound=DataclassInstance)
-else:
-    S = TypeVar("S")
+class _Dataclass(Protocol):
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+
+S = TypeVar("S", bound=_Dataclass)
 
 
 def load(kind: type[S], environ: Mapping[str, str]) -> S:
