@@ -164,6 +164,8 @@ class GitRepository:
         if not path:
             tree = self._run("rev-parse", "--verify", f"{commit}^{{tree}}").decode().strip()
             return Entry("040000", "tree", tree, 0, "")
+        if {"", ".", ".."} & set(path.split("/")):
+            return None
         found = self._tree(commit, path)
         return found[0] if found and found[0].name == path else None
 

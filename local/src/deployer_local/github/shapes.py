@@ -57,6 +57,7 @@ def user(urls: Urls, login: str, identity: int) -> Json:
         "events_url": f"{here}/events{{/privacy}}",
         "received_events_url": f"{here}/received_events",
         "type": "User",
+        "user_view_type": "public",
         "site_admin": False,
     }
 

@@ -10,9 +10,11 @@ https://git-scm.com/docs/git-http-backend
 import asyncio
 import base64
 import binascii
+import os
 import re
+import signal
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -85,20 +87,18 @@ class SmartHttp:
             stderr=asyncio.subprocess.DEVNULL,
             env=clean_environment() | _cgi(request, str(folder.parent), f"/{folder.name}/{path}"),
             limit=_LONGEST_HEAD,
+            start_new_session=True,
         )
         feeding = asyncio.create_task(_feed(request, process))
+        login = _login(request) if announce else None
         try:
-            await self._answer(process, send, repository, _login(request) if announce else None, announce=announce)
+            await self._answer(process, send, repository, login, announce=announce)
         except BaseException:
+            await _end(process, feeding, kill=not announce)
             if announce:  # the client left, but git may have moved refs
-                await self.pushed(repository.id, _login(request))
+                await self.pushed(repository.id, login)
             raise
-        finally:
-            feeding.cancel()
-            await asyncio.gather(feeding, return_exceptions=True)
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+        await _end(process, feeding, kill=False)
 
     async def _answer(
         self,
@@ -143,10 +143,12 @@ def _service(request: Request, path: str) -> str | None:
 
 
 def _cgi(request: Request, root: str, path: str) -> dict[str, str]:
-    """The CGI variables; of the request's headers only those that git http-backend reads."""
+    """The CGI variables; of the request's headers only those that git http-backend reads.
+
+    Not the length: given one, it waits for the missing bytes of a broken upload for ever, and busily.
+    """
     wanted = {
         "CONTENT_TYPE": "content-type",
-        "CONTENT_LENGTH": "content-length",
         "HTTP_CONTENT_ENCODING": "content-encoding",
         "GIT_PROTOCOL": "git-protocol",
         "HTTP_GIT_PROTOCOL": "git-protocol",
@@ -160,6 +162,20 @@ def _cgi(request: Request, root: str, path: str) -> dict[str, str]:
         "QUERY_STRING": request.url.query,
         "REMOTE_ADDR": "127.0.0.1",
     }
+
+
+async def _end(process: asyncio.subprocess.Process, feeding: asyncio.Task[None], *, kill: bool) -> None:
+    """Ends git. A push is never killed: it would leave its locks behind; without input it comes to its own end."""
+    feeding.cancel()
+    await asyncio.gather(feeding, return_exceptions=True)
+    if process.stdin is not None:
+        process.stdin.close()
+    if kill and process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    while process.stdout is not None and await process.stdout.read(_CHUNK):
+        pass
+    await process.wait()
 
 
 async def _feed(request: Request, process: asyncio.subprocess.Process) -> None:

@@ -1,6 +1,6 @@
 """The local GitHub's memory: one sqlite file, shared by every thread of the process.
 
-Holds what git itself does not know: numbers, hooks, deliveries, statuses, deployments. Each change is one transaction
+Holds what git itself does not know: numbers, hooks, deliveries, statuses. Each change is one transaction
 in write-ahead mode, so that a process killed at any point leaves whole rows. Never holds git objects.
 """
 
@@ -34,17 +34,6 @@ create table if not exists statuses (
     id integer primary key autoincrement, repository_id integer not null, sha text not null, context text not null,
     state text not null, description text, target_url text, creator text not null, created_at integer not null);
 create index if not exists statuses_of_commit on statuses (repository_id, sha, context);
-create table if not exists environments (
-    id integer primary key autoincrement, repository_id integer not null, name text not null,
-    created_at integer not null, updated_at integer not null, unique (repository_id, name));
-create table if not exists deployments (
-    id integer primary key autoincrement, repository_id integer not null, sha text not null, ref text not null,
-    task text not null, payload text not null, environment text not null, description text,
-    transient integer not null, production integer not null, creator text not null, created_at integer not null);
-create table if not exists deployment_statuses (
-    id integer primary key autoincrement, deployment_id integer not null, state text not null,
-    description text not null, environment text not null, environment_url text not null, log_url text not null,
-    creator text not null, created_at integer not null);
 """
 
 

@@ -250,11 +250,11 @@ class Webhooks:
                 redirect=False,
                 timeout=urllib3.Timeout(total=ANSWER_WITHIN),
             )
-        except urllib3.exceptions.TimeoutError:
-            self._finish(delivery, self._clock() - began, "timed out", 0)
         except urllib3.exceptions.HTTPError as error:
-            log.info("delivery %s failed to connect: %s", delivery.guid, type(error).__name__)
-            self._finish(delivery, self._clock() - began, "failed to connect to host", 0)
+            silent = isinstance(error, urllib3.exceptions.ReadTimeoutError)
+            log.info("delivery %s got no answer: %s", delivery.guid, type(error).__name__)
+            word = "timed out" if silent else "failed to connect to host"
+            self._finish(delivery, self._clock() - began, word, 0)
         else:
             word = "OK" if answer.status < 400 else f"Invalid HTTP Response: {answer.status}"
             text = answer.data.decode("utf-8", "replace")

@@ -91,7 +91,13 @@ def user(call: Call) -> Answer:
     forge = call.forge
     simple = shapes.user(call.urls, forge.login, forge.repositories.user_id(forge.login))
     dates = {"created_at": iso(0), "updated_at": iso(0)}
-    return Answer(simple | _OF_PRIVATE_USER | {"total_private_repos": len(forge.repositories.all())} | dates)
+    return Answer(
+        simple
+        | {"user_view_type": "private"}
+        | _OF_PRIVATE_USER
+        | {"total_private_repos": len(forge.repositories.all())}
+        | dates
+    )
 
 
 def rate_limit_body(left: Left) -> Json:

@@ -68,7 +68,7 @@ def create(call: Call) -> Answer:
     if data.get("name", "web") != "web":
         invalid("Hook", "name", "invalid")
     config = _config(data, required=True)
-    events, url = _events(data) or ("push",), config["url"]
+    events, url = _events(data) or ("push",), config.pop("url")
     if any(hook.url == url for hook in _own(call)):
         invalid("Hook", "url", "custom", "Hook already exists on this repository")
     webhooks = call.forge.webhooks

@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 from deployer_local.github.repositories import Repository
 from deployer_local.github.smart_http import raw_path
 
-from . import archives, contents, deployments, hooks, refs, statuses
+from . import archives, contents, hooks, refs, statuses
 from .account import ROUTES as ACCOUNT_ROUTES
 from .account import RateLimit, rate_limit_body
 from .exchange import Answer, Call, Forge, RefusalError, Route, error_body, not_found
@@ -31,7 +31,7 @@ from .exchange import Answer, Call, Forge, RefusalError, Route, error_body, not_
 log = logging.getLogger(__name__)
 
 _OF_A_REPOSITORY: tuple[Route, ...] = (
-    *(refs.ROUTES + contents.ROUTES + archives.ROUTES + statuses.ROUTES + hooks.ROUTES + deployments.ROUTES),
+    *(refs.ROUTES + contents.ROUTES + archives.ROUTES + statuses.ROUTES + hooks.ROUTES),
     *refs.LATE_ROUTES,
 )
 _SUBJECT = re.compile(r"/(?:repos/([^/]+/[^/]+)|repositories/([0-9]{1,18}))(/.*)?", re.ASCII)

@@ -1,5 +1,0 @@
-"""Deployments."""
-
-from .exchange import Route
-
-ROUTES: tuple[Route, ...] = ()

@@ -1,0 +1,464 @@
+"""The local GitHub's REST API: behaviour call by call, and every answer against GitHub's own OpenAPI description."""
+
+import base64
+import io
+import json
+import os
+import re
+import tarfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import urllib3
+from openapi_schema_validator import OAS30Validator
+from referencing import Registry
+from referencing.jsonschema import DRAFT4
+
+from .conftest import TOKEN, Forge, Receiver, Work
+
+REPO = "/repos/acme/site"
+DATA = Path(__file__).parents[3] / "tests/data"
+
+
+@cache
+def description() -> dict[str, Any]:
+    """GitHub's OpenAPI description."""
+
+    def as_meant(part: dict[str, Any]) -> dict[str, Any]:
+        """Lets `nullable` count beside `oneOf` too, and drops a discriminator that a list cannot have."""
+        if "array" in part.get("discriminator", {}).get("mapping", {}):
+            del part["discriminator"]
+        if part.get("nullable") and "oneOf" in part:
+            part["oneOf"].append({"enum": [None]})
+        return part
+
+    found: dict[str, Any] = json.loads((DATA / "github-openapi.json").read_text(), object_hook=as_meant)
+    return found
+
+
+def conforms(method: str, path: str, answer: urllib3.BaseHTTPResponse) -> Any:
+    """The answer's JSON, after checking it against the schema of (method, path template, status)."""
+    operation = description()["paths"][path][method.lower()]
+    response = operation["responses"][str(answer.status)]
+    while "$ref" in response:
+        response = description()["components"]["responses"][response["$ref"].rpartition("/")[2]]
+    body = answer.json()
+    schema = response["content"]["application/json"]["schema"]
+    registry = Registry().with_resource("urn:github", DRAFT4.create_resource(description()))
+    rooted = json.loads(json.dumps(schema).replace('"#/', '"urn:github#/'))
+    errors = sorted(OAS30Validator(rooted, registry=registry).iter_errors(body), key=str)
+    assert not errors, [f"{list(each.absolute_path)}: {each.message[:200]}" for each in errors[:5]]
+    return body
+
+
+@pytest.fixture
+def rich(site: Work) -> Work:
+    """acme/site with a folder, a symbolic link, a script, a submodule, tags of every kind and difficult branches."""
+    (site.path / "deploy").mkdir()
+    (site.path / "deploy/pipeline.json").write_text("{}\n")
+    (site.path / "link").symlink_to("deploy/pipeline.json")
+    (site.path / "dangling").symlink_to("nowhere")
+    (site.path / "run.sh").write_text("#!/bin/sh\n")
+    (site.path / "run.sh").chmod(0o755)
+    (site.path / "secret.txt").write_text("not in archives")
+    (site.path / ".gitattributes").write_text("secret.txt export-ignore\n")
+    (site.path / "large").write_bytes(os.urandom(1024 * 1024 + 1))
+    (site.path / ".gitmodules").write_text('[submodule "m"]\n\tpath = mod\n\turl = https://example.com/m.git\n')
+    site.git("add", "-A")
+    site.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},mod")
+    site.git("commit", "-q", "-m", "More files")
+    site.git("tag", "-a", "v1.0.0", "-m", "release")
+    site.git("tag", "light")
+    site.git("tag", "tree", "HEAD^{tree}")
+    for name in BRANCHES:
+        site.git("branch", name)
+    site.git("push", "-q", "origin", "--all")
+    site.git("push", "-q", "origin", "--tags")
+    return site
+
+
+BRANCHES = ["a#b", "a&ref=main", "a%2fb", "a<!channel>", "feature/löwe", "x/status"]
+
+
+def test_repository(forge: Forge, rich: Work) -> None:
+    body = conforms("GET", "/repos/{owner}/{repo}", forge.call("GET", REPO))
+    found = forge.github.repository("acme/site")
+    assert (body["id"], body["full_name"], body["default_branch"]) == (found.id, "acme/site", "main")
+    assert body["owner"]["login"] == "acme"
+    assert body == forge.call("GET", f"/repositories/{found.id}").json() == forge.call("GET", "/repos/ACME/Site").json()
+
+
+@pytest.mark.parametrize("branch", BRANCHES)
+@pytest.mark.parametrize("safe", ["", "/"], ids=["slash-encoded", "slash-plain"])
+def test_F40_ref_names_that_need_encoding(forge: Forge, rich: Work, branch: str, safe: str) -> None:
+    encoded = quote(branch, safe=safe)
+    answer = forge.call("GET", f"{REPO}/git/ref/heads/{encoded}")
+    body = conforms("GET", "/repos/{owner}/{repo}/git/ref/{ref}", answer)
+    assert (body["ref"], body["object"]["sha"]) == (f"refs/heads/{branch}", rich.git("rev-parse", branch))
+    assert forge.http.request("GET", body["url"].replace("/git/refs/", "/git/ref/"), headers=auth()).json() == body
+    assert forge.call("GET", f"{REPO}/contents/README.md?ref={quote(branch, safe='')}").status == 200
+    if branch != "x/status" or not safe:  # GET commits/x/status is the status of x, on GitHub too
+        assert forge.call("GET", f"{REPO}/commits/heads/{encoded}").json()["sha"] == rich.git("rev-parse", branch)
+
+
+def auth(token: str = TOKEN) -> dict[str, str]:
+    """The headers that name the token."""
+    return {"Authorization": f"token {token}", "User-Agent": "tests"}
+
+
+@pytest.mark.parametrize(
+    ("tag", "kind"), [("v1.0.0", "tag"), ("light", "commit"), ("tree", "tree")], ids=["annotated", "light", "of-a-tree"]
+)
+def test_F37_tags(forge: Forge, rich: Work, tag: str, kind: str) -> None:
+    body = conforms("GET", "/repos/{owner}/{repo}/git/ref/{ref}", forge.call("GET", f"{REPO}/git/ref/tags/{tag}"))
+    assert body["object"]["type"] == kind
+    peeled = forge.call("GET", f"{REPO}/commits/tags/{tag}")
+    if kind == "tree":
+        conforms("GET", "/repos/{owner}/{repo}/commits/{ref}", peeled)
+        assert (peeled.status, peeled.json()["message"]) == (422, "No commit found for SHA: tags/tree")
+    else:
+        assert peeled.json()["sha"] == rich.git("rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize("ref", ["heads/nothing", "heads/feature", "heads", "main", "tags/v1", "heads/main%20"])
+def test_ref_is_exact(forge: Forge, rich: Work, ref: str) -> None:
+    conforms("GET", "/repos/{owner}/{repo}/git/ref/{ref}", answer := forge.call("GET", f"{REPO}/git/ref/{ref}"))
+    assert answer.status == 404
+
+
+def test_matching_refs_is_one_list(forge: Forge, rich: Work) -> None:
+    rich.git("push", "-q", "origin", *(f"main:refs/heads/many-{number}" for number in range(40)))
+    answer = forge.call("GET", f"{REPO}/git/matching-refs/heads/many?per_page=10")
+    assert len(conforms("GET", "/repos/{owner}/{repo}/git/matching-refs/{ref}", answer)) == 40
+    assert forge.call("GET", f"{REPO}/git/matching-refs/heads/none").json() == []
+    assert {each["ref"] for each in forge.call("GET", f"{REPO}/git/matching-refs/tags/").json()} == {
+        *("refs/tags/v1.0.0", "refs/tags/light", "refs/tags/tree")
+    }
+
+
+def test_branches_are_paged(forge: Forge, rich: Work) -> None:
+    first = forge.call("GET", f"{REPO}/branches?per_page=3")
+    names = [each["name"] for each in conforms("GET", "/repos/{owner}/{repo}/branches", first)]
+    links = dict(re.findall(r'<([^>]+)>; rel="(\w+)"', first.headers["Link"]))
+    at = {rel: url for url, rel in links.items()}
+    assert set(at) == {"next", "last"}
+    while "next" in at:
+        answer = forge.http.request("GET", at["next"], headers=auth())
+        names += [each["name"] for each in answer.json()]
+        at = {rel: url for url, rel in re.findall(r'<([^>]+)>; rel="(\w+)"', answer.headers["Link"])}
+    assert sorted(names) == sorted(["main", *BRANCHES])
+
+
+def test_commit(forge: Forge, rich: Work) -> None:
+    sha = rich.git("rev-parse", "HEAD")
+    body = conforms("GET", "/repos/{owner}/{repo}/commits/{ref}", forge.call("GET", f"{REPO}/commits/main"))
+    assert (body["sha"], body["commit"]["message"]) == (sha, "More files")
+    assert {each["filename"] for each in body["files"]} >= {"deploy/pipeline.json", "link", "mod"}
+    assert [each["sha"] for each in body["parents"]] == [rich.git("rev-parse", "HEAD^")]
+    for ref in (sha, sha[:7], "HEAD", "heads/main", "tags/v1.0.0", rich.git("rev-parse", "v1.0.0")):
+        short = forge.call("GET", f"{REPO}/commits/{ref}", headers={"Accept": "application/vnd.github.sha"})
+        assert short.data.decode() == sha
+        assert short.headers["Content-Type"].startswith("application/vnd.github.sha")
+
+
+@pytest.mark.parametrize(
+    "ref", ["nothing", "0" * 40, "main~1", "--all", "main%5E%7Btree%7D", "HEAD:deploy", "@%7B0%7D"]
+)
+def test_commit_that_is_not_there(forge: Forge, rich: Work, ref: str) -> None:
+    answer = forge.call("GET", f"{REPO}/commits/{ref}")
+    conforms("GET", "/repos/{owner}/{repo}/commits/{ref}", answer)
+    assert (answer.status, answer.json()["message"][:20]) == (422, "No commit found for ")
+
+
+def test_empty_repository(forge: Forge) -> None:
+    forge.github.create_repository("acme/empty")
+    statuses = {path: forge.call("GET", f"/repos/acme/empty{path}").status for path in EMPTY}
+    assert statuses == EMPTY
+
+
+EMPTY = {
+    "": 200,
+    "/branches": 200,
+    "/commits/main": 409,
+    "/git/ref/heads/main": 409,
+    "/git/matching-refs/heads/": 409,
+    "/contents/README.md": 404,
+    "/tarball/main": 404,
+}
+
+
+def test_file(forge: Forge, rich: Work) -> None:
+    sha = rich.git("rev-parse", "HEAD")
+    answer = forge.call("GET", f"{REPO}/contents/deploy/pipeline.json?ref={sha}")
+    body = conforms("GET", "/repos/{owner}/{repo}/contents/{path}", answer)
+    assert (body["type"], body["path"], base64.b64decode(body["content"])) == ("file", "deploy/pipeline.json", b"{}\n")
+    assert body["sha"] == rich.git("rev-parse", "HEAD:deploy/pipeline.json")
+    for accept in ("application/vnd.github.raw+json", "application/vnd.github.raw", "application/vnd.github.v3.raw"):
+        assert forge.call("GET", f"{REPO}/contents/deploy%2Fpipeline.json", headers={"Accept": accept}).data == b"{}\n"
+
+
+def test_file_over_a_megabyte_is_raw_only(forge: Forge, rich: Work) -> None:
+    body = conforms("GET", "/repos/{owner}/{repo}/contents/{path}", forge.call("GET", f"{REPO}/contents/large"))
+    assert (body["content"], body["encoding"], body["size"]) == ("", "none", 1024 * 1024 + 1)
+    raw = forge.call("GET", f"{REPO}/contents/large", headers={"Accept": "application/vnd.github.raw+json"})
+    assert raw.data == (rich.path / "large").read_bytes()
+
+
+def test_F22_folders_links_and_submodules_say_what_they_are(forge: Forge, rich: Work) -> None:
+    def at(path: str) -> Any:
+        return conforms("GET", "/repos/{owner}/{repo}/contents/{path}", forge.call("GET", f"{REPO}/contents/{path}"))
+
+    kinds = {each["name"]: each["type"] for each in at("?ref=main")}
+    assert (kinds["deploy"], kinds["link"], kinds["mod"], kinds["run.sh"]) == ("dir", "symlink", "file", "file")
+    assert [each["path"] for each in at("deploy")] == ["deploy/pipeline.json"]
+    assert (at("link")["type"], base64.b64decode(at("link")["content"])) == ("file", b"{}\n")
+    assert (at("dangling")["type"], at("dangling")["target"]) == ("symlink", "nowhere")
+    assert (at("mod")["type"], at("mod")["submodule_git_url"]) == ("submodule", "https://example.com/m.git")
+
+
+@pytest.mark.parametrize(
+    "path", ["nothing", "deploy/nothing", "README.md/x", "link/x", "../x", "deploy*", ":(top)deploy"]
+)
+def test_file_that_is_not_there(forge: Forge, rich: Work, path: str) -> None:
+    answer = forge.call("GET", f"{REPO}/contents/{quote(path, safe='')}")
+    conforms("GET", "/repos/{owner}/{repo}/contents/{path}", answer)
+    assert answer.status == 404
+    assert forge.call("GET", f"{REPO}/contents/README.md?ref=nothing").status == 404
+
+
+@pytest.mark.parametrize("ref", ["sha", "heads/main", "v1.0.0", "", "a%23b", "a%252fb"])
+def test_archive(forge: Forge, rich: Work, ref: str) -> None:
+    sha = rich.git("rev-parse", "HEAD")
+    answer = forge.call("GET", f"{REPO}/tarball/{sha if ref == 'sha' else ref}")
+    assert answer.status == 302
+    archive = forge.http.request("GET", answer.headers["Location"])  # without the token, as on another host
+    with tarfile.open(fileobj=io.BytesIO(archive.data)) as tar:
+        members = {each.name: each for each in tar.getmembers()}
+        top = f"acme-site-{sha[:7]}"
+        assert {name.split("/")[0] for name in members} == {top}
+        assert f"{top}/secret.txt" not in members
+        assert members[f"{top}/link"].linkname == "deploy/pipeline.json"
+        assert members[f"{top}/run.sh"].mode & 0o111
+        assert tar.pax_headers["comment"] == sha
+    tampered = answer.headers["Location"].replace("/acme/", "/acmE/")
+    assert forge.http.request("GET", tampered).status == 404
+
+
+def test_status_is_posted_and_read_back(forge: Forge, rich: Work) -> None:
+    sha = rich.git("rev-parse", "HEAD")
+    sent = {"state": "pending", "context": "build/0-prep", "description": "d" * 140, "target_url": "https://x.example"}
+    posted = forge.call("POST", f"{REPO}/statuses/{sha}", sent)
+    body = conforms("POST", "/repos/{owner}/{repo}/statuses/{sha}", posted)
+    assert (posted.status, {key: body[key] for key in sent}) == (201, sent)
+    assert forge.call("POST", f"{REPO}/statuses/{sha}", {"state": "success", "context": "build/0-prep"}).status == 201
+    assert forge.call("POST", f"{REPO}/statuses/{sha}", {"state": "error", "context": "other"}).status == 201
+    combined = conforms(
+        "GET", "/repos/{owner}/{repo}/commits/{ref}/status", forge.call("GET", f"{REPO}/commits/main/status")
+    )
+    assert (combined["state"], combined["total_count"], combined["sha"]) == ("failure", 2, sha)
+    listed = conforms(
+        "GET", "/repos/{owner}/{repo}/commits/{ref}/statuses", forge.call("GET", f"{REPO}/commits/{sha}/statuses")
+    )
+    assert [each["state"] for each in listed] == ["error", "success", "pending"]
+    assert [each.state for each in forge.github.statuses("acme/site", sha)] == ["pending", "success", "error"]
+
+
+@pytest.mark.parametrize(
+    ("states", "together"),
+    [
+        ((), "pending"),
+        (("success",), "success"),
+        (("success", "pending"), "pending"),
+        (("failure", "pending"), "failure"),
+    ],
+    ids=["none", "success", "one-pending", "one-failed"],
+)
+def test_combined_status(forge: Forge, site: Work, states: tuple[str, ...], together: str) -> None:
+    sha = site.git("rev-parse", "HEAD")
+    for number, state in enumerate(states):
+        forge.call("POST", f"{REPO}/statuses/{sha}", {"state": state, "context": str(number)})
+    assert forge.call("GET", f"{REPO}/commits/{sha}/status").json()["state"] == together
+
+
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [
+        ({}, "state"),
+        ({"state": "done"}, "state"),
+        ({"state": "success", "description": "d" * 141}, "description"),
+        ({"state": "success", "target_url": "javascript:alert(1)"}, "target_url"),
+        ({"state": "success", "context": "c" * 256}, "context"),
+        ({"state": 1}, "state"),
+    ],
+    ids=["no-state", "unknown-state", "description-141", "target-url", "context-256", "number"],
+)
+def test_status_that_github_refuses(forge: Forge, site: Work, data: dict[str, object], field: str) -> None:
+    answer = forge.call("POST", f"{REPO}/statuses/{site.git('rev-parse', 'HEAD')}", data)
+    assert answer.status == 422
+    assert [each["field"] for each in answer.json()["errors"]] == [field]
+
+
+@pytest.mark.parametrize("of", ["v1.0.0", "HEAD^{tree}", "HEAD:README.md"], ids=["F37-tag-object", "tree", "blob"])
+def test_status_on_what_is_no_commit(forge: Forge, rich: Work, of: str) -> None:
+    sha = rich.git("rev-parse", of)
+    answer = forge.call("POST", f"{REPO}/statuses/{sha}", {"state": "success"})
+    assert (answer.status, answer.json()["message"]) == (422, f"No commit found for SHA: {sha}")
+
+
+@pytest.mark.parametrize("sha", ["0" * 40, "1" * 40, "main", "HEAD"], ids=["F68-zeros", "unknown", "branch", "HEAD"])
+def test_status_on_what_is_not_there(forge: Forge, site: Work, sha: str) -> None:
+    answer = forge.call("POST", f"{REPO}/statuses/{sha}", {"state": "success"})
+    assert (answer.status, answer.json()["message"]) == (422, f"No commit found for SHA: {sha}")
+
+
+def test_F66_a_thousand_statuses_for_each_context(forge: Forge, site: Work) -> None:
+    sha = site.git("rev-parse", "HEAD")
+    with forge.github._store.change() as rows:  # a thousand calls would only be slower
+        rows.executemany(
+            "insert into statuses (repository_id, sha, context, state, creator, created_at)"
+            " values (1, ?, 'c', ?, 'x', 0)",
+            [(sha, "pending")] * 999,
+        )
+
+    def post(context: str) -> int:
+        sent = {"state": "success", "context": context}
+        return forge.call("POST", f"{REPO}/statuses/{sha}", sent).status
+
+    assert [post("c"), post("c"), post("d")] == [201, 422, 201]
+
+
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        ({}, "Requires authentication"),
+        ({"Authorization": "Bearer wrong"}, "Bad credentials"),
+        ({"Authorization": "Bearer é"}, "Bad credentials"),
+        ({"Authorization": f"Basic {TOKEN}"}, "Bad credentials"),
+        ({"Authorization": "Bearer"}, "Requires authentication"),
+    ],
+    ids=["none", "wrong", "not-ascii", "scheme", "empty"],
+)
+def test_tokens(forge: Forge, site: Work, headers: dict[str, str], message: str) -> None:
+    answer = forge.http.request("GET", f"{forge.url}/api/v3{REPO}", headers={"User-Agent": "tests"} | headers)
+    assert (answer.status, answer.json()["message"]) == (401, message)
+
+
+def test_F42_hidden_repository_is_not_found(forge: Forge, site: Work) -> None:
+    forge.github.hide("acme/site")
+    answers = [forge.call("GET", f"{REPO}{path}") for path in ("", "/git/ref/heads/main", "/contents/README.md")]
+    assert [(each.status, each.json()["message"]) for each in answers] == [(404, "Not Found")] * 3
+    forge.github.show("acme/site")
+    assert forge.call("GET", REPO).status == 200
+    forge.github.rotate_token("other")
+    assert (forge.call("GET", REPO).status, forge.call("GET", REPO, token="other").status) == (401, 200)
+
+
+def test_F41_renamed_repository_redirects_by_number(forge: Forge, site: Work) -> None:
+    identity = forge.github.rename("acme/site", "umbrella/shop").id
+    answer = forge.call("GET", f"{REPO}/git/ref/heads/main")
+    conforms("GET", "/repos/{owner}/{repo}", forge.call("GET", REPO))
+    assert answer.status == 301
+    assert answer.headers["Location"] == f"{forge.url}/api/v3/repositories/{identity}/git/ref/heads/main"
+    assert forge.http.request("GET", answer.headers["Location"], headers=auth()).status == 200
+    forge.github.create_repository("acme/site")  # the name is free again
+    assert forge.call("GET", REPO).json()["id"] != identity
+
+
+def test_conditional_request_costs_nothing(forge: Forge, site: Work) -> None:
+    first = forge.call("GET", REPO)
+    again = forge.call("GET", REPO, headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status, again.data) == (304, b"")
+    assert again.headers["X-RateLimit-Remaining"] == first.headers["X-RateLimit-Remaining"]
+    site.commit("change")
+    site.git("push", "-q", "origin", "main:other")
+    branches = forge.call("GET", f"{REPO}/branches")
+    assert forge.call("GET", f"{REPO}/branches", headers={"If-None-Match": first.headers["ETag"]}).status == 200
+    assert branches.headers["ETag"] != first.headers["ETag"]
+
+
+def test_rate_limit_and_other_headers(forge: Forge, site: Work) -> None:
+    answer = forge.call("GET", REPO, headers={"X-GitHub-Api-Version": "2022-11-28"})
+    assert answer.headers["X-GitHub-Api-Version-Selected"] == "2022-11-28"
+    assert answer.headers["X-GitHub-Request-Id"]
+    before = int(answer.headers["X-RateLimit-Remaining"])
+    body = conforms("GET", "/rate_limit", forge.call("GET", "/rate_limit"))
+    assert body["rate"]["remaining"] == before
+    conforms("GET", "/user", forge.call("GET", "/user"))
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/nothing", "/repos/acme", "/repos/acme/none", f"{REPO}/nothing", f"{REPO}/hooks/x"]
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_unknown_paths(forge: Forge, site: Work, method: str, path: str) -> None:
+    answer = forge.call(method, path)
+    assert (answer.status, answer.json()["message"], answer.json()["status"]) == (404, "Not Found", "404")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"), [(b"{", "Problems parsing JSON"), (b"[]", "Body should be a JSON object")]
+)
+def test_bodies_that_are_no_object(forge: Forge, site: Work, body: bytes, message: str) -> None:
+    url = f"{forge.url}/api/v3{REPO}/statuses/{site.git('rev-parse', 'HEAD')}"
+    answer = forge.http.request("POST", url, body=body, headers=auth())
+    assert (answer.status, answer.json()["message"]) == (400, message)
+
+
+def test_F67_failures_on_demand(forge: Forge, site: Work) -> None:
+    forge.github.fail_next(r"/git/ref/", 403, {"Retry-After": "3"}, message="You have exceeded a secondary rate limit.")
+    assert forge.call("GET", REPO).status == 200
+    refused = forge.call("GET", f"{REPO}/git/ref/heads/main")
+    assert (refused.status, refused.headers["Retry-After"]) == (403, "3")
+    assert forge.call("GET", f"{REPO}/git/ref/heads/main").status == 200
+
+
+def test_hooks(forge: Forge, site: Work, receiver: Receiver) -> None:
+    sent = {"config": {"url": receiver.url, "content_type": "json", "secret": "s3cret"}, "events": ["push", "delete"]}
+    created = forge.call("POST", f"{REPO}/hooks", sent)
+    body = conforms("POST", "/repos/{owner}/{repo}/hooks", created)
+    assert (body["config"]["secret"], body["events"]) == ("********", ["push", "delete"])
+    twice = forge.call("POST", f"{REPO}/hooks", sent)
+    conforms("POST", "/repos/{owner}/{repo}/hooks", twice)
+    assert twice.status == 422
+    here = f"{REPO}/hooks/{body['id']}"
+    assert forge.github.settle()
+    shown = conforms("GET", "/repos/{owner}/{repo}/hooks/{hook_id}", forge.call("GET", here))
+    assert shown["last_response"]["code"] == 202
+    assert len(conforms("GET", "/repos/{owner}/{repo}/hooks", forge.call("GET", f"{REPO}/hooks"))) == 1
+    patched = forge.call("PATCH", here, {"active": False, "add_events": ["create"]})
+    changed = conforms("PATCH", "/repos/{owner}/{repo}/hooks/{hook_id}", patched)
+    assert (changed["active"], changed["events"]) == (False, ["push", "delete", "create"])
+    site.git("push", "-q", "origin", "main:one")
+    assert forge.call("POST", f"{here}/pings").status == 204
+    assert forge.github.settle()
+    assert [headers["x-github-event"] for headers, _ in receiver.got] == ["ping", "ping"]
+    listed = forge.call("GET", f"{here}/deliveries")
+    deliveries = conforms("GET", "/repos/{owner}/{repo}/hooks/{hook_id}/deliveries", listed)
+    assert forge.call("POST", f"{here}/deliveries/{deliveries[0]['id']}/attempts").status == 202
+    assert forge.github.settle()
+    assert len(receiver.got) == 3
+    assert forge.call("DELETE", here).status == 204
+    assert forge.call("GET", here).status == 404
+
+
+def test_form_hook(forge: Forge, site: Work, receiver: Receiver) -> None:
+    forge.call("POST", f"{REPO}/hooks", {"config": {"url": receiver.url}})
+    assert forge.github.settle()
+    assert receiver.got[0][0]["content-type"] == "application/x-www-form-urlencoded"
+    assert receiver.got[0][1].startswith(b"payload=%7B")
+    assert "x-hub-signature-256" not in receiver.got[0][0]
+
+
+def test_F91_no_secret_in_the_log(
+    forge: Forge, site: Work, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(0)
+    forge.github.add_hook("acme/site", receiver.url, "hook-secret-canary")
+    site.git("push", "-q", "origin", "main:one")
+    forge.call("GET", REPO)
+    assert forge.github.settle()
+    assert TOKEN not in caplog.text
+    assert "hook-secret-canary" not in caplog.text

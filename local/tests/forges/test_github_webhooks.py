@@ -1,0 +1,223 @@
+"""What a push makes the local GitHub send: payloads against recorded ones, signatures, losses, redeliveries."""
+
+import hashlib
+import hmac
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Forge, Receiver, Work
+
+ZERO = "0" * 40
+RECORDED = json.loads((Path(__file__).parents[3] / "tests/data/github-webhooks.json").read_text())
+
+
+@pytest.fixture
+def hooked(forge: Forge, site: Work, receiver: Receiver) -> Receiver:
+    """The address that hears of every push, its ping behind it."""
+    forge.github.add_hook("acme/site", receiver.url, "s3cret", events=("push", "create", "delete"))
+    assert forge.github.settle()
+    receiver.got.clear()
+    return receiver
+
+
+def heard(forge: Forge, receiver: Receiver, event: str = "push") -> list[dict[str, Any]]:
+    """The payloads of an event that arrived since the last time."""
+    assert forge.github.settle()
+    got = [json.loads(body) for headers, body in receiver.got if headers["x-github-event"] == event]
+    receiver.got.clear()
+    return got
+
+
+def test_delivery_is_signed_and_labelled(forge: Forge, site: Work, hooked: Receiver) -> None:
+    site.commit("change")
+    site.git("push", "-q", "origin", "main")
+    assert forge.github.settle()
+    (headers, body), *_ = hooked.got
+    delivery = forge.github.deliveries()[-1]
+    assert headers["x-hub-signature-256"] == "sha256=" + hmac.new(b"s3cret", body, hashlib.sha256).hexdigest()
+    assert headers["x-hub-signature"] == "sha1=" + hmac.new(b"s3cret", body, hashlib.sha1).hexdigest()
+    assert headers["content-type"] == "application/json"
+    assert headers["x-github-delivery"] == delivery.guid
+    assert headers["x-github-hook-id"] == str(delivery.hook_id)
+    assert headers["x-github-hook-installation-target-type"] == "repository"
+    assert headers["x-github-hook-installation-target-id"] == str(forge.github.repository("acme/site").id)
+    assert headers["user-agent"].startswith("GitHub-Hookshot/")
+    assert (delivery.status_code, delivery.status, delivery.request_body) == (202, "OK", body)
+    assert delivery.request_headers["X-Hub-Signature-256"] == headers["x-hub-signature-256"]
+
+
+def test_branch_updated(forge: Forge, site: Work, hooked: Receiver) -> None:
+    before = site.git("rev-parse", "HEAD")
+    first = site.commit("add", added="a", README__md="other\n")
+    (site.path / "added").unlink()
+    second = site.commit("remove ünïcode\n\nwith a body", nämé="x")
+    site.git("push", "-q", "origin", "main")
+    (push,) = heard(forge, hooked)
+    assert (push["ref"], push["before"], push["after"]) == ("refs/heads/main", before, second)
+    assert (push["created"], push["deleted"], push["forced"], push["base_ref"]) == (False, False, False, None)
+    assert push["compare"].endswith(f"/acme/site/compare/{before[:12]}...{second[:12]}")
+    assert [each["id"] for each in push["commits"]] == [first, second]
+    paths = [(each["added"], each["removed"], each["modified"]) for each in push["commits"]]
+    assert paths == [(["added"], [], ["README.md"]), (["nämé"], ["added"], [])]
+    assert push["head_commit"]["message"] == "remove ünïcode\n\nwith a body"
+    assert push["head_commit"]["author"] == {"name": "Mona Lisa", "email": "mona@example.com"}
+    assert all(each["distinct"] for each in push["commits"])
+
+
+def test_branch_created_forced_and_deleted(forge: Forge, site: Work, hooked: Receiver) -> None:
+    base = site.git("rev-parse", "HEAD")
+    site.git("push", "-q", "origin", "main:refs/heads/a#b")
+    (created,) = heard(forge, hooked)
+    assert (created["ref"], created["created"], created["base_ref"]) == ("refs/heads/a#b", True, "refs/heads/main")
+    assert (created["before"], created["commits"], created["head_commit"]["id"]) == (ZERO, [], base)
+    assert created["compare"].endswith("/compare/a%23b")
+    site.git("commit", "-q", "--amend", "-m", "Another first commit")
+    site.git("push", "-q", "--force", "origin", "main:refs/heads/a#b")
+    (forced,) = heard(forge, hooked)
+    assert (forced["forced"], forced["before"], len(forced["commits"])) == (True, base, 1)
+    site.git("push", "-q", "origin", ":refs/heads/a#b")
+    (deleted,) = heard(forge, hooked)
+    assert (deleted["deleted"], deleted["after"], deleted["head_commit"]) == (True, ZERO, None)
+    assert deleted["before"] == forced["after"]
+
+
+def test_create_and_delete_events(forge: Forge, site: Work, hooked: Receiver) -> None:
+    site.git("push", "-q", "origin", "main:refs/heads/feature/x")
+    (created,) = heard(forge, hooked, "create")
+    recorded = RECORDED["create"][0]
+    assert (created["ref"], created["ref_type"], created["master_branch"]) == ("feature/x", "branch", "main")
+    assert recorded.keys() <= created.keys()
+    assert recorded["repository"].keys() <= created["repository"].keys()
+    site.git("push", "-q", "origin", ":feature/x")
+    (deleted,) = heard(forge, hooked, "delete")
+    assert (deleted["ref"], deleted["ref_type"]) == ("feature/x", "branch")
+    assert RECORDED["delete"][0].keys() <= deleted.keys()
+
+
+def test_F37_annotated_tag_names_the_tag_object(forge: Forge, site: Work, hooked: Receiver) -> None:
+    head = site.git("rev-parse", "HEAD")
+    site.git("tag", "-a", "v1.0.0", "-m", "release")
+    site.git("push", "-q", "origin", "v1.0.0")
+    (push,) = heard(forge, hooked)
+    assert push["after"] == site.git("rev-parse", "v1.0.0") != head
+    assert (push["head_commit"]["id"], push["commits"]) == (head, [])
+    assert (push["base_ref"], push["compare"].rpartition("/")[2]) == ("refs/heads/main", "v1.0.0")
+
+
+def test_F37_tag_of_a_tree_has_no_head_commit(forge: Forge, site: Work, hooked: Receiver) -> None:
+    site.git("tag", "v2.0.0", "HEAD^{tree}")
+    site.git("push", "-q", "origin", "v2.0.0")
+    (push,) = heard(forge, hooked)
+    assert (push["head_commit"], push["created"]) == (None, True)
+
+
+@pytest.mark.parametrize(("tags", "events"), [(3, 3), (4, 0)], ids=["F25-three-tags", "F25-four-tags-are-silent"])
+def test_many_tags_at_once(forge: Forge, site: Work, hooked: Receiver, tags: int, events: int) -> None:
+    names = [f"v1.0.{number}" for number in range(tags)]
+    for name in names:
+        site.git("tag", name)
+    site.git("push", "-q", "origin", *names)
+    assert len(heard(forge, hooked)) == events
+    assert len(forge.github.refs("acme/site")) == tags + 1
+
+
+def test_no_more_than_2048_commits(forge: Forge, site: Work, hooked: Receiver) -> None:
+    who = "Mona <mona@example.com> 1700000000 +0000"
+    stream = [
+        f"commit refs/heads/long\nmark :{n}\ncommitter {who}\ndata 1\nx\n" + (f"from :{n - 1}\n" if n > 1 else "")
+        for n in range(1, 2061)
+    ]
+    (site.path / "stream").write_text("".join(stream))
+    with (site.path / "stream").open("rb") as source:
+        subprocess.run(["git", "fast-import", "--quiet"], cwd=site.path, stdin=source, check=True)
+    site.git("push", "-q", "origin", "long")
+    (push,) = heard(forge, hooked)
+    assert (len(push["commits"]), push["commits"][-1]["id"]) == (2048, push["after"])
+
+
+def test_payload_has_every_field_of_the_recorded_one(forge: Forge, site: Work, hooked: Receiver) -> None:
+    site.git("push", "-q", "origin", "main:refs/heads/topic")
+    (push,) = heard(forge, hooked)
+    recorded = RECORDED["push"][0]
+    assert recorded.keys() <= push.keys()
+    for part in ("repository", "sender", "pusher", "head_commit"):
+        assert recorded[part].keys() <= push[part].keys(), part
+    assert recorded["repository"]["owner"].keys() <= push["repository"]["owner"].keys()
+    differing = {
+        key
+        for key, value in recorded["repository"].items()
+        if value is not None
+        and push["repository"][key] is not None
+        and type(push["repository"][key]) is not type(value)
+    }
+    assert differing == set()
+    assert isinstance(push["repository"]["pushed_at"], int)
+
+
+def test_ping_greets_a_new_hook(forge: Forge, receiver: Receiver) -> None:
+    forge.github.create_repository("acme/site")
+    forge.github.add_hook("acme/site", receiver.url, "s3cret")
+    (ping,) = heard(forge, receiver, "ping")
+    assert RECORDED["ping"][0].keys() <= ping.keys()
+    assert RECORDED["ping"][0]["hook"].keys() <= ping["hook"].keys()
+    assert "s3cret" not in json.dumps(ping)
+    forge.github.add_hook("acme/site", receiver.url, "rotated")
+    assert [hook.secret for hook in forge.github.hooks()] == ["rotated"]
+
+
+def test_hook_of_every_repository_and_its_events(forge: Forge, site: Work, receiver: Receiver) -> None:
+    forge.github.add_hook(None, receiver.url, "s3cret")
+    site.git("push", "-q", "origin", "main:topic")
+    assert forge.github.settle()
+    assert [headers["x-github-event"] for headers, _ in receiver.got] == ["ping", "push"]  # no create: not subscribed
+
+
+def test_F26_lost_delivery_is_recorded_and_not_sent(forge: Forge, site: Work, hooked: Receiver) -> None:
+    forge.github.drop_delivery(lambda each: each.event == "push" and each.payload["ref"] == "refs/heads/two")
+    site.git("push", "-q", "origin", "main:one", "main:two")
+    assert [each["ref"] for each in heard(forge, hooked)] == ["refs/heads/one"]
+    lost = [each for each in forge.github.deliveries() if each.status == "lost"]
+    assert [(each.payload["ref"], each.status_code) for each in lost] == [("refs/heads/two", 0)]
+
+
+def test_F14_redelivery_keeps_guid_and_body(forge: Forge, site: Work, hooked: Receiver) -> None:
+    site.git("push", "-q", "origin", "main:one")
+    assert forge.github.settle()
+    first = next(each for each in forge.github.deliveries() if each.event == "push")
+    again = forge.github.redeliver(first.guid)
+    assert forge.github.settle()
+    assert (again.guid, again.redelivery, again.id != first.id) == (first.guid, True, True)
+    bodies = [body for headers, body in hooked.got if headers["x-github-delivery"] == first.guid]
+    assert len(bodies) == 2
+    assert bodies[0] == bodies[1]
+
+
+def test_failed_delivery_is_not_retried(forge: Forge, site: Work, hooked: Receiver) -> None:
+    hooked.status = 503
+    site.git("push", "-q", "origin", "main:one")
+    assert len(heard(forge, hooked)) == 1
+    assert forge.github.settle()
+    assert hooked.got == []
+    push = next(each for each in forge.github.deliveries() if each.event == "push")
+    assert (push.status_code, push.status) == (503, "Invalid HTTP Response: 503")
+
+
+def test_nobody_at_the_address(forge: Forge, site: Work) -> None:
+    forge.github.add_hook("acme/site", "http://127.0.0.1:1/webhook", "s3cret")
+    site.git("push", "-q", "origin", "main:one")
+    assert forge.github.settle()
+    assert {each.status for each in forge.github.deliveries()} == {"failed to connect to host"}
+
+
+def test_pusher_is_who_git_says(forge: Forge, site: Work, hooked: Receiver) -> None:
+    named = forge.url.replace("://", "://mona:secret@") + "/acme/site.git"
+    site.git("push", "-q", named, "main:one")
+    (push,) = heard(forge, hooked)
+    site.git("push", "-q", "origin", "main:two")
+    (other,) = heard(forge, hooked)
+    # git offers credentials only when asked for them, and nobody asks on loopback
+    assert {push["pusher"]["name"], other["pusher"]["name"]} == {"acme"}
