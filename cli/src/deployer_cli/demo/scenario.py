@@ -158,7 +158,7 @@ class Demo:
 
         self._hold(f"{label} serves {sha[:7]}", check)
         seconds = time.monotonic() - started
-        self._hold(f"{', '.join(wanted)} are green", failed)
+        self._hold(f"its statuses are green: {', '.join(wanted)}", failed)
         stack, app = self.watcher.stack(environment), self.watcher.app(environment)
         if stack is None or app is None:
             raise Unmet(f"{label} has its stacks", "one of them is gone")
@@ -166,7 +166,7 @@ class Demo:
         self._narrator.held(f"from push to page: {seconds:.1f} s, {own:.1f} s of them not the build's own commands")
         url = self._engine.site_url(app["Bucket"])
         self.results[str(environment)] = Result(
-            environment, ref, sha, stack["StackName"], url, self.watcher.statuses(sha), seconds, own
+            environment, ref, sha, stack["StackName"], url, self._statuses(environment, sha), seconds, own
         )
 
     def _push(self, *refspecs: str) -> float:
@@ -194,7 +194,13 @@ class Demo:
 
     def _collect(self, environment: str) -> None:
         result = self.results[environment]
-        result.statuses = self.watcher.statuses(result.commit)
+        result.statuses = self._statuses(result.id, result.commit)
+
+    def _statuses(self, environment: EnvironmentId, sha: str) -> dict[str, str]:
+        """The environment's own: staging and production report on the same commit."""
+        released = environment.stage is Stage.PRODUCTION
+        found = self.watcher.statuses(sha)
+        return {name: state for name, state in found.items() if name.startswith("production/") == released}
 
     # --- checks
 
