@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from deployer_local.aws.call_log import action_of
+from deployer_local.aws.call_log import action_of, changes
 from deployer_local.aws.courier import Courier
 from deployer_local.aws.json_services import JsonService, answer_to
 from deployer_local.aws.pipeline_resource import PipelineResource, ResourceError
@@ -220,3 +220,20 @@ def test_a_courier_keeps_the_order_and_does_not_hold_the_sender() -> None:
 
     assert done.wait(30)
     assert received == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("service_name", "action", "kept"),
+    [
+        pytest.param("sqs", "SendMessage", True, id="send"),
+        pytest.param("sqs", "ReceiveMessage", False, id="receive"),
+        pytest.param("dynamodb", "Query", False, id="query"),
+        pytest.param("dynamodb", "UpdateItem", True, id="update-item"),
+        pytest.param("s3", "PUT /bucket/key", True, id="put-object"),
+        pytest.param("s3", "GET /bucket/key", False, id="get-object"),
+        pytest.param("lambda", "POST /2015-03-31/functions/f/invocations", False, id="invoke"),
+        pytest.param("logs", "PutLogEvents", False, id="logs"),
+    ],
+)
+def test_which_answers_wait_until_the_change_is_kept(service_name: str, action: str, kept: bool) -> None:
+    assert changes(service_name, action) is kept

@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+EVERYTHING = "*"
+"""Names all services, where it is not known which ones changed."""
+
 
 @dataclass(frozen=True)
 class Call:
@@ -41,7 +44,7 @@ class Activity:
         self._lock = threading.Lock()
         self._busy = 0
         self._last = time.monotonic()
-        self._changed = threading.Event()
+        self._touched: set[str] = set()
 
     def called(self, service: str, action: str) -> None:
         """Record an API call."""
@@ -49,8 +52,8 @@ class Activity:
             self.calls.append(Call(time.time(), service, action))
 
     @contextmanager
-    def working(self) -> Iterator[None]:
-        """Count the enclosed work as going on, and the state as changed when it ends."""
+    def working(self, *services: str) -> Iterator[None]:
+        """Count the enclosed work as going on, and `services` as changed when it ends."""
         with self._lock:
             self._busy += 1
         try:
@@ -58,7 +61,7 @@ class Activity:
         finally:
             with self._lock:
                 self._busy -= 1
-            self.touch()
+            self.touch(*services)
 
     def started(self, function: str) -> int:
         """Record the start of an invocation; returns its number."""
@@ -71,16 +74,17 @@ class Activity:
         with self._lock:
             self.invocations[number] = replace(self.invocations[number], ended=time.time(), failed=failed)
 
-    def touch(self) -> None:
-        """Note that state changed."""
-        self._last = time.monotonic()
-        self._changed.set()
+    def touch(self, *services: str) -> None:
+        """Note that the state of `services` changed."""
+        with self._lock:
+            self._last = time.monotonic()
+            self._touched.update(services)
 
-    def wait_for_change(self, seconds: float) -> bool:
-        """Wait until something changed since the last call; False when `seconds` passed."""
-        changed = self._changed.wait(seconds)
-        self._changed.clear()
-        return changed
+    def touched(self) -> frozenset[str]:
+        """The services that changed since the last call."""
+        with self._lock:
+            touched, self._touched = frozenset(self._touched), set()
+            return touched
 
     def quiet_for(self) -> float:
         """Seconds since the last change; 0 while work is going on."""

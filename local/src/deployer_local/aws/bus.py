@@ -49,7 +49,7 @@ class Bus:
             def dispatch(event: Event, view: Any = None) -> None:
                 view = view or eventbridge._pattern_event_view(event)
                 if event.get("EventBusName", "default") != "default" or self._record(view.event_with_detail()):
-                    host.activity.touch()
+                    host.activity.touch("events", "sqs")
                     original(event, view)
 
             return dispatch
@@ -58,7 +58,10 @@ class Bus:
         host.before_stop(self.close)
 
     def emit(self, source: str, detail_type: str, detail: dict[str, Any], resources: Sequence[str] = ()) -> None:
-        """Put an event of an AWS service (`source` may be `aws.…`) on the default bus; callable from any thread."""
+        """Put an event of an AWS service (`source` may be `aws.…`) on the default bus; callable from any thread.
+
+        Away from the serving loop it returns when the event, and what it set off, would survive a kill.
+        """
         if self._host is None:
             raise RuntimeError("the bus is not installed in a host")
         entry = {
@@ -76,6 +79,7 @@ class Bus:
 
         # A context of its own: the caller's must not change under it, whatever thread it is on.
         self._host.run(lambda: contextvars.copy_context().run(on_loop))
+        self._host.wait_until_committed()
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Call `subscriber` with every later event, in order, on a thread of its own; returns how to end it."""

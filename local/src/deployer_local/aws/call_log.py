@@ -1,4 +1,7 @@
-"""Notes every API request in the host's activity before its service answers it. It changes no answer."""
+"""Notes every API request before its service answers it, and holds back the answer to a change until it is kept.
+
+It changes no answer.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from . import emulator
+from .activity import EVERYTHING
 from .host import Host
 
 Handler = Callable[..., Awaitable[tuple[int, dict[str, str], Any]]]
+
+READING = ("Get", "List", "Describe", "BatchGet", "Receive", "Query", "Scan", "Validate", "Lookup")
 
 
 def install(host: Host) -> None:
@@ -21,14 +27,28 @@ def install(host: Host) -> None:
 
 def _noting(service: str, handler: Handler, host: Host) -> Handler:
     async def handle(method: str, path: str, headers: Any, body: bytes, query: Any) -> tuple[int, dict[str, str], Any]:
-        host.activity.called(service, action_of(method, path, headers, body, query))
-        # A long poll changes nothing while it waits, and must not keep the host from ever being quiet.
+        action = action_of(method, path, headers, body, query)
+        host.activity.called(service, action)
+        # Not counted as work: a long poll must not keep the host from ever being quiet.
         answer = await handler(method, path, headers, body, query)
-        if method != "GET":
-            host.activity.touch()
+        if changes(service, action):
+            host.activity.touch(EVERYTHING if service == "cloudformation" else service)
+            await host.committed()
         return answer
 
     return handle
+
+
+def changes(service: str, action: str) -> bool:
+    """Whether the action may change state that AWS keeps once it has answered."""
+    if service in ("logs", "monitoring"):
+        return False
+    method, _, path = action.partition(" ")
+    if path:
+        return method not in ("GET", "HEAD") and not path.endswith("/invocations")
+    return not action.startswith(
+        ("Get", "List", "Describe", "BatchGet", "Receive", "Query", "Scan", "Validate", "Lookup")
+    )
 
 
 def action_of(method: str, path: str, headers: Mapping[str, str], body: bytes, query: Mapping[str, list[str]]) -> str:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -40,6 +40,8 @@ class Host:
         self.data = data.resolve()
         self.activity = Activity()
         self.server = server
+        self.committed: Callable[[], Awaitable[None]] = _nothing
+        """Wait until the state up to now would survive a kill; the snapshots set it."""
         self._extensions = extensions
         self._resources = ExitStack()
         self._after_start: list[Callable[[], None]] = []
@@ -103,9 +105,26 @@ class Host:
 
         return asyncio.run_coroutine_threadsafe(on_loop(), loop).result(60)
 
+    def wait_until_committed(self) -> None:
+        """Wait until the state up to now would survive a kill. On the serving loop, which cannot wait: returns."""
+        try:
+            if asyncio.get_running_loop() is self.server.loop:
+                return
+        except RuntimeError:
+            pass
+
+        async def wait() -> None:
+            await self.committed()
+
+        asyncio.run_coroutine_threadsafe(wait(), self.server.loop).result(60)
+
     def post(self, action: Callable[[], None]) -> None:
         """Run `action` on the serving loop soon, in the order of the calls, under the caller's context variables."""
         self.server.loop.call_soon_threadsafe(action)
+
+
+async def _nothing() -> None:
+    pass
 
 
 @contextmanager

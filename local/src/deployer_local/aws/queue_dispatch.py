@@ -126,6 +126,7 @@ def _in_scope(host: Host, action: Callable[[], Any]) -> Any:
     account, region = responses.get_account_id(), responses.get_region()
 
     def scoped() -> Any:
+        host.activity.touch("sqs")
         with responses.request_scope(account, region):
             return action()
 

@@ -1,7 +1,8 @@
-"""Goes on with stack operations that a killed engine left in progress, as AWS would never leave them.
+"""Goes on with what a killed engine left half done, as AWS would never leave it.
 
-A deletion and an update are run again: what is done already is skipped. A creation is rolled back, with the reason
-said, because its resources cannot be told from somebody else's. It acts once, when the host has started.
+A deletion and an update of a stack are run again: what is done already is skipped. A creation is rolled back, with the
+reason said, because its resources cannot be told from somebody else's. Messages that were being worked on are shown
+again at once: whoever had received them ended with the engine. It acts once, when the host starts.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -24,7 +27,20 @@ SUFFIX = "_IN_PROGRESS"
 
 def install(host: Host) -> None:
     """Extension for `Host`: resume what the last one left."""
+    emulator.wrap(emulator.module("services.sqs"), "load_persisted_state", _showing_messages)
     host.after_start(lambda: host.run(_resume_all))
+
+
+def _showing_messages(original: Callable[[Any], None]) -> Callable[[Any], None]:
+    def load(data: Any) -> None:
+        original(data)
+        now = time.time()
+        for queue in emulator.module("services.sqs")._queues._data.values():
+            for message in queue.get("messages", ()):
+                if message.get("receive_count"):
+                    message["visible_at"] = min(message["visible_at"], now)
+
+    return load
 
 
 def _resume_all() -> None:

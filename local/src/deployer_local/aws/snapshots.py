@@ -1,77 +1,138 @@
 """Keeps the emulated AWS's state on disk while it runs, so that a killed engine comes back.
 
-ministack saves when it is stopped; this also saves whenever nothing has happened for a moment, and every few seconds
-while things happen. A snapshot is complete or not there: changed files are written aside and moved into place
-together, and a move that was cut short is finished at the next start. Large byte strings (layers, above all) are kept
-once, in files named by their content. What happened after the last snapshot is lost, as a message on its way is.
+What AWS has acknowledged it keeps; so a request that changes something is answered when a snapshot holds the change
+(one snapshot for all that wait). Logs and metrics are saved when nothing happens for a moment. A snapshot is complete
+or not there: changed files are written aside and moved into place together, and a move that was cut short is finished
+at the next start. Large byte strings (layers, above all) are kept once, in files named by their content.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
-import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
 from . import emulator
+from .activity import EVERYTHING
 from .host import Host
 
-log = logging.getLogger(__name__)
-
 QUIET_SECONDS = 0.2
-BUSY_SECONDS = 3.0
 LARGE_BYTES = 4096
 COMPLETE = "complete"
+PASTIME = frozenset({"monitoring", "logs"})
+"""Services nobody waits for: saved when it is quiet."""
 
 
 def install(host: Host) -> None:
-    """Extension for `Host`: finish or discard what the last host left, then save from time to time."""
+    """Extension for `Host`: finish or discard what the last host left, then save what is acknowledged."""
     persistence = emulator.module("core.persistence")
     application = emulator.module("app")
     snapshots = Snapshots(host.data / "state")
     snapshots.recover()
     persistence._json_default = snapshots.encoding(persistence._json_default)
     persistence._json_object_hook = snapshots.decoding(persistence._json_object_hook)
-    taking = threading.Lock()
-
-    def take() -> None:
-        with taking:
-            states = host.run(lambda: _states(application))
-            snapshots.save(states, persistence)
-
     # ministack's own save at shutdown runs on the loop and would write file by file.
     application.save_all = lambda _states: None
-    stopping = threading.Event()
+    keys = _state_keys(application)
 
-    def watch() -> None:
-        while not stopping.is_set():
-            if not host.activity.wait_for_change(1.0):
-                continue
-            waited = 0.0
-            while host.activity.quiet_for() < QUIET_SECONDS and waited < BUSY_SECONDS and not stopping.is_set():
-                stopping.wait(0.05)
-                waited += 0.05
-            if not stopping.is_set():
-                take()
+    def save(services: frozenset[str]) -> None:
+        wanted = None if EVERYTHING in services else {key for each in services for key in keys.get(each, ())}
+        snapshots.save(host.run(lambda: _states(application, wanted)), persistence)
 
-    def stop() -> None:
-        stopping.set()
-        watcher.join()
-        take()
-
-    watcher = threading.Thread(target=watch, name="snapshots", daemon=True)
-    host.after_start(watcher.start)
-    host.before_stop(stop)
+    saver = Saver(host, save)
+    host.committed = saver.committed
+    host.after_start(saver.start)
+    host.before_stop(saver.stop)
 
 
-def _states(application: Any) -> dict[str, Any]:
-    """A copy of every used service's state, taken between two steps of the serving loop."""
+def _states(application: Any, wanted: Container[str] | None) -> dict[str, Any]:
+    """A copy of the states of the wanted services (None: all), taken between two steps of the serving loop."""
     services: dict[str, Callable[[], Any]] = application._build_persistence_save_dict()
-    return {name: state for name, get in services.items() if (state := get()) is not None}
+    chosen = {name: get for name, get in services.items() if wanted is None or name in wanted}
+    return {name: state for name, get in chosen.items() if (state := get()) is not None}
+
+
+def _state_keys(application: Any) -> dict[str, set[str]]:
+    """The names under which ministack saves the states of each service."""
+    return {
+        service: {each.get("state_key", each["module"]), *each.get("sub_modules", ())}
+        for service, each in application.SERVICE_REGISTRY.items()
+    }
+
+
+class Saver:
+    """A thread that saves whenever somebody waits for it, and when it is quiet.
+
+    `save` takes the services that changed.
+    """
+
+    def __init__(self, host: Host, save: Callable[[frozenset[str]], None]) -> None:
+        self._host = host
+        self._save = save
+        self._waiting: list[asyncio.Future[None]] = []
+        self._lock = threading.Lock()
+        self._wanted = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="snapshots", daemon=True)
+
+    def start(self) -> None:
+        """Begin to save."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Save everything once more and end."""
+        self._stopping = True
+        self._wanted.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._save(frozenset({EVERYTHING}))
+        self._answer(self._take())
+
+    async def committed(self) -> None:
+        """Wait, on the serving loop, until everything up to now is saved."""
+        if self._stopping or not self._thread.is_alive():
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        with self._lock:
+            self._waiting.append(future)
+        self._wanted.set()
+        await future
+
+    def _run(self) -> None:
+        later: frozenset[str] = frozenset()
+        while not self._stopping:
+            waited_for = self._wanted.wait(QUIET_SECONDS)
+            self._wanted.clear()
+            # In this order: whoever waits has named what changed before.
+            waiting = self._take()
+            touched = self._host.activity.touched() | later
+            quiet = self._host.activity.quiet_for() >= QUIET_SECONDS
+            now = touched if quiet else touched - PASTIME if waited_for else frozenset()
+            later = touched - now
+            try:
+                if now:
+                    self._save(now)
+            finally:
+                self._answer(waiting)
+
+    def _take(self) -> list[asyncio.Future[None]]:
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        return waiting
+
+    def _answer(self, waiting: list[asyncio.Future[None]]) -> None:
+        def on_loop() -> None:
+            for future in waiting:
+                if not future.done():
+                    future.set_result(None)
+
+        if waiting:
+            self._host.post(on_loop)
 
 
 class Snapshots:

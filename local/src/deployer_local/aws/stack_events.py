@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from . import emulator
+from .activity import EVERYTHING
 from .bus import Bus
 from .host import Host
 
@@ -39,7 +40,7 @@ def install(bus: Bus, told: Callable[[str, str], None]) -> Callable[[Host], None
 
             def add_event(*arguments: Any, **named: Any) -> None:
                 original(*arguments, **named)
-                host.activity.touch()
+                host.activity.touch(EVERYTHING)
                 event = signature.bind(*arguments, **named).arguments
                 if event["resource_type"] == STACK and event.get("physical_id") == event["stack_id"]:
                     token = stacks.CLIENT_REQUEST_TOKEN.get()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import emulator
+from .activity import EVERYTHING
 from .host import Host
 
 
@@ -110,7 +111,7 @@ class StackOperations:
 
     async def _run(self, operation: StackOperation, work: Awaitable[None]) -> None:
         assert self._host is not None  # noqa: S101 - only installed hooks come here
-        with self._host.activity.working():
+        with self._host.activity.working(EVERYTHING):
             for hold in list(self._holds):
                 await hold.pass_through(operation)
             await work

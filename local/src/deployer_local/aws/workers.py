@@ -140,7 +140,7 @@ def _record_invocations(host: Host) -> None:
         def execute(func: Any, config: Any, *rest: Any) -> Any:
             number = host.activity.started(str(config.get("FunctionName", "")))
             failed = True
-            with host.activity.working():
+            with host.activity.working("logs"):
                 try:
                     result = original(func, config, *rest)
                     failed = bool(isinstance(result, dict) and result.get("error"))
