@@ -12,6 +12,7 @@ import logging
 import shutil
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -24,6 +25,8 @@ Result = TypeVar("Result")
 Extension = Callable[["Host"], None]
 
 _one_at_a_time = threading.Lock()
+
+ANSWER_SECONDS = 60
 
 
 class HostError(RuntimeError):
@@ -100,10 +103,16 @@ class Host:
         except RuntimeError:
             pass
 
-        async def on_loop() -> Result:
-            return action()
+        future: Future[Result] = Future()
 
-        return asyncio.run_coroutine_threadsafe(on_loop(), loop).result(60)
+        def on_loop() -> None:
+            try:
+                future.set_result(action())
+            except BaseException as error:  # noqa: BLE001 - raised again where it was asked for
+                future.set_exception(error)
+
+        loop.call_soon_threadsafe(on_loop)
+        return future.result(ANSWER_SECONDS)
 
     def wait_until_committed(self) -> None:
         """Wait until the state up to now would survive a kill. On the serving loop, which cannot wait: returns."""
@@ -116,7 +125,7 @@ class Host:
         async def wait() -> None:
             await self.committed()
 
-        asyncio.run_coroutine_threadsafe(wait(), self.server.loop).result(60)
+        asyncio.run_coroutine_threadsafe(wait(), self.server.loop).result(ANSWER_SECONDS)
 
     def post(self, action: Callable[[], None]) -> None:
         """Run `action` on the serving loop soon, in the order of the calls, under the caller's context variables."""
