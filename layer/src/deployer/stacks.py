@@ -44,7 +44,8 @@ def translated(what: str) -> Iterator[None]:
     except ClientError as error:
         code, message = code_of(error), message_of(error)
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code in _THROTTLED or code in _OBSERVE_AGAIN or status >= 500 or "_IN_PROGRESS state" in message:
+        busy = "_IN_PROGRESS" in message and ("can not be updated" in message or "cannot be deleted" in message)
+        if code in _THROTTLED or code in _OBSERVE_AGAIN or status >= 500 or busy:
             raise Transient(f"{what}: {message or code}") from error
         if code in _REFUSED:
             raise Broken(f"{what}: {code}: {message}") from error

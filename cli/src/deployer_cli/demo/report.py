@@ -24,8 +24,8 @@ def table(results: Iterable[Result]) -> Table:
     """One row for each environment."""
     found = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("environment", "commit", "statuses", "push to page", "own share"):
-        found.add_column(column, justify="right" if column in ("push to page", "own share") else "left")
-    found.add_column("url", overflow="fold")
+        found.add_column(column, justify="right" if column in ("push to page", "own share") else "left", no_wrap=True)
+    found.add_column("url", no_wrap=True)
     for result in results:
         found.add_row(
             result.id.label,
@@ -65,5 +65,7 @@ def write(path: Path, document: Mapping[str, Any]) -> None:
 def show(console: Console, results: Iterable[Result], seconds: float) -> None:
     """Print the table."""
     console.print()
-    console.print(table(results))
+    # An address is to be copied, so it is never folded: a narrow terminal wraps the line itself.
+    wide = Console(file=console.file, width=max(console.width, 200), no_color=console.no_color)
+    wide.print(table(results))
     console.print(f"\nEverything held, in {seconds:.0f} s.", style="bold green")

@@ -1,0 +1,87 @@
+"""`deployer local`, as a person runs it: in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import urllib3
+
+COMMAND = [sys.executable, "-m", "deployer_cli.main", "local"]
+ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "TERM": "dumb", "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
+PATIENCE = 90.0
+
+
+def deployer(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    """What the process has printed once ``text`` is in it; it is killed where that takes too long."""
+    assert process.stdout
+    watchdog = threading.Timer(PATIENCE, process.kill)
+    watchdog.start()
+    said = ""
+    try:
+        for line in process.stdout:
+            said += line
+            if text in line:
+                return said
+    finally:
+        watchdog.cancel()
+    raise AssertionError(f"never printed {text!r}, but: {said}")
+
+
+def test_up_says_where_everything_is_until_it_is_interrupted_and_reset_forgets_it(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    process = subprocess.Popen(
+        [*COMMAND, "up", "--data", str(data)],
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        said = read_until(process, "Next: git push")
+        found = {line.split()[0]: line.split()[-1] for line in said.splitlines() if "http://" in line}
+        assert found["Git"].startswith("http://127.0.0.1:")
+        assert found["Git"].endswith("/acme/site.git")
+        assert urllib3.request("POST", found["Webhook"], body=b"{}", retries=False).status == 401
+        refs = urllib3.request("GET", f"{found['Git']}/info/refs?service=git-upload-pack", retries=False)
+        assert refs.status == 200
+
+        second = deployer("up", "--data", str(data))
+        assert second.returncode == 1
+        assert "another engine runs on" in second.stdout
+        busy = deployer("reset", "--data", str(data))
+        assert busy.returncode == 1
+        assert data.exists()
+
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.communicate()
+    done = deployer("reset", "--data", str(data))
+    assert done.returncode == 0, done.stdout
+    assert not data.exists()
+
+
+def test_reset_leaves_a_folder_alone_that_is_no_engines(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("x")
+    done = deployer("reset", "--data", str(tmp_path))
+    assert done.returncode == 1
+    assert "is no engine's folder" in done.stdout
+    assert (tmp_path / "precious").exists()
+
+
+def test_reset_of_nothing_is_fine(tmp_path: Path) -> None:
+    done = deployer("reset", "--data", str(tmp_path / "none"))
+    assert done.returncode == 0
+    assert "Nothing to forget" in done.stdout
