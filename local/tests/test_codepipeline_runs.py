@@ -427,7 +427,7 @@ def test_a_newer_run_supersedes_the_waiting_one(world: World) -> None:
     world.until(lambda: ("Stage", third, "Stage1", "", "STARTED") in world.told())
 
 
-def test_F60_an_update_cancels_the_run(world: World) -> None:  # noqa: N802 - named by its case
+def test_F60_an_update_cancels_the_run(world: World) -> None:
     world.put_source(FILES)
     run = create(world, [approval()])
     world.until(lambda: ("Action", run, "Stage1", "Approve", "STARTED") in world.told())
@@ -490,7 +490,7 @@ def test_a_closed_transition_holds_the_run(world: World) -> None:
     world.until(lambda: ("Stage", run, "Stage1", "", "STARTED") in world.told())
 
 
-def test_F98_a_dead_engine_is_taken_up(world: World) -> None:  # noqa: N802 - named by its case
+def test_F98_a_dead_engine_is_taken_up(world: World) -> None:
     world.put_source(FILES)
     run = create(world, [approval(), DEPLOY])
     assert world.stacks.begun.wait(10)

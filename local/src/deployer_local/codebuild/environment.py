@@ -31,7 +31,7 @@ def values(spec: Buildspec, declared: Iterable[Mapping[str, str]], ssm: Any) -> 
     found = dict(spec.variables)
     parameters = dict(spec.parameter_store)
     for variable in declared:
-        name, value, kind = variable["name"], variable["value"], variable.get("type", "PLAINTEXT")
+        name, value, kind = variable["name"], str(variable["value"]), variable.get("type", "PLAINTEXT")
         found.pop(name, None)
         parameters.pop(name, None)
         if kind == "PLAINTEXT":

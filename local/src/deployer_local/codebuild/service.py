@@ -22,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from . import answers, archive, environment, selection
 from .buildspec import Buildspec, BuildspecError, parse
+from .errors import ServiceError
 from .ledger import Ledger
 from .logs import BuildLog
 from .records import ArtifactPlace, Build, BuildOrder, PhaseRecord
@@ -109,7 +110,7 @@ class CodeBuild:
             self.stop(identifier)
 
     def handle(self, action: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Answer for builds that ran here, None for what the emulator should answer."""
+        """Answer for builds that ran here, None for what the emulator should answer; raises ServiceError."""
         match action:
             case "BatchGetBuilds":
                 builds = {identifier: self._ledger.get(identifier) for identifier in body.get("ids", [])}
@@ -124,6 +125,10 @@ class CodeBuild:
             case "StopBuild" if (found := self._ledger.get(body.get("id", ""))) is not None:
                 self.stop(found.id)
                 return {"build": answers.answer(found, self._account, self._region)}
+            case "StartBuild" | "StartBuildBatch" | "RetryBuild" | "RetryBuildBatch" | "StartSandbox":
+                # The emulator would record a build that succeeded without running anything.
+                message = f"{action} is not served by this engine, which runs builds as pipeline actions only"
+                raise ServiceError("InvalidInputException", message)
             case _:
                 return None
 

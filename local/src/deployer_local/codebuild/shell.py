@@ -49,7 +49,7 @@ class Shell:
         deadline: float,
     ) -> None:
         self._program, self.state, self._directory = program, state, directory
-        self._environment, self._on_line, self._deadline = dict(environment), on_line, deadline
+        self._environment, self._on_line, self.deadline = dict(environment), on_line, deadline
         self._process: subprocess.Popen[bytes] | None = None
         self._watcher: subprocess.Popen[bytes] | None = None
         self._stop_read, self._stop_write = os.pipe()
@@ -124,7 +124,7 @@ class Shell:
             selector.register(output, selectors.EVENT_READ)
             selector.register(self._stop_read, selectors.EVENT_READ)
             while True:
-                remaining = self._deadline - time.monotonic()
+                remaining = self.deadline - time.monotonic()
                 if remaining <= 0:
                     self._kill()
                     raise BuildTimedOutError

@@ -1,14 +1,5 @@
-"""The one error that leaves this package: what the API answers instead of a result.
+"""The one error that leaves this package: CodePipeline's and CodeBuild's are the same type."""
 
-Knows nothing of HTTP; the host turns it into AWS's JSON error.
-"""
+from deployer_local.codebuild.errors import ServiceError
 
-from __future__ import annotations
-
-
-class ServiceError(Exception):
-    """``code`` is the exception's name in the API (``PipelineNotFoundException``), ``status`` the HTTP status."""
-
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code, self.message, self.status = code, message, status
+__all__ = ["ServiceError"]

@@ -172,7 +172,7 @@ class World:
         answer = self.s3.put_object(Bucket=BUCKET, Key=key, Body=zipped(files), Metadata=metadata)
         return str(answer["VersionId"])
 
-    def call(self, action: str, **body: Any) -> dict[str, Any]:
+    def call(self, action: str, /, **body: Any) -> dict[str, Any]:
         return self.engine.handle(action, body)
 
     def runs(self, name: str = "app") -> list[dict[str, Any]]:
