@@ -64,7 +64,7 @@ def test_uploads(s3: Any) -> None:
     assert bucket.uploads() == []
 
 
-def test_f78_a_bucket_that_is_gone(s3: Any) -> None:
+def test_F78_a_bucket_that_is_gone(s3: Any) -> None:
     bucket = Bucket(s3, "no-such-bucket")
     assert not bucket.exists()
     for call in (bucket.versions, bucket.uploads, lambda: bucket.delete([Version("a", "null")])):
@@ -78,7 +78,7 @@ def test_a_refusal_proves_that_a_bucket_exists(stub: Stubber, status: int, there
     assert Bucket(stub.client, "theirs").exists() is there
 
 
-def test_f77_errors_in_an_answer_of_200(stub: Stubber) -> None:
+def test_F77_errors_in_an_answer_of_200(stub: Stubber) -> None:
     stub.add_response(
         "delete_objects",
         {"Errors": [{"Key": "kept.html", "Code": "AccessDenied", "Message": "Object Lock"}, {"Key": "b", "Code": "X"}]},

@@ -167,7 +167,7 @@ def test_what_was_never_created_needs_no_undoing(identifier: str) -> None:
     assert steps.seen == []
 
 
-def test_f72_a_call_that_hangs_is_answered_for() -> None:
+def test_F72_a_call_that_hangs_is_answered_for() -> None:
     world = World()
 
     def hang(request: Request, state: Mapping[str, str], left: TimeLeft) -> Outcome:
@@ -181,7 +181,7 @@ def test_f72_a_call_that_hangs_is_answered_for() -> None:
     assert "ran out of time" in answer.reason
 
 
-def test_f72_the_alarm_is_silent_after_an_answer() -> None:
+def test_F72_the_alarm_is_silent_after_an_answer() -> None:
     world, _, cleaner = start(Done())
     cleaner(EVENT, world)
     assert world.ring is not None
@@ -242,27 +242,27 @@ def test_nothing_is_acted_on_once_cloudformation_stops_listening() -> None:
 
 
 class TestTheAnswerIsNeverLost:
-    def test_f73_an_answer_that_is_not_taken_is_given_again_later(self) -> None:
+    def test_F73_an_answer_that_is_not_taken_is_given_again_later(self) -> None:
         world, _, cleaner = start(Done("3 removed"))
         world.deaf = 3
         cleaner(EVENT, world)
         world.run(cleaner)
         assert [answer for _, _, answer in world.answers] == [Done("3 removed")]
 
-    def test_f73_an_answer_that_is_refused_ends_in_the_dead_letter_queue(self) -> None:
+    def test_F73_an_answer_that_is_refused_ends_in_the_dead_letter_queue(self) -> None:
         world, _, cleaner = start(Unfinished("busy"), Done())
         cleaner(EVENT, world)
         world.refusing = True
         world.run(cleaner, for_=300)
         assert len(world.messages) == 1  # kept: its receives are bounded by the queue
 
-    def test_f72_no_queue_is_answered_with_failed(self) -> None:
+    def test_F72_no_queue_is_answered_with_failed(self) -> None:
         world, _, cleaner = start(Unfinished("busy"))
         world.full = 1
         cleaner(EVENT, world)
         assert [answer for _, _, answer in world.answers] == [Failed("busy; then no queue")]
 
-    def test_f72_neither_queue_nor_answer_lets_lambda_try_again(self) -> None:
+    def test_F72_neither_queue_nor_answer_lets_lambda_try_again(self) -> None:
         world, _, cleaner = start(Unfinished("busy"))
         world.full, world.deaf = 1, 1
         with pytest.raises(Transient):
@@ -270,7 +270,7 @@ class TestTheAnswerIsNeverLost:
         cleaner(EVENT, world)
         assert len(world.messages) == 1
 
-    def test_f88_throttling_goes_on_later(self) -> None:
+    def test_F88_throttling_goes_on_later(self) -> None:
         world, _, cleaner = start(Transient("Throttling", retry_after=7), Transient("Throttling"), Done())
         cleaner(EVENT, world)
         assert next(iter(world.messages.values())).visible == world.now + 7
@@ -306,7 +306,7 @@ class TestState:
         assert steps.seen == [{}, {}, {}, {"child": "arn"}]
 
 
-def test_f19_a_foreign_message_does_not_stop_the_others() -> None:
+def test_F19_a_foreign_message_does_not_stop_the_others() -> None:
     world, _, cleaner = start(Done())
     world.messages = {
         "foreign": Message('{"hello": 1}', 0, 1),

@@ -225,19 +225,19 @@ def responder() -> Responder:
 
 
 class TestDelivery:
-    def test_f73_the_content_type_is_empty(self, endpoint: Endpoint) -> None:
+    def test_F73_the_content_type_is_empty(self, endpoint: Endpoint) -> None:
         responder().send(replace(DELETE, response_url=endpoint.url), Done())
         ((path, headers, body),) = endpoint.puts
         assert path == "/answer?X-Amz-Signature=hush"
         assert headers["content-type"] == ""
         assert json.loads(body)["Status"] == "SUCCESS"
 
-    def test_f73_a_passing_error_is_tried_again(self, endpoint: Endpoint) -> None:
+    def test_F73_a_passing_error_is_tried_again(self, endpoint: Endpoint) -> None:
         endpoint.statuses = [503, 500]
         responder().send(replace(DELETE, response_url=endpoint.url), Done())
         assert len(endpoint.puts) == 3
 
-    def test_f73_retries_are_bounded(self, endpoint: Endpoint) -> None:
+    def test_F73_retries_are_bounded(self, endpoint: Endpoint) -> None:
         endpoint.statuses = [503] * 50
         with pytest.raises(Transient, match="503"):
             responder().send(replace(DELETE, response_url=endpoint.url), Done())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
@@ -131,7 +131,7 @@ def run(
 
 class TestDecide:
     @pytest.mark.parametrize("status", STATUSES)
-    def test_f80_only_a_stack_that_goes_for_good(self, status: str) -> None:
+    def test_F80_only_a_stack_that_goes_for_good(self, status: str) -> None:
         decision = decide(Sight("site-bucket", "site-staging-app", status, owned=True))
         if status in ("DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"):
             assert decision == Empty()
@@ -145,7 +145,7 @@ class TestDecide:
         assert isinstance(decision, Failed)
         assert "theirs" in decision.reason
 
-    def test_f78_a_bucket_that_is_not_there(self) -> None:
+    def test_F78_a_bucket_that_is_not_there(self) -> None:
         assert isinstance(decide(Sight("b", "s", "DELETE_IN_PROGRESS", owned=False, exists=False)), Done)
 
     def test_the_statuses_of_a_stack_that_goes_are_known(self) -> None:
@@ -228,7 +228,7 @@ def test_a_bucket_that_is_gone_is_success(owned: tuple[StackResource, ...]) -> N
 
 
 class TestRefusals:
-    def test_f77_what_s3_keeps_is_named_and_not_tried_for_ever(self) -> None:
+    def test_F77_what_s3_keeps_is_named_and_not_tried_for_ever(self) -> None:
         bucket = FakeBucket([Version("a", "1"), Version("locked", "1")], kept=frozenset({"locked"}))
         with pytest.raises(Rejected, match="'locked': AccessDenied"):
             run(FakeCloudFormation(), bucket)
@@ -246,7 +246,7 @@ class TestRefusals:
         with pytest.raises(Rejected, match="still lists"):
             empty(bucket, plenty)
 
-    def test_f88_throttling_is_not_gone(self) -> None:
+    def test_F88_throttling_is_not_gone(self) -> None:
         with pytest.raises(Transient):
             run(FakeCloudFormation(throttled=True), FakeBucket())
 
@@ -264,7 +264,7 @@ def s3() -> Iterator[Any]:
         yield boto3.client("s3", region_name="us-east-1")
 
 
-def test_f76_against_moto(s3: Any) -> None:
+def test_F76_against_moto(s3: Any) -> None:
     s3.create_bucket(Bucket="site-bucket")
     s3.put_object(Bucket="site-bucket", Key="older-than-versioning", Body=b"")
     s3.put_bucket_versioning(Bucket="site-bucket", VersioningConfiguration={"Status": "Enabled"})
@@ -276,8 +276,3 @@ def test_f76_against_moto(s3: Any) -> None:
     assert outcome == Done("61 removed")
     s3.delete_bucket(Bucket="site-bucket")
     assert run(FakeCloudFormation(), S3Bucket(s3, "site-bucket", "123456789012")) == Done("the bucket is gone")
-
-
-def test_the_sight_is_a_value() -> None:
-    sight = Sight("b", "s", "DELETE_IN_PROGRESS", owned=True)
-    assert replace(sight) == sight

@@ -154,7 +154,7 @@ class TestDecide:
     def test_a_living_parent_keeps_its_child(self, status: str) -> None:
         assert isinstance(decide(Sight(replace(PARENT, status=status), CHILD)), Done)
 
-    def test_f80_a_parent_that_rolls_back_its_creation_does_not(self) -> None:
+    def test_F80_a_parent_that_rolls_back_its_creation_does_not(self) -> None:
         assert decide(Sight(replace(PARENT, status="ROLLBACK_IN_PROGRESS"), CHILD)) == Delete(CHILD.id)
 
     @pytest.mark.parametrize("status", [*BUSY, *IDLE], ids=lambda status: f"F79-{status}")
@@ -240,7 +240,7 @@ class TestLooks:
         assert "asked" in state_of(look(cloudformation, state_of(first)))
         assert len(cloudformation.deletions) == 1
 
-    def test_f90_a_stack_that_takes_the_name_later_is_not_touched(self) -> None:
+    def test_F90_a_stack_that_takes_the_name_later_is_not_touched(self) -> None:
         cloudformation = world()
         first = look(cloudformation)
         del cloudformation.stacks[CHILD.id]
@@ -250,7 +250,7 @@ class TestLooks:
         assert [stack for stack, _ in cloudformation.deletions] == [CHILD.id]
 
     @pytest.mark.parametrize("state", [{}, {"child": CHILD.id}, {"child": CHILD.id, "asked": "t"}])
-    def test_f88_throttling_is_never_gone(self, state: dict[str, str]) -> None:
+    def test_F88_throttling_is_never_gone(self, state: dict[str, str]) -> None:
         cloudformation = world()
         cloudformation.throttled = True
         with pytest.raises(Transient):
@@ -282,7 +282,7 @@ class TestLooks:
         with pytest.raises(Rejected, match="StackName"):
             look(world(), asked=request(RequestType.CREATE, ServiceToken="arn"))
 
-    def test_f79_a_request_from_a_stack_that_is_not_there(self) -> None:
+    def test_F79_a_request_from_a_stack_that_is_not_there(self) -> None:
         assert isinstance(look(world(CHILD)), Failed)
 
 

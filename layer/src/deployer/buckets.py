@@ -6,6 +6,7 @@ Where the owner's account is given, S3 itself refuses a bucket of that name in a
 
 from __future__ import annotations
 
+import errno
 import io
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
@@ -201,7 +202,7 @@ class ObjectReader(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
         if base + offset < 0:
-            raise ValueError("negative seek position")
+            raise OSError(errno.EINVAL, "negative seek position")  # as files do; zipfile relies on it
         self._position = base + offset
         return self._position
 

@@ -6,7 +6,9 @@ Nothing is unpacked to disk.
 
 from __future__ import annotations
 
+import lzma
 import stat
+import struct
 import zipfile
 import zlib
 from collections import Counter
@@ -22,11 +24,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_ENTRIES = 50_000
-MAX_TOTAL = 5 << 30  # bytes unpacked; also the most that one PutObject takes
+MAX_TOTAL = 5 << 30  # bytes unpacked
 MAX_RATIO = 200  # unpacked to packed: text rarely passes 30
 SMALL = 1 << 20  # bytes unpacked up to which no ratio is judged: they harm nobody
 MAX_KEY = 1024  # bytes, https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 CHUNK = 1 << 20
+
+# What zipfile and the compressions that it knows raise over hostile bytes; UnicodeError is a ValueError,
+# NotImplementedError a RuntimeError.
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +58,7 @@ def readable(what: str) -> Iterator[None]:
     """Turn what the zip and its compressions complain of into ``Rejected``."""
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeError) as error:
+    except _UNREADABLE as error:
         raise Rejected(f"{what}: {error}") from error
 
 

@@ -92,19 +92,26 @@ def parse(event: Mapping[str, Any]) -> Job:
         data = job["data"]
         artifacts = tuple(_artifact(given) for given in data["inputArtifacts"])
         secret = data["artifactCredentials"]
-        credentials = Credentials(secret["accessKeyId"], secret["secretAccessKey"], secret["sessionToken"])
-        configuration = data["actionConfiguration"]["configuration"]
-        account = str(job["accountId"])
+        credentials = Credentials(*(_text(secret, name) for name in ("accessKeyId", "secretAccessKey", "sessionToken")))
+        user_parameters = data["actionConfiguration"]["configuration"].get("UserParameters") or ""
+        account = _text(job, "accountId")
     except (KeyError, TypeError, AttributeError) as error:
         # Not chained: only a KeyError's name is known to be harmless.
         what = error.args[0] if isinstance(error, KeyError) else type(error).__name__
         raise Rejected(f"the job is not of the documented shape: {what}") from None
-    return Job(identifier, account, artifacts, credentials, parameters(configuration.get("UserParameters") or ""))
+    return Job(identifier, account, artifacts, credentials, parameters(str(user_parameters)))
 
 
 def _artifact(given: Mapping[str, Any]) -> Artifact:
     place = given["location"]["s3Location"]
-    return Artifact(given["name"], Location(place["bucketName"], place["objectKey"]))
+    return Artifact(_text(given, "name"), Location(_text(place, "bucketName"), _text(place, "objectKey")))
+
+
+def _text(given: Mapping[str, Any], name: str) -> str:
+    value = given[name]
+    if not isinstance(value, str) or not value:
+        raise KeyError(name)
+    return value
 
 
 def parameters(text: str) -> Parameters:

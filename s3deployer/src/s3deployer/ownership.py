@@ -53,7 +53,8 @@ def ancestors(name: str) -> list[str]:
 def reads(action: ActionRun, job: Job) -> bool:
     """Whether this is a running Lambda action over exactly the job's artifacts."""
     locations = {(artifact.location.bucket, artifact.location.key) for artifact in job.artifacts}
-    return action.status == "InProgress" and action.provider == "Lambda" and set(action.inputs) == locations
+    running = action.status == "InProgress" and action.provider == "Lambda"
+    return running and bool(locations) and set(action.inputs) == locations
 
 
 @dataclass(frozen=True, slots=True)

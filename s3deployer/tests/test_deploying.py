@@ -1,0 +1,276 @@
+"""Jobs from their event to their result, the objects in S3 as moto keeps them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, Any, cast
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from moto import mock_aws
+
+from deployer.buckets import Bucket, ObjectReader
+from deployer.errors import Broken, Rejected, Transient
+from s3deployer.deploying import MAX_MESSAGE, S3Deployer, Source
+from s3deployer.handler import JobResults
+from s3deployer.job import Artifact, Credentials, Job
+
+from .jobs import OUTPUTS, SECRET, SITE, STORE, damaged, event, linked, zipped
+
+JOB_ID = "11111111-abcd-1111-abcd-111111abcdef"
+ARTIFACTS = {"Site": "site.zip", "Outputs": "outputs.zip"}
+
+
+@dataclass
+class World:
+    """S3 (moto), what is proven, and CodePipeline's mailbox."""
+
+    s3: Any
+    proven: str = "site-bucket"
+    problem: Exception | None = None
+    successes: list[tuple[str, str, Mapping[str, str]]] = field(default_factory=list)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    remaining: float = 900.0
+    ring: Callable[[], None] | None = None
+    opened_with: list[Credentials] = field(default_factory=list)
+
+    def open_artifact(self, artifact: Artifact, credentials: Credentials) -> Source:
+        self.opened_with.append(credentials)
+        reader = ObjectReader(self.s3, artifact.location.bucket, artifact.location.key)
+        return Source(cast(IO[bytes], reader), reader.size)
+
+    def open_bucket(self, name: str, owner: str) -> Bucket:
+        return Bucket(self.s3, name, owner)
+
+    def show(self, bucket: str, job: Job) -> str:
+        if self.problem:
+            raise self.problem
+        if bucket != self.proven:
+            raise Rejected(f"bucket {bucket} is refused: it belongs to somebody else")
+        return "site-staging"
+
+    def succeeded(self, job: str, summary: str, variables: Mapping[str, str]) -> None:
+        self.successes.append((job, summary, variables))
+
+    def failed(self, job: str, message: str) -> None:
+        self.failures.append((job, message))
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.remaining * 1000)
+
+    @contextmanager
+    def alarm(self, seconds: float, action: Callable[[], None]) -> Iterator[None]:
+        self.ring = action
+        yield
+
+    def put(self, key: str, content: bytes) -> None:
+        self.s3.put_object(Bucket=STORE, Key=key, Body=content)
+
+    def objects(self, bucket: str = "site-bucket") -> dict[str, bytes]:
+        keys = [entry["Key"] for entry in self.s3.list_objects_v2(Bucket=bucket).get("Contents", ())]
+        return {key: self.s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+
+    def run(self, given: Mapping[str, Any]) -> None:
+        S3Deployer(self.open_artifact, self.open_bucket, self, self, self.alarm)(given, self)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="us-east-1")
+        for bucket in (STORE, "site-bucket", "victims-bucket"):
+            s3.create_bucket(Bucket=bucket)
+        made = World(s3)
+        made.put("site.zip", zipped({"css/": b"", **SITE}))
+        made.put("outputs.zip", zipped(OUTPUTS))
+        yield made
+
+
+def test_a_site_is_published(world: World) -> None:
+    world.run(event(ARTIFACTS))
+    size = sum(map(len, SITE.values()))
+    assert world.objects() == SITE  # F88b: the directory css/ made no object
+    assert world.successes == [
+        (
+            JOB_ID,
+            f"5 objects ({size} bytes) published to site-bucket",
+            {"bucket": "site-bucket", "uploaded": "5", "bytes": str(size)},
+        )
+    ]
+    assert world.failures == []
+    assert world.s3.head_object(Bucket="site-bucket", Key="app.js")["ContentType"] == "text/javascript; charset=utf-8"
+    assert {given.secret_access_key for given in world.opened_with} == {SECRET}
+
+
+def test_it_can_be_done_again(world: World) -> None:
+    world.run(event(ARTIFACTS))
+    world.run(event(ARTIFACTS))
+    assert world.objects() == SITE
+    assert len(world.successes) == 2
+
+
+@pytest.mark.parametrize(
+    ("artifacts", "parameters", "prefix"),
+    [
+        (ARTIFACTS, {"prefix": "docs"}, "docs/"),
+        ({"Site": "site.zip"}, {"bucket": "site-bucket"}, ""),
+        ({"Outputs": "outputs.zip", "Site": "site.zip"}, None, ""),
+    ],
+    ids=["prefix", "bucket-by-name", "artifacts-in-another-order"],
+)
+def test_ways_to_say_where(
+    world: World, artifacts: dict[str, str], parameters: dict[str, str] | None, prefix: str
+) -> None:
+    world.run(event(artifacts, parameters))
+    assert world.objects() == {prefix + key: body for key, body in SITE.items()}
+
+
+@pytest.mark.parametrize(
+    ("site", "why"),
+    [
+        pytest.param(damaged(), "'app.js' is damaged", id="F82-crc"),
+        pytest.param(zipped(SITE)[:-30], "no readable zip", id="F82-cut-off"),
+        pytest.param(b"", "no readable zip", id="F82-empty"),
+        pytest.param(zipped({"index.html": b"", "big": bytes(50 << 20)}), "times its size", id="F83-bomb"),
+        pytest.param(zipped({"index.html": b"", "../x": b""}), "leaves the archive", id="F83-traversal"),
+        pytest.param(zipped({"index.html": b"", "/x": b""}), "absolute", id="F83-absolute"),
+        pytest.param(linked("x", "index.html"), "symbolic link", id="F83-link"),
+        pytest.param(zipped({"css/": b""}), "no files", id="nothing-to-publish"),
+    ],
+)
+def test_nothing_is_written_before_the_whole_archive_is_checked(world: World, site: bytes, why: str) -> None:
+    world.put("site.zip", site)
+    world.run(event(ARTIFACTS))
+    ((job, message),) = world.failures
+    assert job == JOB_ID
+    assert why in message
+    assert world.objects() == {}
+    assert world.successes == []
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [None, {"bucket": "victims-bucket"}],
+    ids=["F86-in-the-outputs", "F86-in-the-parameters"],
+)
+def test_somebody_elses_bucket_is_refused_before_the_first_put(world: World, parameters: dict[str, str] | None) -> None:
+    world.put("outputs.zip", zipped({"outputs.json": json.dumps({"Bucket": "victims-bucket"}).encode()}))
+    world.run(event(ARTIFACTS, parameters))
+    assert "victims-bucket is refused" in world.failures[0][1]
+    assert world.objects("victims-bucket") == {}
+
+
+class TestAResultIsAlwaysPosted:
+    @pytest.mark.parametrize(
+        ("problem", "message"),
+        [
+            pytest.param(Rejected("not yours"), "not yours", id="F81-rejected"),
+            pytest.param(Transient("Rate exceeded"), "Rate exceeded", id="F81-transient"),
+            pytest.param(Broken("no permission"), "no permission", id="F81-broken"),
+            pytest.param(
+                ZeroDivisionError(SECRET), "unexpected ZeroDivisionError; the function's log has more", id="F81-bug"
+            ),
+            pytest.param(Rejected("x" * 9000), "x" * MAX_MESSAGE, id="F81-too-long"),
+        ],
+    )
+    def test_whatever_goes_wrong(self, world: World, problem: Exception, message: str) -> None:
+        world.problem = problem
+        world.run(event(ARTIFACTS))
+        assert world.failures == [(JOB_ID, message)]
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            pytest.param(event({"Site": "no-such.zip"}, {"bucket": "site-bucket"}), id="F81-no-such-artifact"),
+            pytest.param(event(ARTIFACTS, "not JSON"), id="F81-user-parameters"),
+            pytest.param(event(ARTIFACTS, {"delet": "x"}), id="F81-unknown-parameter"),
+            pytest.param(event(ARTIFACTS, data=None), id="F81-malformed"),
+            pytest.param(event({}), id="F81-no-artifacts"),
+            pytest.param(event({"Site": "site.zip"}), id="F81-no-outputs"),
+        ],
+    )
+    def test_whatever_is_wrong_with_the_job(self, world: World, given: Mapping[str, Any]) -> None:
+        world.run(given)
+        assert len(world.failures) == 1
+        assert world.objects() == {}
+
+    def test_F81_the_deadline_nears(self, world: World) -> None:
+        world.remaining = 20
+        world.run(event(ARTIFACTS))
+        assert "time ran out" in world.failures[0][1]
+
+    def test_F81_a_call_that_hangs(self, world: World) -> None:
+        class Hanging(World):
+            def show(self, bucket: str, job: Job) -> str:
+                assert self.ring is not None
+                self.ring()
+                return super().show(bucket, job)
+
+        hanging = Hanging(world.s3)
+        hanging.run(event(ARTIFACTS))
+        assert len(hanging.failures) == 1
+        assert "ran out of time" in hanging.failures[0][1]
+        assert hanging.successes == []
+
+    def test_what_is_no_job_has_nobody_to_tell(self, world: World) -> None:
+        with pytest.raises(Rejected):
+            world.run({"Records": []})
+
+
+@pytest.mark.parametrize(
+    "problem", [None, Broken("broken"), ZeroDivisionError(SECRET)], ids=["F87-success", "F87-broken", "F87-bug"]
+)
+def test_the_event_is_never_logged(world: World, caplog: pytest.LogCaptureFixture, problem: Exception | None) -> None:
+    caplog.set_level(logging.INFO)
+    world.problem = problem
+    world.run(event(ARTIFACTS))
+    lines = "\n".join(
+        f"{entry.getMessage()} {getattr(entry, 'fields', '')} {entry.exc_text}" for entry in caplog.records
+    )
+    assert JOB_ID in lines
+    assert SECRET not in lines + str(world.failures) + str(world.successes)
+
+
+class TestJobResults:
+    @pytest.fixture
+    def stub(self) -> Iterator[Stubber]:
+        client = boto3.client("codepipeline", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+        with Stubber(client) as stubber:
+            yield stubber
+
+    def test_success(self, stub: Stubber) -> None:
+        stub.add_response(
+            "put_job_success_result",
+            {},
+            {
+                "jobId": JOB_ID,
+                "executionDetails": {"summary": "done", "percentComplete": 100},
+                "outputVariables": {"uploaded": "5"},
+            },
+        )
+        JobResults(stub.client).succeeded(JOB_ID, "done", {"uploaded": "5"})
+        stub.assert_no_pending_responses()
+
+    def test_F81_failure(self, stub: Stubber) -> None:
+        stub.add_response(
+            "put_job_failure_result",
+            {},
+            {"jobId": JOB_ID, "failureDetails": {"type": "JobFailed", "message": "no reason known"}},
+        )
+        JobResults(stub.client).failed(JOB_ID, "")
+        stub.assert_no_pending_responses()
+
+    @pytest.mark.parametrize("code", ["InvalidJobStateException", "JobNotFoundException"])
+    def test_a_job_that_is_over_is_left_alone(self, stub: Stubber, code: str) -> None:
+        stub.add_client_error("put_job_failure_result", code, http_status_code=400)
+        JobResults(stub.client).failed(JOB_ID, "x")
+
+    def test_F81_a_result_that_is_not_taken_lets_lambda_try_again(self, stub: Stubber) -> None:
+        stub.add_client_error("put_job_success_result", "ThrottlingException", http_status_code=400)
+        with pytest.raises(Transient):
+            JobResults(stub.client).succeeded(JOB_ID, "done", {})
