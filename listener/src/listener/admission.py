@@ -15,7 +15,6 @@ from typing import Any
 from deployer.environments import environment_of
 from deployer.events import Look, RepositoryName
 from deployer.refs import is_commit
-
 from listener.request import Refused
 
 
@@ -77,7 +76,7 @@ def admit(payload: Mapping[str, Any], patterns: str, delivery: str) -> Look | Ig
         reason=f"push {delivery[:64]}".strip(),
         ref=ref,
         after=after if isinstance(after, str) and is_commit(after) else "",
-        pushed_at=pushed_at if isinstance(pushed_at, int) and not isinstance(pushed_at, bool) else 0,
+        pushed_at=max(0, int(pushed_at)) if isinstance(pushed_at, int) else 0,
     )
 
 

@@ -15,7 +15,6 @@ from deployer.errors import Broken, Transient
 from deployer.observability import bound, logger, traced
 from deployer.ports import Looks
 from deployer.settings import load
-
 from listener.admission import Ignored, admit, decode
 from listener.request import Refused, parse
 from listener.signature import Verifier, digest_of
@@ -29,7 +28,7 @@ class Settings:
 
     looks_queue_url: str
     github_hmac_parameter: str
-    allowed_repositories: str = "*"
+    allowed_repositories: str  # no default: an empty list must not mean everybody
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Listener:
             status, message = 503, "this deployer has no webhook secret yet"
         except Transient as error:
             log.error("the look was not queued; redeliver, or wait for the sweep", reason=str(error))
-            status, message = 503, "try again: the queue did not answer"
+            status, message = 503, "try again: AWS did not answer"
         return {
             "statusCode": status,
             "headers": {"content-type": "application/json"},
@@ -83,14 +82,17 @@ class Listener:
 @functools.cache
 def _listener() -> Listener:
     import boto3  # noqa: PLC0415 - the tests' fakes need none
+    from botocore.config import Config  # noqa: PLC0415
 
     from deployer.queues import LookQueue  # noqa: PLC0415
     from deployer.secrets import Secrets  # noqa: PLC0415
 
     settings = load(Settings, os.environ)
+    # What hangs is answered with 503 inside the ten seconds that GitHub waits: two tries of at most 3 s.
+    impatient = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
     return Listener(
-        Verifier(Secrets(boto3.client("ssm")), settings.github_hmac_parameter),
-        LookQueue(boto3.client("sqs"), settings.looks_queue_url),
+        Verifier(Secrets(boto3.client("ssm", config=impatient)), settings.github_hmac_parameter),
+        LookQueue(boto3.client("sqs", config=impatient), settings.looks_queue_url),
         settings.allowed_repositories,
     )
 

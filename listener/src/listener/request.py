@@ -59,9 +59,10 @@ def parse(event: Any) -> Request:
     encoded = event.get("isBase64Encoded") is True
     if len(body) > (MAX_BODY * 4 // 3 + 4 if encoded else MAX_BODY):
         raise Refused(413, "the body is larger than any that GitHub sends")
-    if not encoded:
-        return Request(headers, body.encode("utf-8", "surrogatepass"))
     try:
-        return Request(headers, base64.b64decode(body, validate=True))
+        raw = base64.b64decode(body, validate=True) if encoded else body.encode("utf-8", "surrogatepass")
     except (binascii.Error, ValueError) as error:
         raise Refused(400, "the body is not valid base64") from error
+    if len(raw) > MAX_BODY:
+        raise Refused(413, "the body is larger than any that GitHub sends")
+    return Request(headers, raw)

@@ -1,7 +1,7 @@
 """Verify who sent a webhook: HMAC-SHA-256 over the raw bytes, compared in constant time.
 
 The secret is read only for a request that carries a signature of the right shape. While the secret is rotated, the
-previous one (parameter ``….previous``) is valid too.
+previous one (parameter ``….previous``) is valid too. Never logs a secret, a digest or a body.
 Source: https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries
 """
 
@@ -12,12 +12,18 @@ import hmac
 import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from deployer.errors import Broken
+from deployer.observability import logger
+
+log = logger("listener")
 
 _SIGNATURE = re.compile(r"sha256=([0-9a-f]{64})", re.ASCII)
 PREVIOUS = ".previous"
+# Seconds: how long the secrets are kept, and how soon a mismatch may read them anew.
+KEPT = 300.0
 REREAD_AFTER = 30.0
 
 
@@ -36,43 +42,66 @@ def digest_of(header: str) -> str | None:
 
 
 def matches(secret: str, body: bytes, digest: str) -> bool:
-    """Whether ``digest`` is the body's; takes as long for a wrong one as for a right one."""
-    return hmac.compare_digest(hmac.new(secret.encode(), body, hashlib.sha256).hexdigest(), digest)
+    """Whether ``digest`` is the body's, in constant time. An empty secret makes no valid digest."""
+    right = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(right, digest) and bool(secret)
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """The valid secrets as they were read; ``problem`` says why there is no current one."""
+
+    read_at: float
+    values: tuple[str, ...]
+    problem: str = ""
 
 
 class Verifier:
     """Check signatures against the current and the previous secret.
 
-    A mismatch may mean that the secret was rotated: it is read anew, at most once in 30 s, so that refused requests
-    cannot be turned into a flood of reads.
+    A mismatch may mean that the secret was rotated: both are read anew, at most once in 30 s whatever the outcome, so
+    that refused requests cannot be turned into a flood of reads.
     """
 
     def __init__(self, secrets: SecretSource, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._secrets, self._name, self._clock = secrets, name, clock
-        self._read_at: float | None = None
+        self._keys: _Keys | None = None
 
     def verify(self, body: bytes, digest: str) -> bool:
         """Whether one of the secrets made this digest.
 
         Raises:
             Broken: where there is no current secret; nothing can be verified then.
+            Transient: where it could not be read.
         """
-        if self._read_at is None:
-            self._read_at = self._clock()
-        if self._any(body, digest):
+        now, keys = self._clock(), self._keys
+        if keys is None or now - keys.read_at >= KEPT:
+            keys = self._read(now)
+        if self._any(keys, body, digest):
             return True
-        if self._clock() - self._read_at < REREAD_AFTER:
-            return False
-        self._read_at = self._clock()
+        if now - keys.read_at >= REREAD_AFTER:
+            keys = self._read(now)
+            if self._any(keys, body, digest):
+                return True
+        if keys.problem:
+            raise Broken(keys.problem)
+        return False
+
+    def _any(self, keys: _Keys, body: bytes, digest: str) -> bool:
+        return any(matches(secret, body, digest) for secret in keys.values)
+
+    def _read(self, now: float) -> _Keys:
         self._secrets.forget(self._name)
         self._secrets.forget(self._name + PREVIOUS)
-        return self._any(body, digest)
-
-    def _any(self, body: bytes, digest: str) -> bool:
-        if matches(self._secrets.get(self._name), body, digest):
-            return True
         try:
-            previous = self._secrets.get(self._name + PREVIOUS)
-        except Broken:  # there is none unless the secret was rotated
-            return False
-        return matches(previous, body, digest)
+            current = self._secrets.get(self._name)
+        except Broken as error:
+            self._keys = _Keys(now, (), str(error))
+            return self._keys
+        try:
+            values: tuple[str, ...] = (current, self._secrets.get(self._name + PREVIOUS))
+        except Broken as error:  # as it is, unless the secret was rotated
+            log.info("only the current secret is valid", reason=str(error))
+            values = (current,)
+        self._keys = _Keys(now, values)
+        return self._keys
