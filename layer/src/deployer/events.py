@@ -47,8 +47,8 @@ class Look:
     pushed_at: int = 0
 
     def to_json(self) -> str:
-        """The queue message's body."""
-        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True)
+        """The queue message's body: plain ASCII, since SQS refuses some characters and UTF-8 has no lone surrogates."""
+        return json.dumps(asdict(self), sort_keys=True)
 
 
 @dataclass(frozen=True)

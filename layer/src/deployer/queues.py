@@ -5,6 +5,8 @@ A message is only a hint: losing or doubling one costs time, never truth.
 
 from __future__ import annotations
 
+import hashlib
+import math
 import random
 import uuid
 from collections.abc import Callable, Mapping
@@ -17,6 +19,8 @@ from deployer.events import Look, Malformed
 from deployer.observability import logger
 
 _log = logger("queues")
+# Seconds. SQS hides a message for 12 hours at most, counted from its receipt.
+LONGEST = 11 * 3600
 
 
 class LookQueue:
@@ -53,7 +57,7 @@ def group_id(environment: str) -> str:
     legal = environment.isascii() and environment.isprintable() and " " not in environment
     if legal and len(environment) <= 128:
         return environment
-    return uuid.uuid5(uuid.NAMESPACE_URL, environment).hex
+    return hashlib.sha256(environment.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 Record = Mapping[str, Any]
@@ -68,27 +72,42 @@ def process(event: Mapping[str, Any], receive: Callable[[Record], None], hidden:
     Source: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     """
     failures: list[dict[str, str]] = []
-    blocked: set[str] = set()
+    blocked: dict[str, int] = {}
     for record in event["Records"]:
         group = record.get("attributes", {}).get("MessageGroupId", "")
-        if group and group in blocked:
-            failures.append({"itemIdentifier": record["messageId"]})
+        # A group's later messages stay away as long as its failed one: in flight, they would keep SQS from giving it.
+        wait = blocked[group] if group in blocked else _received(record, receive)
+        if wait is None:
             continue
+        if group:
+            blocked[group] = wait
+        failures.append({"itemIdentifier": record["messageId"]})
         try:
-            receive(record)
-        except Malformed as error:
-            _log.error("a message that nobody of ours sent was dropped", reason=str(error))
-        except DeployerError as error:
-            blocked.add(group)
-            failures.append({"itemIdentifier": record["messageId"]})
-            wait = backoff(receives_of(record))
-            if isinstance(error, Transient):
-                wait = max(1, round(error.retry_after)) if error.retry_after is not None else wait
-                _log.info("to be tried again", reason=str(error), seconds=wait)
-            else:
-                _log.error("failed", reason=str(error), kind=type(error).__name__, seconds=wait)
             hidden(record, wait)
+        except DeployerError as error:
+            _log.warning("not hidden; it comes back when the queue's own timeout is over", reason=str(error))
     return {"batchItemFailures": failures}
+
+
+def _received(record: Record, receive: Callable[[Record], None]) -> int | None:
+    """Handle one message; answers with the seconds after which to try it again, or None where it is done with."""
+    wait = backoff(receives_of(record))
+    try:
+        receive(record)
+    except Malformed as error:
+        _log.error("a message that nobody of ours sent was dropped", reason=str(error))
+        return None
+    except Transient as error:
+        if error.retry_after is not None:
+            wait = min(LONGEST, max(1, math.ceil(error.retry_after)))
+        _log.info("to be tried again", reason=str(error), seconds=wait)
+    except DeployerError as error:
+        _log.error("failed", reason=str(error), kind=type(error).__name__, seconds=wait)
+    except Exception as error:  # noqa: BLE001 - a bug met by one message must not take the batch to the dead letters
+        _log.exception("failed unexpectedly", kind=type(error).__name__, seconds=wait)
+    else:
+        return None
+    return wait
 
 
 def receives_of(record: Record) -> int:
@@ -103,7 +122,7 @@ def hider(sqs: Any) -> Hide:
 
 def backoff(receives: int, *, base: float = 2.0, ceiling: float = 300.0) -> int:
     """Seconds to hide a message that failed for the ``receives``-th time: full jitter, at least one second."""
-    return max(1, round(random.uniform(base, min(ceiling, base * 2**receives))))  # noqa: S311 - jitter, no secret
+    return max(1, round(random.uniform(base, min(ceiling, base * 2 ** min(receives, 30)))))  # noqa: S311 - jitter, no secret
 
 
 def hide(sqs: Any, queue_arn: str, receipt: str, seconds: int) -> None:
@@ -113,11 +132,8 @@ def hide(sqs: Any, queue_arn: str, receipt: str, seconds: int) -> None:
         url = sqs.get_queue_url(QueueName=arn[5], QueueOwnerAWSAccountId=arn[4])["QueueUrl"]
         sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=receipt, VisibilityTimeout=seconds)
     except ClientError as error:
-        if error.response["Error"]["Code"] not in (
-            "ReceiptHandleIsInvalid",
-            "MessageNotInflight",
-            "InvalidParameterValue",
-        ):
-            raise Transient(f"the message could not be hidden: {error.response['Error']['Code']}") from error
+        code = error.response["Error"]["Code"].rpartition(".")[2]  # `AWS.SimpleQueueService.MessageNotInflight`
+        if code not in ("ReceiptHandleIsInvalid", "MessageNotInflight", "InvalidParameterValue"):
+            raise Transient(f"the message could not be hidden: {code}") from error
     except BotoCoreError as error:
         raise Transient(f"SQS did not answer: {type(error).__name__}") from error

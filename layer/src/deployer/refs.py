@@ -14,8 +14,9 @@ TAGS = "refs/tags/"
 
 # Anchored, plain ASCII digits, no leading zeros: `v1.2.3-rc.1`, `hack-v9.9.9` and `v01.2.3` are not releases.
 _RELEASE = re.compile(r"v(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})", re.ASCII)
-# What `git check-ref-format` refuses. GitHub refuses it too; a URL or a name is never built from it.
-_ILLEGAL = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(/|$)|[/.]$")
+# What `git check-ref-format` refuses, and what is no Unicode text. GitHub refuses it too; a URL or a name is never
+# built from it.
+_ILLEGAL = re.compile(r"[\ud800-\udfff]|[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(/|$)|[/.]$")
 _SHA = re.compile(r"[0-9a-f]{40}", re.ASCII)
 
 
