@@ -52,7 +52,7 @@ BREAKS = [
         "handler.py",
         "return process(event, functools.partial(receive, notifier), hidden)",
         'return {"batchItemFailures": []}',
-        "are green",
+        "its statuses are green",
         "pipeline/Source is missing",
     ),
     Break(
@@ -64,7 +64,12 @@ BREAKS = [
         "Release failed",
     ),
     Break(
-        "s3cleaner", "cleaning.py", "return empty(bucket, left)", "return Done()", "stack is gone", "failed to delete"
+        "s3cleaner",
+        "cleaning.py",
+        "return empty(bucket, left)",
+        "return Done()",
+        "its app's stack is gone",
+        "failed to delete: [Bucket]",
     ),
     Break(
         "stack-cleaner", "cleaning.py", "return Delete(child.id)", "return Done()", "its app's stack is gone", "it is"

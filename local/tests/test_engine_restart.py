@@ -211,3 +211,22 @@ def test_a_process_can_run_one_engine_after_the_other(engines: Engines) -> None:
     )
 
     assert (seen["other"], seen["same"]) == ([], 1)
+
+
+def test_an_engine_stops_while_a_custom_resource_is_waited_for(engines: Engines) -> None:
+    """CloudFormation waits an hour for an answer; whoever stops the engine does not."""
+    seen = engines.run(
+        "import io, zipfile\n"
+        "code = io.BytesIO()\n"
+        "with zipfile.ZipFile(code, 'w') as archive:\n"
+        "    archive.writestr('silent.py', 'def handler(event, context):\\n    return None\\n')\n"
+        "arn = engine.client('lambda').create_function(\n"
+        "    FunctionName='silent', Runtime='python3.13', Handler='silent.handler',\n"
+        "    Role='arn:aws:iam::000000000000:role/r', Code={'ZipFile': code.getvalue()})['FunctionArn']\n"
+        "resource = {'Type': 'Custom::Silent', 'Properties': {'ServiceToken': arn}}\n"
+        "stacks.create_stack(StackName='waits', TemplateBody=json.dumps({'Resources': {'Silent': resource}}))\n"
+        "until(lambda: any(run.ended and run.function == 'silent' for run in engine.invocations))\n"
+        "answer['status'] = stacks.describe_stacks(StackName='waits')['Stacks'][0]['StackStatus']\n"
+    )
+
+    assert seen["status"] == "CREATE_IN_PROGRESS"

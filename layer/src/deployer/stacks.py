@@ -6,7 +6,7 @@ Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -143,7 +143,7 @@ class CloudFormation:
         with translated(f"resources of stack {stack_id}"):
             try:
                 pages = self._client.get_paginator("list_stack_resources").paginate(StackName=stack_id)
-                return tuple(_resource(entry) for page in pages for entry in page["StackResourceSummaries"])
+                return _resources(entry for page in pages for entry in page["StackResourceSummaries"])
             except ClientError as error:
                 if _is_missing(error):
                     return ()
@@ -158,11 +158,17 @@ class CloudFormation:
                 if _is_missing(error):
                     return None
                 raise
-        return (str(found[0]["StackId"]), tuple(_resource(entry) for entry in found)) if found else None
+        held = _resources(found)
+        return (str(found[0]["StackId"]), held) if any(entry.physical_id == physical_id for entry in held) else None
 
 
-def _resource(entry: dict[str, Any]) -> StackResource:
-    return StackResource(entry["ResourceType"], entry["LogicalResourceId"], entry.get("PhysicalResourceId", ""))
+def _resources(entries: Iterable[dict[str, Any]]) -> tuple[StackResource, ...]:
+    """Those that a stack has now: one that was deleted, or left behind, is its own no longer."""
+    return tuple(
+        StackResource(entry["ResourceType"], entry["LogicalResourceId"], entry.get("PhysicalResourceId", ""))
+        for entry in entries
+        if entry.get("ResourceStatus") not in ("DELETE_COMPLETE", "DELETE_SKIPPED")
+    )
 
 
 def _arguments(request: StackRequest) -> dict[str, Any]:

@@ -130,9 +130,9 @@ class Demo:
             self._collect(str(hello))
             self._mark()
             self._tree.delete(FEATURE)
-            self._hold("its stack is gone", lambda: self._gone(name))
-            self._hold("its app's stack is gone", lambda: self._gone(f"{name}-app"))
+            self._hold("its app's stack is gone", lambda: self._gone("its app's stack is gone", f"{name}-app"))
             self._hold("its bucket is gone", lambda: "it is there" if bucket in self.watcher.buckets() else None)
+            self._hold("its stack is gone", lambda: self._gone("its stack is gone", name))
             result = self.results[str(hello)]
             result.stack = result.url = None
             staging, production = self._environment(Stage.STAGING), self._environment(Stage.PRODUCTION)
@@ -235,11 +235,11 @@ class Demo:
 
         return check
 
-    def _gone(self, name: str) -> str | None:
+    def _gone(self, what: str, name: str) -> str | None:
         stacks = self._engine.client("cloudformation").get_paginator("list_stacks").paginate()
         for stack in (stack for page in stacks for stack in page["StackSummaries"]):
             if stack["StackName"] == name and stack["StackStatus"] != "DELETE_COMPLETE":
                 if stack["StackStatus"] == "DELETE_FAILED":
-                    raise Unmet(f"stack {name} is gone", str(stack.get("StackStatusReason", "DELETE_FAILED")))
+                    raise Unmet(what, f"{name}: {stack.get('StackStatusReason', 'DELETE_FAILED')}")
                 return f"it is {stack['StackStatus']}"
         return None

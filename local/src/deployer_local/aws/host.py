@@ -49,6 +49,7 @@ class Host:
         self._resources = ExitStack()
         self._after_start: list[Callable[[], None]] = []
         self._before_stop: list[Callable[[], None]] = []
+        self._when_ended: list[Callable[[], None]] = []
 
     def start(self) -> None:
         """Start and wait until it answers. Raises `HostError` or `ServingError`."""
@@ -72,7 +73,7 @@ class Host:
         application = emulator.module("app").app
         for extension in self._extensions:
             extension(self)
-        self.server.start(application, "the emulated AWS")
+        self.server.start(application, "the emulated AWS", self._ended)
         for action in self._after_start:
             action()
 
@@ -84,6 +85,14 @@ class Host:
         """Run `action` when the host is about to stop, while it still answers."""
         self._before_stop.append(action)
 
+    def when_ended(self, action: Callable[[], None]) -> None:
+        """Run `action` on the loop when the state was saved for good and nothing is answered any more."""
+        self._when_ended.append(action)
+
+    def _ended(self) -> None:
+        for action in self._when_ended:
+            action()
+
     def stop(self) -> None:
         """Stop answering, end the workers, keep the state on disk. Does nothing when it is not running."""
         if self.server.running:
@@ -92,6 +101,7 @@ class Host:
         self._after_start.clear()
         self._before_stop.clear()
         self.server.stop()
+        self._when_ended.clear()
         self._resources.close()
 
     def run(self, action: Callable[[], Result]) -> Result:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from hypercorn.asyncio import serve
@@ -59,16 +60,19 @@ class LoopbackServer:
         """Whether the serving thread lives."""
         return self._thread is not None and self._thread.is_alive()
 
-    def start(self, application: Any, name: str) -> None:
-        """Serve `application` from now on; returns when its start-up is over and the port answers."""
+    def start(self, application: Any, name: str, ended: Callable[[], None] = lambda: None) -> None:
+        """Serve `application` from now on; returns when its start-up is over and the port answers.
+
+        `ended` is called on the loop when the last answer was given, before the loop's tasks are cancelled.
+        """
         started = threading.Event()
-        self._thread = threading.Thread(target=self._serve, args=(application, started), name=name, daemon=True)
+        self._thread = threading.Thread(target=self._serve, args=(application, started, ended), name=name, daemon=True)
         self._thread.start()
         started.wait()
         if self._failure is not None:
             raise ServingError(f"{name} did not start") from self._failure
 
-    def _serve(self, application: Any, started: threading.Event) -> None:
+    def _serve(self, application: Any, started: threading.Event, ended: Callable[[], None]) -> None:
         config = Config()
         config.bind = [f"fd://{self._socket.detach()}"]
         config.keep_alive_timeout = 75
@@ -87,6 +91,7 @@ class LoopbackServer:
             self._loop = asyncio.get_running_loop()
             self._stop = asyncio.Event()
             await serve(announced, config, shutdown_trigger=self._stop.wait)
+            ended()
 
         try:
             asyncio.run(run())

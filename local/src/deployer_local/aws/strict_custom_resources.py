@@ -25,10 +25,22 @@ REFUSED = (
 Deliver = Callable[[str, dict[str, Any]], bool]
 
 
-def install(_host: Host) -> None:
+def install(host: Host) -> None:
     """Extension for `Host`."""
+    host.when_ended(_wait_no_longer)
     emulator.wrap(emulator.module("app"), "_handle_post_body_shortcuts", _unsigned_header_refused)
     emulator.wrap(emulator.module("services.cloudformation.custom_resource"), "deliver_response", _in_aws_words)
+
+
+def _wait_no_longer() -> None:
+    """Let go of whoever waits for an answer, up to an hour: it is the next engine that will get it.
+
+    The state was saved with the stack in progress, and the operation is cancelled before it learns of this.
+    """
+    custom_resource = emulator.module("services.cloudformation.custom_resource")
+    with custom_resource._lock:
+        for entry in custom_resource._pending.values():
+            entry["event"].set()
 
 
 def _unsigned_header_refused(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
