@@ -59,5 +59,9 @@ class Slack:
 
 
 def _blocks(text: str) -> list[dict[str, Any]]:
+    """One section. ``verbatim``: Slack makes no mentions or links of its own out of names such as ``@here``.
+
+    Source: https://docs.slack.dev/reference/block-kit/composition-objects/text-object
+    """
     cut = text if len(text) <= TEXT_LENGTH else text[: TEXT_LENGTH - 1] + "…"
-    return [{"type": "section", "text": {"type": "mrkdwn", "text": cut}}]
+    return [{"type": "section", "text": {"type": "mrkdwn", "text": cut, "verbatim": True}}]

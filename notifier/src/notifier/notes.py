@@ -1,7 +1,7 @@
 """What has been said of a run already: one DynamoDB item for each run, beside the environments.
 
-A claim is made before something is said and confirmed after it. A later state's claim is never undone by an earlier
-one, so that late and doubled events change nothing.
+A claim is made before something is said and confirmed after it. Of one topic one invocation speaks at a time, and a
+later state is never followed by an earlier one, so that late, doubled and simultaneous events change nothing.
 """
 
 from __future__ import annotations
@@ -12,49 +12,71 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from deployer.errors import Transient
 from deployer.stacks import code_of, translated
 
 KEPT = 90 * 24 * 3600
+# Seconds after which a claim whose invocation was killed may be taken over: as long as the function may run.
+LEASE = 60
 
 
 class Notes:
-    """Over a boto3 DynamoDB client. A topic is ``github/Build``, ``slack/Build``, …"""
+    """Over a boto3 DynamoDB client. A topic is ``github/Build``, ``slack/Build``, …; ``clock``: seconds since 1970."""
 
     def __init__(self, client: Any, table: str, clock: Callable[[], float] = time.time) -> None:
         self._client, self._table, self._clock = client, table, clock
 
     def claim(self, run: str, topic: str, rank: int) -> bool:
-        """Whether this is to be said now: nothing of this rank or above has been said of the topic."""
-        return self._update(
+        """Whether this is to be said now: False where this rank, or one above, has been said or is being said.
+
+        Raises:
+            Transient: where somebody is saying this, or something before it, right now.
+        """
+        now = int(self._clock())
+        claimed = self._update(
             run,
             topic,
-            "SET #rank = :rank, #done = :false, expires = :expires",
-            "attribute_not_exists(#rank) OR #rank < :rank OR (#rank = :rank AND #done = :false)",
+            "SET #rank = :rank, #done = :false, #until = :until, expires = :expires",
+            "attribute_not_exists(#rank) OR (#rank < :rank AND (#done = :true OR #until <= :now))"
+            " OR (#rank = :rank AND #done = :false AND #until <= :now)",
             {
                 ":rank": {"N": str(rank)},
                 ":false": {"BOOL": False},
-                ":expires": {"N": str(int(self._clock()) + KEPT)},
+                ":true": {"BOOL": True},
+                ":now": {"N": str(now)},
+                ":until": {"N": str(now + LEASE)},
+                ":expires": {"N": str(now + KEPT)},
             },
         )
+        if claimed:
+            return True
+        item = self._get(run)
+        held, done = int(item.get(f"rank:{topic}", {}).get("N", "0")), item.get(f"done:{topic}", {}).get("BOOL", True)
+        if held <= rank and not done:
+            raise Transient(f"{topic} is being told by another invocation", 2.0)
+        return False
 
     def confirm(self, run: str, topic: str, rank: int) -> bool:
-        """Note that it has been said; False where something later was claimed meanwhile and must be said again."""
-        return self._update(
-            run, topic, "SET #done = :true", "#rank = :rank", {":rank": {"N": str(rank)}, ":true": {"BOOL": True}}
-        )
+        """Note that it has been said; False where something later was claimed meanwhile.
 
-    def claim_message(self, run: str) -> bool:
-        """Whether this invocation is the one to post the run's message: Slack has no idempotency key."""
-        values = {":true": {"BOOL": True}, ":expires": {"N": str(int(self._clock()) + KEPT)}}
-        return self._update(
-            run, "message", "SET #done = :true, expires = :expires", "attribute_not_exists(#done)", values
-        )
+        The earlier may have been heard last then: the topic is opened, for the later to be said again.
+        """
+        values = {":rank": {"N": str(rank)}, ":true": {"BOOL": True}}
+        if self._update(run, topic, "SET #done = :true", "#rank = :rank", values):
+            return True
+        opened = {":rank": {"N": str(rank)}, ":false": {"BOOL": False}, ":none": {"N": "0"}}
+        self._update(run, topic, "SET #done = :false, #until = :none", "#rank > :rank", opened)
+        return False
+
+    def release(self, run: str, topic: str, rank: int) -> None:
+        """Give a claim back: it could not be said."""
+        values = {":rank": {"N": str(rank)}, ":false": {"BOOL": False}, ":none": {"N": "0"}}
+        self._update(run, topic, "SET #until = :none", "#rank = :rank AND #done = :false", values)
 
     def message(self, run: str) -> tuple[str, str] | None:
         """The (channel id, ``ts``) of the run's message, or None where it has not been posted."""
-        with translated(f"read run/{run}"):
-            found = self._client.get_item(TableName=self._table, Key=_key(run), ConsistentRead=True).get("Item", {})
-        return (str(found["channel"]["S"]), str(found["ts"]["S"])) if "ts" in found else None
+        item = self._get(run)
+        return (str(item["channel"]["S"]), str(item["ts"]["S"])) if "ts" in item else None
 
     def posted(self, run: str, channel: str, ts: str) -> None:
         """Keep where the run's message is."""
@@ -66,8 +88,13 @@ class Notes:
                 ExpressionAttributeValues={":ts": {"S": ts}, ":channel": {"S": channel}},
             )
 
+    def _get(self, run: str) -> dict[str, Any]:
+        with translated(f"read run/{run}"):
+            found = self._client.get_item(TableName=self._table, Key=_key(run), ConsistentRead=True)
+        return dict(found.get("Item") or {})
+
     def _update(self, run: str, topic: str, expression: str, condition: str, values: dict[str, Any]) -> bool:
-        names = {"#rank": f"rank:{topic}", "#done": f"done:{topic}"}
+        names = {"#rank": f"rank:{topic}", "#done": f"done:{topic}", "#until": f"until:{topic}"}
         used = {alias: name for alias, name in names.items() if alias in expression + condition}
         with translated(f"note run/{run}"):
             try:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from deployer.contexts import describe, is_shared, stage_context
 from deployer.environments import EnvironmentId
-from deployer.errors import DeployerError, Rejected, Transient
+from deployer.errors import Broken, DeployerError, Rejected, Transient
 from deployer.events import RunChange
 from deployer.observability import bound, logger
 from deployer.pipelines import ActionRun, RunDetails
@@ -23,7 +24,6 @@ from notifier.progress import StageProgress, progress
 
 log = logger("notifier")
 MAX_ROUNDS = 3
-Topics = frozenset[str]
 
 
 class Runs(Protocol):
@@ -49,7 +49,7 @@ class Said(Protocol):
 
     def confirm(self, run: str, topic: str, rank: int) -> bool: ...
 
-    def claim_message(self, run: str) -> bool: ...
+    def release(self, run: str, topic: str, rank: int) -> None: ...
 
     def message(self, run: str) -> tuple[str, str] | None: ...
 
@@ -75,9 +75,19 @@ class Observed:
     stages: tuple[StageProgress, ...]
 
     @property
+    def settled(self) -> bool:
+        """Whether there will be another event, or nothing is left to be said."""
+        return self.run.state.active or all(stage.ended for stage in self.stages)
+
+    @property
     def id(self) -> EnvironmentId:
         """The environment's id."""
         return self.environment.id
+
+    @property
+    def rank(self) -> int:
+        """Rises while the run goes on, a retry of a failed stage included."""
+        return 1 + sum(stage.rank for stage in self.stages)
 
 
 @dataclass(frozen=True)
@@ -114,20 +124,16 @@ class Notifier:
             raise next((error for error in errors if isinstance(error, Transient)), errors[0])
 
     def _try(
-        self, side: Callable[[Observed, Topics], Topics], change: RunChange, environment: Environment
+        self, side: Callable[[Observed], bool], change: RunChange, environment: Environment
     ) -> DeployerError | None:
-        """Tell one side; answers with what went wrong.
-
-        Where a later state was claimed while an earlier one was being said, the earlier may have been heard last: what
-        is observed then is said again.
-        """
-        overtaken: Topics = frozenset()
+        """Tell one side, again where it was overtaken; answers with what went wrong."""
         try:
             for _ in range(MAX_ROUNDS):
                 observed = self._observe(change, environment)
-                overtaken = side(observed, overtaken) if observed else frozenset()
-                if not overtaken:
+                if observed is None:
                     return None
+                if side(observed):
+                    return None if observed.settled else Transient("the run ended, and actions are listed as running")
         except Rejected as error:
             log.warning("could not be said", reason=str(error))
             return None
@@ -150,66 +156,99 @@ class Notifier:
 
     # --- GitHub
 
-    def _tell_github(self, observed: Observed, again: Topics) -> Topics:
-        overtaken = set()
+    def _tell_github(self, observed: Observed) -> bool:
+        current = True
         for stage in observed.stages:
-            topic = f"github/{stage.stage}"
-            if not self.notes.claim(observed.run.id, topic, stage.rank) and topic not in again:
-                continue
-            failure = self._failure(stage)
-            shared = is_shared(self.memory, observed.id, observed.commit)
-            reason = f": {failure.reason}" if failure else ""
-            took = f" in {stage.seconds} s" if stage.ended and stage.seconds else ""
-            text = f"{stage.stage} {stage.text}{took}{reason}"
-            self.statuses.post(
-                CommitStatus(
-                    observed.environment.repository,
-                    observed.commit,
-                    stage_context(observed.id, stage.stage, shared=shared),
-                    stage.state,
-                    describe(observed.id, observed.environment.ref, text),
-                    (failure.url if failure else "") or self._console(observed),
-                )
-            )
-            log.info("status posted", commit=observed.commit, stage=stage.stage, state=str(stage.state))
-            if not self.notes.confirm(observed.run.id, topic, stage.rank):
-                overtaken.add(topic)
-        return frozenset(overtaken)
+            speak = partial(self._post_status, observed, stage)
+            current = self._say(observed, f"github/{stage.stage}", stage.rank, speak) and current
+        return current
+
+    def _post_status(self, observed: Observed, stage: StageProgress) -> None:
+        failure = self._failure(stage)
+        shared = is_shared(self.memory, observed.id, observed.commit)
+        reason = f": {failure.reason}" if failure else ""
+        took = f" in {stage.seconds} s" if stage.ended and stage.seconds else ""
+        text = f"{stage.stage} {stage.text}{took}{reason}"
+        status = CommitStatus(
+            observed.environment.repository,
+            observed.commit,
+            stage_context(observed.id, stage.stage, shared=shared),
+            stage.state,
+            describe(observed.id, observed.environment.ref, text),
+            (failure.url if failure else "") or self._console(observed),
+        )
+        try:
+            self.statuses.post(status)
+        except Rejected as error:  # for good: the other stages are told all the same
+            log.error("GitHub does not take the status", context=status.context, reason=str(error))
+            return
+        log.info("status posted", commit=observed.commit, stage=stage.stage, state=str(stage.state))
 
     # --- Slack
 
-    def _tell_slack(self, observed: Observed, _again: Topics) -> Topics:
+    def _tell_slack(self, observed: Observed) -> bool:
         if not self.channel:
-            return frozenset()
+            return True
         run = observed.run
+        if self.notes.message(run.id) is None:
+            self._say(observed, "slack/message", 1, partial(self._post_message, observed))
         message = self.notes.message(run.id)
         if message is None:
-            if not self.notes.claim_message(run.id):
-                raise Transient("the run's message is being posted", 1.0)
-            message = self.slack().post(self.channel, self._message(observed))
-            self.notes.posted(run.id, *message)
-        channel, ts = message
+            raise Broken("the run's message was posted, and where it is was not noted")
+        current = True
         for stage in observed.stages:
-            topic = f"slack/{stage.stage}"
-            if stage.ended and self.notes.claim(run.id, topic, stage.rank):
-                self.slack().post(channel, stage_reply(stage, self._failure(stage)), thread=ts)
-                self.notes.confirm(run.id, topic, stage.rank)
-        if not run.state.active and self.notes.claim(run.id, "slack", 1):
-            self.slack().update(channel, ts, self._message(observed))
-            self.notes.confirm(run.id, "slack", 1)
-        return frozenset()
+            if stage.ended:
+                speak = partial(self._post_reply, message, stage)
+                current = self._say(observed, f"slack/{stage.stage}", stage.rank, speak) and current
+        if not run.state.active:
+            speak = partial(self._update_message, message, observed)
+            current = self._say(observed, "slack", observed.rank, speak) and current
+        return current
+
+    def _post_message(self, observed: Observed) -> None:
+        channel, ts = self.slack().post(self.channel, self._message(observed))
+        self.notes.posted(observed.run.id, channel, ts)
+
+    def _post_reply(self, message: tuple[str, str], stage: StageProgress) -> None:
+        channel, ts = message
+        self.slack().post(channel, stage_reply(stage, self._failure(stage)), thread=ts)
+
+    def _update_message(self, message: tuple[str, str], observed: Observed) -> None:
+        channel, ts = message
+        self.slack().update(channel, ts, self._message(observed))
 
     def _message(self, observed: Observed) -> str:
-        repository = observed.environment.repository
-        commit: Commit = self.repositories.commit(repository, observed.commit)
+        try:
+            commit = self.repositories.commit(observed.environment.repository, observed.commit)
+        except DeployerError as error:  # Slack is told also while GitHub is down
+            log.warning("the commit's author and subject are left out", reason=str(error))
+            commit = Commit(observed.commit, "", "", "")
         return run_message(observed.environment, commit, observed.run.state, self._console(observed))
+
+    # --- both
+
+    def _say(self, observed: Observed, topic: str, rank: int, speak: Callable[[], None]) -> bool:
+        """Say one thing unless it has been said; False where somebody overtook it and all is to be looked at again."""
+        run = observed.run.id
+        if not self.notes.claim(run, topic, rank):
+            return True
+        try:
+            speak()
+        except DeployerError:
+            self.notes.release(run, topic, rank)
+            raise
+        return self.notes.confirm(run, topic, rank)
 
     def _failure(self, stage: StageProgress) -> Failure | None:
         action = stage.failed
         if action is None:
             return None
         if action.provider == "CodeBuild" and action.external_id:
-            found = self.builds.failure(action.external_id)
+            try:
+                found = self.builds.failure(action.external_id)
+            except (Rejected, Broken) as error:  # that it failed is said even where the reason can't be read
+                log.error("why the build failed can't be read", reason=str(error), build=action.external_id)
+                found = None
             if found:
                 return found
         return Failure(action.error or action.summary or f"{action.action} failed", url=action.url)
@@ -224,10 +263,10 @@ class Notifier:
 def commit_of(run: RunDetails, environment: Environment) -> str:
     """The commit a run built, read back from what it read; before it has read anything, from our own record.
 
-    A source object says its commit in its revision summary; a connection's revision is the commit itself.
+    A source object says its commit in its revision summary; a connection's revision is the commit itself. Of several
+    sources, the one that is at the wanted commit speaks for the run.
     """
-    for revision, summary in run.revisions.values():
-        for candidate in (summary, revision):
-            if is_commit(candidate):
-                return candidate
-    return "" if run.revisions else environment.commit
+    named = [text for revision, summary in run.revisions.values() for text in (summary, revision) if is_commit(text)]
+    if environment.commit in named or not run.revisions:
+        return environment.commit if is_commit(environment.commit) else ""
+    return named[0] if named else ""

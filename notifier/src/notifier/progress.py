@@ -12,10 +12,12 @@ from deployer.pipelines import ActionRun
 from deployer.states import CommitState, RunState
 
 APPROVAL = "Manual"
+# How a run that ended leaves a stage that neither succeeded nor has a failed action (a condition may fail a stage).
 _ENDED = {
-    RunState.SUPERSEDED: "superseded by a newer run",
-    RunState.STOPPED: "stopped",
-    RunState.CANCELLED: "cancelled: the pipeline was changed",
+    RunState.FAILED: (CommitState.FAILURE, "failed"),
+    RunState.SUPERSEDED: (CommitState.ERROR, "superseded by a newer run"),
+    RunState.STOPPED: (CommitState.ERROR, "stopped"),
+    RunState.CANCELLED: (CommitState.ERROR, "cancelled: the pipeline was changed"),
 }
 
 
@@ -54,7 +56,7 @@ def progress(stages: Mapping[str, int], actions: Iterable[ActionRun], run: RunSt
             found.append(_stage(stage, expected, by_stage[stage], run))
         elif run in _ENDED and (not found or found[-1].state is CommitState.SUCCESS):
             # The run ended between two stages: the one it never reached says so.
-            found.append(StageProgress(stage, CommitState.ERROR, _ENDED[run], rank=1))
+            found.append(StageProgress(stage, *_ENDED[run], rank=1))
             break
     return tuple(found)
 
@@ -67,10 +69,11 @@ def _stage(stage: str, expected: int, actions: list[ActionRun], run: RunState) -
     running = [action for action in latest.values() if action.status == "InProgress"]
     if failed and not running:
         return StageProgress(stage, CommitState.FAILURE, "failed", rank + 1, seconds, failed)
-    if run in _ENDED and not running and any(action.status != "Succeeded" for action in latest.values()):
-        return StageProgress(stage, CommitState.ERROR, _ENDED[run], rank + 1, seconds)
-    if len(latest) >= expected and all(action.status == "Succeeded" for action in latest.values()):
+    complete = len(latest) >= expected and all(action.status == "Succeeded" for action in latest.values())
+    if complete or run is RunState.SUCCEEDED:  # the list of actions may lag behind the run
         return StageProgress(stage, CommitState.SUCCESS, "succeeded", rank + 1, seconds)
+    if run in _ENDED and not running:
+        return StageProgress(stage, *_ENDED[run], rank + 1, seconds)
     if any(action.provider == APPROVAL for action in running):
         return StageProgress(stage, CommitState.PENDING, "waits for an approval", rank)
     return StageProgress(stage, CommitState.PENDING, "is running", rank)

@@ -1,0 +1,570 @@
+"""The notifier between in-memory fakes: what people read depends on what is, not on which events came in what order."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deployer.environments import EnvironmentId, parse
+from deployer.errors import Broken, DeployerError, Rejected, Transient
+from deployer.events import Malformed, RepositoryName, RunChange
+from deployer.github import cut
+from deployer.pipelines import ActionRun, RunDetails
+from deployer.ports import Commit, CommitStatus, Environment
+from deployer.queues import process
+from deployer.states import CommitState, RunState
+from notifier.builds import Failure
+from notifier.handler import receive
+from notifier.notify import Notifier, commit_of
+
+REPOSITORY = RepositoryName(7, "acme", "site")
+OLD, NEW, RUN, PIPELINE = "a" * 40, "b" * 40, "run-1", "site-x-Pipeline"
+STAGES = {"Source": 1, "Build": 1}
+
+
+def environment(identifier: str = "7/refs/heads/feature/login", **changes: Any) -> Environment:
+    item = Environment(parse(identifier), REPOSITORY, "refs/heads/feature/login", "site-x", 1, commit=NEW)
+    return replace(item, **changes)
+
+
+class Memory:
+    """Environments, and who holds which name."""
+
+    def __init__(self, *items: Environment) -> None:
+        self.items = {each.id: each for each in items}
+        self.holders: dict[tuple[str, str], EnvironmentId] = {}
+        for each in items:
+            self.claim("pipeline", PIPELINE, each.id)
+
+    def environment(self, environment: EnvironmentId) -> Environment | None:
+        return self.items.get(environment)
+
+    def holder(self, kind: str, name: str) -> EnvironmentId | None:
+        return self.holders.get((kind, name))
+
+    def claim(self, kind: str, name: str, environment: EnvironmentId) -> EnvironmentId:
+        return self.holders.setdefault((kind, name), environment)
+
+    def save(self, environment: Environment) -> Environment:
+        raise AssertionError("the notifier changes no environment")
+
+    def forget(self, environment: Environment) -> None:
+        raise AssertionError("the notifier forgets no environment")
+
+
+@dataclass
+class Runs:
+    """One run, as it stands."""
+
+    state: RunState = RunState.IN_PROGRESS
+    done: list[ActionRun] = field(default_factory=list)
+    revisions: dict[str, tuple[str, str]] = field(default_factory=lambda: {"GitHub": ("version-9", NEW)})
+    known: bool = True
+
+    def run(self, pipeline: str, run: str) -> RunDetails | None:
+        return RunDetails(run, self.state, 1, self.revisions) if self.known else None
+
+    def actions(self, pipeline: str, run: str) -> tuple[ActionRun, ...]:
+        return tuple(self.done)
+
+    def stages(self, pipeline: str, version: int) -> dict[str, int]:
+        return STAGES
+
+
+@dataclass
+class Notes:
+    """``notifier.notes.Notes`` without time: a claim that nobody confirmed or released is held for ever."""
+
+    ranks: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
+    where: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def claim(self, run: str, topic: str, rank: int) -> bool:
+        held, state = self.ranks.get((run, topic), (-1, "said"))
+        if rank < held or (rank == held and state == "said"):
+            return False
+        if state == "speaking":
+            raise Transient("being said", 2.0)
+        self.ranks[run, topic] = (rank, "speaking")
+        return True
+
+    def confirm(self, run: str, topic: str, rank: int) -> bool:
+        held, _ = self.ranks[run, topic]
+        self.ranks[run, topic] = (held, "said" if held == rank else "open")
+        return held == rank
+
+    def release(self, run: str, topic: str, rank: int) -> None:
+        if self.ranks[run, topic] == (rank, "speaking"):
+            self.ranks[run, topic] = (rank, "open")
+
+    def message(self, run: str) -> tuple[str, str] | None:
+        return self.where.get(run)
+
+    def posted(self, run: str, channel: str, ts: str) -> None:
+        self.where[run] = (channel, ts)
+
+
+@dataclass
+class GitHub:
+    """Statuses in the order in which they were posted; ``failure`` is raised instead."""
+
+    statuses: list[CommitStatus] = field(default_factory=list)
+    failure: DeployerError | None = None
+    reads: int = 0
+
+    def post(self, status: CommitStatus) -> None:
+        self.reads += 1
+        if self.failure:
+            raise self.failure
+        self.statuses.append(replace(status, description=cut(status.description)))
+
+    def commit(self, repository: RepositoryName, sha: str) -> Commit:
+        self.reads += 1
+        if self.failure:
+            raise self.failure
+        return Commit(sha, "Say hello", "Ada", "")
+
+    def final(self) -> dict[tuple[str, str], CommitState]:
+        return {(each.sha, each.context): each.state for each in self.statuses}
+
+
+@dataclass
+class Slack:
+    """Messages and the replies to them, as they read now."""
+
+    messages: dict[str, str] = field(default_factory=dict)
+    replies: list[str] = field(default_factory=list)
+    failure: DeployerError | None = None
+
+    def post(self, channel: str, text: str, thread: str = "") -> tuple[str, str]:
+        if self.failure:
+            raise self.failure
+        if thread:
+            assert thread in self.messages
+            assert channel == "C1", "a channel's id once it is known"
+            self.replies.append(text)
+            return channel, f"reply-{len(self.replies)}"
+        ts = f"ts-{len(self.messages)}"
+        self.messages[ts] = text
+        return "C1", ts
+
+    def update(self, channel: str, ts: str, text: str) -> None:
+        if self.failure:
+            raise self.failure
+        assert channel == "C1"
+        self.messages[ts] = text
+
+
+@dataclass
+class Builds:
+    found: Failure | DeployerError | None = None
+
+    def failure(self, build_id: str) -> Failure | None:
+        if isinstance(self.found, DeployerError):
+            raise self.found
+        return self.found
+
+
+@dataclass
+class World:
+    """Everything around one notifier."""
+
+    memory: Memory = field(default_factory=lambda: Memory(environment()))
+    runs: Runs = field(default_factory=Runs)
+    github: GitHub = field(default_factory=GitHub)
+    slack: Slack = field(default_factory=Slack)
+    builds: Builds = field(default_factory=Builds)
+    notes: Notes = field(default_factory=Notes)
+    channel: str = "deployments"
+    slack_made: int = 0
+
+    @property
+    def notifier(self) -> Notifier:
+        def slack() -> Slack:
+            self.slack_made += 1
+            return self.slack
+
+        github: Any = self.github
+        return Notifier(
+            self.memory, self.runs, self.builds, github, github, self.notes, slack, self.channel, "eu-west-1"
+        )
+
+    def notice(self, stage: str = "", run: str = RUN) -> None:
+        self.notifier.notice(RunChange(PIPELINE, run, "STARTED", stage))
+
+
+def did(stage: str, status: str, number: int = 0, **changes: Any) -> ActionRun:
+    action = ActionRun(stage, stage, "CodeBuild", status, number * 1000, number * 1000 + 3000)
+    return replace(action, **changes)
+
+
+SOURCE = did("Source", "Succeeded", provider="S3")
+LIFE: list[tuple[RunState, list[ActionRun]]] = [
+    (RunState.IN_PROGRESS, []),
+    (RunState.IN_PROGRESS, [did("Source", "InProgress", provider="S3")]),
+    (RunState.IN_PROGRESS, [SOURCE]),
+    (RunState.IN_PROGRESS, [SOURCE, did("Build", "InProgress", 5)]),
+    (RunState.FAILED, [SOURCE, did("Build", "Failed", 5, error="no luck")]),
+    (RunState.IN_PROGRESS, [SOURCE, did("Build", "Failed", 5), did("Build", "InProgress", 20)]),
+    (RunState.SUCCEEDED, [SOURCE, did("Build", "Failed", 5), did("Build", "Succeeded", 20)]),
+]
+
+
+def live(world: World, steps: list[int], noticed: Callable[[int], int] = lambda _: 1) -> None:
+    for step in steps:
+        world.runs.state, world.runs.done = LIFE[step]
+        for _ in range(noticed(step)):
+            world.notice()
+
+
+def test_a_run_from_its_start_to_its_end() -> None:
+    world = World()
+    live(world, [0, 1, 2, 3, 4])
+    told = [(each.context, str(each.state), each.description) for each in world.github.statuses]
+    assert told == [
+        ("pipeline/Source", "pending", "feature/login: Source is running"),
+        ("pipeline/Source", "success", "feature/login: Source succeeded in 3 s"),
+        ("pipeline/Build", "pending", "feature/login: Build is running"),
+        ("pipeline/Build", "failure", "feature/login: Build failed in 3 s: no luck"),
+    ]
+    assert {each.sha for each in world.github.statuses} == {NEW}
+    assert f"/pipelines/{PIPELINE}/executions/{RUN}/" in world.github.statuses[0].url
+    [message] = world.slack.messages.values()
+    assert "failed" in message
+    assert len(world.slack.replies) == 2
+    live(world, [5, 6])
+    assert world.github.final()[NEW, "pipeline/Build"] is CommitState.SUCCESS
+    [message] = world.slack.messages.values()
+    assert "is deployed" in message, "retried: the message follows"
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.integers(0, len(LIFE) - 1), max_size=10).map(sorted),
+    st.lists(st.integers(0, 3), min_size=len(LIFE), max_size=len(LIFE)),
+)
+def test_F23_F63_lost_doubled_and_reordered_events_end_in_the_same(steps: list[int], doubles: list[int]) -> None:
+    """An event only wakes: its contents, which would arrive in any order, are not even looked at."""
+    world = World()
+    live(world, steps, lambda step: doubles[step])
+    live(world, [len(LIFE) - 1])
+    assert world.github.final() == {
+        (NEW, "pipeline/Source"): CommitState.SUCCESS,
+        (NEW, "pipeline/Build"): CommitState.SUCCESS,
+    }
+    [message] = world.slack.messages.values()
+    assert "is deployed" in message
+    assert len(world.slack.replies) == len(set(world.slack.replies))
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["STARTED", "SUCCEEDED", "FAILED"])), ids="-".join)
+def test_F63_the_state_in_an_event_is_not_believed(order: tuple[str, ...]) -> None:
+    world = World(runs=Runs(RunState.SUCCEEDED, LIFE[-1][1]))
+    for state in order:
+        world.notifier.notice(RunChange(PIPELINE, RUN, state, "Build"))
+    assert [str(each.state) for each in world.github.statuses] == ["success", "success"]
+
+
+def test_F66_unchanged_is_not_posted_again() -> None:
+    world = World()
+    live(world, [3, 3, 3])
+    assert len(world.github.statuses) == 2
+
+
+def test_F65_somebody_elses_pipeline() -> None:
+    world = World(memory=Memory())
+    world.notice()
+    assert (world.github.reads, world.slack_made, world.notes.ranks) == (0, 0, {})
+
+
+def test_F65_an_environment_that_is_gone() -> None:
+    world = World()
+    world.memory.items.clear()
+    world.notice()
+    assert (world.github.reads, world.slack_made) == (0, 0)
+
+
+def test_a_run_that_is_gone() -> None:
+    world = World(runs=Runs(known=False))
+    world.notice()
+    assert (world.github.reads, world.slack_made) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("revisions", "remembered", "commit"),
+    [
+        pytest.param({}, NEW, NEW, id="F64-nothing-read-yet"),
+        pytest.param({"GitHub": ("version-9", OLD)}, NEW, OLD, id="F62-an-older-commit-than-wanted"),
+        pytest.param({"GitHub": (OLD, "Say hello")}, NEW, OLD, id="a-connections-revision"),
+        pytest.param({"Lib": ("x", OLD), "GitHub": ("y", NEW)}, NEW, NEW, id="two-sources"),
+        pytest.param({"GitHub": ("version-9", "by hand")}, NEW, "", id="no-commit-of-ours"),
+        pytest.param({"GitHub": ("version-9", "0" * 40)}, NEW, "", id="F68-zeros"),
+        pytest.param({}, "0" * 40, "", id="F68-zeros-remembered"),
+        pytest.param({}, "", "", id="F68-nothing-remembered"),
+    ],
+)
+def test_which_commit_a_run_built(revisions: dict[str, tuple[str, str]], remembered: str, commit: str) -> None:
+    item = environment(commit=remembered)
+    assert commit_of(RunDetails(RUN, RunState.IN_PROGRESS, 1, revisions), item) == commit
+    world = World(Memory(item), Runs(RunState.SUCCEEDED, LIFE[-1][1], revisions))
+    world.notice()
+    assert {each.sha for each in world.github.statuses} == ({commit} if commit else set())
+    assert bool(world.slack.messages) is bool(commit)
+
+
+def test_F62_an_older_run_that_ends_last_leaves_the_newer_commit_alone() -> None:
+    world = World(runs=Runs(RunState.SUCCEEDED, LIFE[-1][1]))
+    world.notice(run="newer")
+    world.runs = Runs(RunState.FAILED, LIFE[4][1], {"GitHub": ("version-8", OLD)})
+    world.notice(run="older")
+    assert world.github.final()[NEW, "pipeline/Build"] is CommitState.SUCCESS
+    assert world.github.final()[OLD, "pipeline/Build"] is CommitState.FAILURE
+
+
+@pytest.mark.parametrize("failure", [Transient("503"), Broken("token")], ids=["F70-down", "F70-token-refused"])
+def test_slack_down_leaves_github_told(failure: DeployerError) -> None:
+    world = World(slack=Slack(failure=failure))
+    world.runs.state, world.runs.done = LIFE[4]
+    with pytest.raises(type(failure)):
+        world.notice()
+    assert len(world.github.statuses) == 2
+    world.slack.failure = None
+    world.notice()
+    assert len(world.github.statuses) == 2
+    assert (len(world.slack.messages), len(world.slack.replies)) == (1, 2)
+
+
+@pytest.mark.parametrize("failure", [Transient("503"), Broken("token")], ids=["F70-down", "F70-token-refused"])
+def test_github_down_leaves_slack_told(failure: DeployerError) -> None:
+    world = World(github=GitHub(failure=failure))
+    world.runs.state, world.runs.done = LIFE[4]
+    with pytest.raises(type(failure)):
+        world.notice()
+    assert (len(world.slack.messages), len(world.slack.replies)) == (1, 2)
+    world.github.failure = None
+    world.notice()
+    assert len(world.github.statuses) == 2
+    assert len(world.slack.replies) == 2
+
+
+def test_F67_the_other_side_says_how_long_to_wait() -> None:
+    world = World(github=GitHub(failure=Transient("slow down", 77.0)))
+    world.runs.state, world.runs.done = LIFE[4]
+    with pytest.raises(Transient) as refusal:
+        world.notice()
+    assert refusal.value.retry_after == 77.0
+
+
+def test_without_a_channel_slack_is_not_even_made() -> None:
+    world = World(channel="")
+    live(world, [4])
+    assert world.slack_made == 0
+    assert len(world.github.statuses) == 2
+
+
+def test_what_github_refuses_for_good_is_not_tried_for_ever() -> None:
+    world = World(github=GitHub(failure=Rejected("422: this SHA and context has reached the maximum")))
+    live(world, [4, 4])
+    assert world.slack.replies
+    assert world.github.statuses == []
+
+
+def test_a_message_that_slack_refuses_for_good_ends_there() -> None:
+    world = World(slack=Slack(failure=Rejected("channel_not_found")))
+    live(world, [4])
+    assert len(world.github.statuses) == 2
+
+
+LONG = "é" * 500
+
+
+@pytest.mark.parametrize(
+    ("builds", "action", "description"),
+    [
+        pytest.param(
+            Builds(Failure("npm test exited with 1", ("1 failing",), "https://logs")),
+            {"external_id": "site:1", "error": "Build terminated"},
+            "feature/login: Build failed in 3 s: npm test exited with 1",
+            id="the-build-says",
+        ),
+        pytest.param(
+            Builds(),
+            {"external_id": "site:1", "error": "Build terminated"},
+            "feature/login: Build failed in 3 s: Build terminated",
+            id="the-build-is-gone",
+        ),
+        pytest.param(
+            Builds(Broken("AccessDenied")),
+            {"external_id": "site:1", "error": "Build terminated"},
+            "feature/login: Build failed in 3 s: Build terminated",
+            id="the-build-may-not-be-read",
+        ),
+        pytest.param(
+            Builds(), {"provider": "Lambda"}, "feature/login: Build failed in 3 s: Build failed", id="nobody-says"
+        ),
+        pytest.param(
+            Builds(Failure(LONG)),
+            {"external_id": "site:1"},
+            f"feature/login: Build failed in 3 s: {LONG}"[:139] + "…",
+            id="over-140-characters",
+        ),
+    ],
+)
+def test_a_failure_says_why(builds: Builds, action: dict[str, str], description: str) -> None:
+    world = World(builds=builds, runs=Runs(RunState.FAILED, [SOURCE, did("Build", "Failed", 5, **action)]))
+    world.notice()
+    status = world.github.statuses[-1]
+    assert (status.state, status.description) == (CommitState.FAILURE, description)
+    assert len(status.description) <= 140
+
+
+def test_a_reason_that_did_not_come_is_asked_for_again() -> None:
+    failed = did("Build", "Failed", 5, external_id="site:1")
+    world = World(builds=Builds(Transient("throttled")), runs=Runs(RunState.FAILED, [SOURCE, failed]))
+    with pytest.raises(Transient):
+        world.notice()
+    world.builds.found = Failure("npm test exited with 1")
+    world.notice()
+    assert world.github.statuses[-1].description.endswith("npm test exited with 1")
+
+
+@pytest.mark.parametrize(
+    ("identifier", "ref", "holder", "context", "description"),
+    [
+        pytest.param(
+            "7/staging", "refs/heads/main", "", "pipeline/Source", "staging: Source succeeded in 3 s", id="staging"
+        ),
+        pytest.param(
+            "7/production",
+            "refs/tags/v1.0.0",
+            "7/staging",
+            "production/Source",
+            "production v1.0.0: Source succeeded in 3 s",
+            id="production-beside-staging",
+        ),
+        pytest.param(
+            "7/refs/heads/feature/login",
+            "refs/heads/feature/login",
+            "7/staging",
+            "feature/login/pipeline/Source",
+            "feature/login: Source succeeded in 3 s",
+            id="a-branch-at-stagings-commit",
+        ),
+    ],
+)
+def test_contexts(identifier: str, ref: str, holder: str, context: str, description: str) -> None:
+    world = World(Memory(environment(identifier, ref=ref)), Runs(RunState.IN_PROGRESS, [SOURCE]))
+    if holder:
+        world.memory.claim("commit", f"7/{NEW}", parse(holder))
+    world.notice()
+    [status] = world.github.statuses
+    assert (status.context, status.description) == (context, description)
+
+
+def test_a_list_of_actions_that_lags_behind_is_read_again() -> None:
+    world = World(runs=Runs(RunState.FAILED, [SOURCE, did("Build", "InProgress", 5)]))
+    with pytest.raises(Transient):
+        world.notice()
+    world.runs.done = LIFE[4][1]
+    world.notice()
+    assert world.github.final()[NEW, "pipeline/Build"] is CommitState.FAILURE
+
+
+class Overtaken(GitHub):
+    """While the first status is on its way, another invocation says what came after it."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world, self.first = world, True
+
+    def post(self, status: CommitStatus) -> None:
+        if self.first:
+            self.first = False
+            self.world.notes.ranks[RUN, "github/Source"] = (1, "open")  # the lease is over
+            live(self.world, [6])
+        super().post(status)
+
+
+def test_F63_a_status_that_was_overtaken_does_not_have_the_last_word() -> None:
+    world = World(channel="")
+    world.github = Overtaken(world)
+    live(world, [1])
+    assert [str(each.state) for each in world.github.statuses if each.context == "pipeline/Source"] == [
+        "success",
+        "pending",
+        "success",
+    ]
+
+
+def test_two_events_of_the_same_moment_say_everything_once() -> None:
+    world = World(runs=Runs(RunState.SUCCEEDED, LIFE[-1][1]))
+    inner = world.slack.post
+
+    def post(channel: str, text: str, thread: str = "") -> tuple[str, str]:
+        with pytest.raises(Transient):
+            World(world.memory, world.runs, world.github, Slack(), world.builds, world.notes).notice()
+        return inner(channel, text, thread)
+
+    world.slack.post = post  # type: ignore[method-assign]
+    world.notice()
+    assert (len(world.slack.messages), len(world.slack.replies)) == (1, 2)
+    assert len(world.github.statuses) == 2
+
+
+# --- the queue
+
+
+def record(body: Any, identifier: str = "1") -> dict[str, Any]:
+    return {"messageId": identifier, "body": body if isinstance(body, str) else json.dumps(body), "attributes": {}}
+
+
+def envelope(**detail: Any) -> dict[str, Any]:
+    return {
+        "source": "aws.codepipeline",
+        "detail-type": "CodePipeline Stage Execution State Change",
+        "detail": {"pipeline": PIPELINE, "execution-id": RUN, "state": "SUCCEEDED", "stage": "Build"} | detail,
+    }
+
+
+@pytest.fixture
+def world() -> World:
+    return World(runs=Runs(RunState.SUCCEEDED, LIFE[-1][1]))
+
+
+def test_an_event_in_the_queue(world: World) -> None:
+    receive(world.notifier, record(envelope()))
+    assert len(world.github.statuses) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "null",
+        "[]",
+        "{",
+        json.dumps({"detail": 1}),
+        json.dumps(envelope(pipeline=None)),
+        json.dumps({"a": "[" * 99}),
+    ],
+)
+def test_F19_what_nobody_of_ours_sent(world: World, body: str) -> None:
+    with pytest.raises(Malformed):
+        receive(world.notifier, record(body))
+    hidden: list[int] = []
+    batch = {"Records": [record(body), record(envelope(), "2")]}
+    answer = process(batch, lambda each: receive(world.notifier, each), lambda _, seconds: hidden.append(seconds))
+    assert answer == {"batchItemFailures": []}
+    assert len(world.github.statuses) == 2
+
+
+def test_events_of_another_kind_are_none_of_ours(world: World) -> None:
+    receive(world.notifier, record({**envelope(), "detail-type": "CodePipeline Action Execution State Change"}))
+    receive(world.notifier, record({"source": "aws.s3", "detail-type": "Object Created", "detail": {}}))
+    assert world.github.statuses == []

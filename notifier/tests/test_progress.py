@@ -1,0 +1,146 @@
+"""How far a run has come, as tables: structure and actions in, what to say of each stage out."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from deployer.pipelines import ActionRun
+from deployer.states import CommitState, RunState
+from notifier.progress import progress
+
+PENDING, SUCCESS, FAILURE, ERROR = CommitState.PENDING, CommitState.SUCCESS, CommitState.FAILURE, CommitState.ERROR
+STAGES = {"Source": 1, "Build": 2, "Release": 1}
+
+
+def did(stage: str, action: str, status: str, at: int = 0, provider: str = "CodeBuild") -> ActionRun:
+    return ActionRun(stage, action, provider, status, started=at * 1000, updated=at * 1000 + 2000)
+
+
+SOURCE = did("Source", "GitHub", "Succeeded", provider="S3")
+LINT, TEST = did("Build", "Lint", "Succeeded", 1), did("Build", "Test", "Succeeded", 4)
+DONE = did("Release", "Publish", "Succeeded", 9)
+RUNNING, SUPERSEDED = RunState.IN_PROGRESS, RunState.SUPERSEDED
+
+
+@pytest.mark.parametrize(
+    ("actions", "run", "expected"),
+    [
+        pytest.param([], RUNNING, [], id="nothing-yet"),
+        pytest.param(
+            [did("Source", "GitHub", "InProgress")], RUNNING, [("Source", PENDING, "is running")], id="source-runs"
+        ),
+        pytest.param([SOURCE], RUNNING, [("Source", SUCCESS, "succeeded")], id="source-done"),
+        pytest.param(
+            [SOURCE, LINT],
+            RUNNING,
+            [("Source", SUCCESS, "succeeded"), ("Build", PENDING, "is running")],
+            id="one-of-two",
+        ),
+        pytest.param(
+            [SOURCE, LINT, did("Build", "Test", "Failed", 4)],
+            RunState.FAILED,
+            [("Source", SUCCESS, "succeeded"), ("Build", FAILURE, "failed")],
+            id="failed",
+        ),
+        pytest.param(
+            [SOURCE, did("Build", "Lint", "Failed", 1), did("Build", "Test", "InProgress", 1)],
+            RUNNING,
+            [("Source", SUCCESS, "succeeded"), ("Build", PENDING, "is running")],
+            id="failed-beside-a-running-one",
+        ),
+        pytest.param(
+            [SOURCE, LINT, did("Build", "Test", "Failed", 4), did("Build", "Test", "InProgress", 20)],
+            RUNNING,
+            [("Source", SUCCESS, "succeeded"), ("Build", PENDING, "is running")],
+            id="retried",
+        ),
+        pytest.param(
+            [SOURCE, LINT, did("Build", "Test", "Failed", 4), did("Build", "Test", "Succeeded", 20)],
+            RUNNING,
+            [("Source", SUCCESS, "succeeded"), ("Build", SUCCESS, "succeeded")],
+            id="retried-and-done",
+        ),
+        pytest.param(
+            [SOURCE, LINT, did("Build", "Approve", "InProgress", 4, "Manual")],
+            RUNNING,
+            [("Source", SUCCESS, "succeeded"), ("Build", PENDING, "waits for an approval")],
+            id="approval",
+        ),
+        pytest.param(
+            [SOURCE, LINT, TEST, DONE],
+            RunState.SUCCEEDED,
+            [("Source", SUCCESS, "succeeded"), ("Build", SUCCESS, "succeeded"), ("Release", SUCCESS, "succeeded")],
+            id="all-done",
+        ),
+        pytest.param(
+            [SOURCE, LINT, TEST, did("Release", "Publish", "InProgress", 9)],
+            RunState.SUCCEEDED,
+            [("Source", SUCCESS, "succeeded"), ("Build", SUCCESS, "succeeded"), ("Release", SUCCESS, "succeeded")],
+            id="F63-the-list-of-actions-lags-behind",
+        ),
+        pytest.param(
+            [SOURCE],
+            SUPERSEDED,
+            [("Source", SUCCESS, "succeeded"), ("Build", ERROR, "superseded by a newer run")],
+            id="F61-superseded-between-stages",
+        ),
+        pytest.param([], SUPERSEDED, [("Source", ERROR, "superseded by a newer run")], id="F61-superseded-at-once"),
+        pytest.param(
+            [SOURCE, did("Build", "Lint", "Abandoned", 1)],
+            RunState.STOPPED,
+            [("Source", SUCCESS, "succeeded"), ("Build", ERROR, "stopped")],
+            id="F61-stopped",
+        ),
+        pytest.param(
+            [SOURCE, LINT],
+            RunState.STOPPED,
+            [("Source", SUCCESS, "succeeded"), ("Build", ERROR, "stopped")],
+            id="F61-stopped-between-two-actions",
+        ),
+        pytest.param(
+            [SOURCE, did("Build", "Lint", "Abandoned", 1)],
+            RunState.CANCELLED,
+            [("Source", SUCCESS, "succeeded"), ("Build", ERROR, "cancelled: the pipeline was changed")],
+            id="F61-cancelled",
+        ),
+        pytest.param(
+            [SOURCE, did("Build", "Lint", "InProgress", 1)],
+            RunState.STOPPING,
+            [("Source", SUCCESS, "succeeded"), ("Build", PENDING, "is running")],
+            id="stopping",
+        ),
+        pytest.param(
+            [SOURCE],
+            RunState.FAILED,
+            [("Source", SUCCESS, "succeeded"), ("Build", FAILURE, "failed")],
+            id="a-condition-failed-the-stage",
+        ),
+        pytest.param([did("Gone", "Old", "Succeeded")], RUNNING, [], id="a-stage-that-this-version-does-not-have"),
+    ],
+)
+def test_stages(actions: list[ActionRun], run: RunState, expected: list[tuple[str, CommitState, str]]) -> None:
+    assert [(each.stage, each.state, each.text) for each in progress(STAGES, actions, run)] == expected
+
+
+def test_the_action_that_failed_and_how_long_it_took() -> None:
+    failed = did("Build", "Test", "Failed", 4)
+    _, build = progress(STAGES, [SOURCE, LINT, failed], RunState.FAILED)
+    assert (build.failed, build.seconds) == (failed, 5)
+
+
+LIFE = [
+    [did("Build", "Lint", "InProgress", 1)],
+    [LINT],
+    [LINT, did("Build", "Test", "InProgress", 4)],
+    [LINT, did("Build", "Test", "Failed", 4)],
+    [LINT, did("Build", "Test", "Failed", 4), did("Build", "Test", "InProgress", 20)],
+    [LINT, did("Build", "Test", "Failed", 4), did("Build", "Test", "Succeeded", 20)],
+]
+
+
+def test_F63_what_is_observed_later_has_a_higher_rank_unless_it_says_the_same() -> None:
+    seen = [progress({"Build": 2}, actions, RUNNING)[0] for actions in LIFE]
+    for earlier, later in itertools.pairwise(seen):
+        assert later.rank > earlier.rank or (later.rank == earlier.rank and later.state is earlier.state)
