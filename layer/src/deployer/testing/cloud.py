@@ -1,0 +1,196 @@
+"""CloudFormation and CodePipeline in memory: operations are accepted at once and end when the test says so.
+
+Implements ``Stacks``, ``Resources`` and ``Pipelines``. A stack holds one pipeline of its own name; creating it starts
+a run, changing it stops the one that runs. Tokens are honoured: the same one has its effect once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from deployer.errors import Rejected, Transient
+from deployer.ports import Run, Source, Stack, StackRequest, StackResource
+from deployer.states import RunState, StackPhase, stack_phase
+from deployer.testing.tape import Tape
+
+PIPELINE = "AWS::CodePipeline::Pipeline"
+
+
+@dataclass
+class _Kept:
+    stack: Stack
+    request: StackRequest
+    pending: StackRequest | None = None
+    reason: str = ""
+
+
+@dataclass
+class Cloud:
+    """One account. ``version``: answers with the version id of the source object that a run would read now."""
+
+    tape: Tape = field(default_factory=Tape)
+    clock: Callable[[], int] = lambda: 0
+    version: Callable[[str], str] = lambda _stack: ""
+    kept: dict[str, _Kept] = field(default_factory=dict)
+    executions: dict[str, list[Run]] = field(default_factory=dict)
+    operations: list[tuple[str, str, str]] = field(default_factory=list)
+    failing: str = ""
+    tokens: set[str] = field(default_factory=set)
+    pinnable: bool = True
+    _made: int = 0
+
+    # --- Stacks
+
+    def describe(self, name: str) -> Stack | None:
+        """The stack of that name or ARN."""
+        with self.tape.call("cloudformation.describe"):
+            return next((kept.stack for kept in self.kept.values() if name in (kept.stack.name, kept.stack.id)), None)
+
+    def create(self, request: StackRequest) -> None:
+        """Accept a creation."""
+        with self.tape.call("cloudformation.create"):
+            if request.token in self.tokens:
+                return
+            if request.name in self.kept:
+                raise Transient(f"stack {request.name} already exists")
+            self._made += 1
+            stack = Stack(
+                f"arn:aws:cloudformation:us-east-1:000000000000:stack/{request.name}/{self._made}",
+                request.name,
+                "CREATE_IN_PROGRESS",
+                dict(request.tags),
+                role=request.role,
+            )
+            self.kept[request.name] = _Kept(stack, request, request)
+            self._did("create", request.name, request.token)
+
+    def update(self, request: StackRequest) -> bool:
+        """Accept an update, or say that there is nothing to update."""
+        with self.tape.call("cloudformation.update"):
+            if request.token in self.tokens:
+                return True
+            kept = self.kept[request.name]
+            phase = stack_phase(kept.stack.status)
+            if phase is StackPhase.BUSY:
+                raise Transient(f"{request.name} is in {kept.stack.status} state and can not be updated")
+            if phase not in (StackPhase.STABLE, StackPhase.REVERTED):
+                raise Rejected(f"{request.name} is in {kept.stack.status} state and can not be updated")
+            if (request.template, request.parameters) == (kept.request.template, kept.request.parameters):
+                return False
+            kept.stack, kept.pending = replace(kept.stack, status="UPDATE_IN_PROGRESS"), request
+            self._did("update", request.name, request.token)
+            return True
+
+    def delete(self, stack_id: str, token: str) -> None:
+        """Accept a deletion."""
+        with self.tape.call("cloudformation.delete"):
+            for kept in self.kept.values():
+                if kept.stack.id == stack_id and token not in self.tokens:
+                    kept.stack = replace(kept.stack, status="DELETE_IN_PROGRESS")
+                    self._did("delete", kept.stack.name, token)
+
+    def failure(self, stack_id: str, token: str = "") -> str:
+        """The first failed resource."""
+        with self.tape.call("cloudformation.failure"):
+            return next((kept.reason for kept in self.kept.values() if kept.stack.id == stack_id), "")
+
+    # --- Resources
+
+    def resources(self, stack_id: str) -> tuple[StackResource, ...]:
+        """The pipeline, once it has been made."""
+        with self.tape.call("cloudformation.resources"):
+            names = [kept.stack.name for kept in self.kept.values() if kept.stack.id == stack_id]
+            return tuple(StackResource(PIPELINE, "Pipeline", name) for name in names if name in self.executions)
+
+    def holder(self, physical_id: str) -> tuple[str, tuple[StackResource, ...]] | None:
+        """The stack of a pipeline."""
+        with self.tape.call("cloudformation.holder"):
+            kept = self.kept.get(physical_id)
+            return (kept.stack.id, (StackResource(PIPELINE, "Pipeline", physical_id),)) if kept else None
+
+    # --- Pipelines
+
+    def runs(self, pipeline: str) -> tuple[Run, ...]:
+        """Newest first."""
+        with self.tape.call("codepipeline.runs"):
+            return tuple(self.executions.get(pipeline, ()))
+
+    def source(self, pipeline: str, key: str) -> Source | None:
+        """Its source action."""
+        with self.tape.call("codepipeline.source"):
+            return Source("Source", self.pinnable) if key.endswith(f"/{pipeline}.zip") else None
+
+    def start(self, pipeline: str, source: Source | None, version: str, token: str) -> str:
+        """Start a run; CodePipeline promises nothing for its token."""
+        with self.tape.call("codepipeline.start"):
+            pinned = version if source and source.pinnable else self.version(pipeline)
+            return self._begin(pipeline, {"Source": pinned} if source and source.pinnable else {})
+
+    def stop(self, pipeline: str, run: str, reason: str) -> None:
+        """Let a run come to its stop."""
+        with self.tape.call("codepipeline.stop"):
+            self._change(pipeline, run, RunState.STOPPING)
+
+    # --- what the test says
+
+    def finish(self, name: str) -> str:
+        """End the stack's operation, as ``failing`` says; answers with the status."""
+        kept = self.kept[name]
+        failed, kept.reason, self.failing = bool(self.failing), self.failing, ""
+        match kept.stack.status, failed:
+            case "CREATE_IN_PROGRESS", False:
+                kept.pending = None
+                status = "CREATE_COMPLETE"
+                self.executions[name] = []
+                self._begin(name, {})
+            case "CREATE_IN_PROGRESS", True:
+                status = "ROLLBACK_COMPLETE"
+            case "UPDATE_IN_PROGRESS", False:
+                kept.request, kept.pending = kept.pending or kept.request, None
+                status = "UPDATE_COMPLETE"
+                for run in self.executions[name]:
+                    if run.state is RunState.IN_PROGRESS:
+                        self._change(name, run.id, RunState.CANCELLED)
+            case "UPDATE_IN_PROGRESS", True:
+                status = "UPDATE_ROLLBACK_COMPLETE"
+            case "DELETE_IN_PROGRESS", True:
+                status = "DELETE_FAILED"
+            case "DELETE_IN_PROGRESS", False:
+                del self.kept[name]
+                self.executions.pop(name, None)
+                return "DELETE_COMPLETE"
+            case status, _:
+                raise AssertionError(f"{name} has no operation to finish: {status}")
+        kept.stack = replace(kept.stack, status=status)
+        return status
+
+    def read(self, pipeline: str) -> None:
+        """Let every run that has not read its source read it now."""
+        self.executions[pipeline] = [
+            replace(run, revisions={"Source": self.version(pipeline)})
+            if not run.revisions and run.state.active
+            else run
+            for run in self.executions[pipeline]
+        ]
+
+    def end(self, pipeline: str, state: RunState = RunState.SUCCEEDED) -> None:
+        """End every run that is active; one that is stopping is stopped."""
+        for run in self.executions[pipeline]:
+            if run.state.active:
+                self._change(pipeline, run.id, RunState.STOPPED if run.state is RunState.STOPPING else state)
+
+    def _begin(self, pipeline: str, revisions: dict[str, str]) -> str:
+        self._made += 1
+        run = Run(f"run-{self._made}", RunState.IN_PROGRESS, self.clock(), revisions)
+        self.executions[pipeline] = [run, *self.executions[pipeline]]
+        return run.id
+
+    def _change(self, pipeline: str, run: str, state: RunState) -> None:
+        self.executions[pipeline] = [
+            replace(each, state=state) if each.id == run else each for each in self.executions[pipeline]
+        ]
+
+    def _did(self, operation: str, name: str, token: str) -> None:
+        self.tokens.add(token)
+        self.operations.append((operation, name, token))

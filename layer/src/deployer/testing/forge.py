@@ -1,0 +1,127 @@
+"""GitHub in memory: repositories with refs and files, statuses as they were posted.
+
+Implements ``Repositories``, ``Files`` and ``Statuses``.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO
+
+from deployer.errors import Rejected
+from deployer.events import RepositoryName
+from deployer.ports import Commit, CommitStatus, Repository, Tip
+from deployer.testing.tape import Tape
+
+
+@dataclass
+class Repo:
+    """One repository. ``tags``: annotated tag objects -> what they name, None for a tree or a blob."""
+
+    name: RepositoryName
+    default_branch: str = "main"
+    refs: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str | None] = field(default_factory=dict)
+    commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
+    readable: bool = True
+
+
+class Forge:
+    """All of GitHub that a test needs."""
+
+    def __init__(self, tape: Tape | None = None) -> None:
+        self.tape = tape or Tape()
+        self.repos: dict[str, Repo] = {}
+        self.statuses: list[CommitStatus] = []
+
+    def add(self, name: RepositoryName, default_branch: str = "main") -> Repo:
+        """A new repository."""
+        repo = Repo(name, default_branch)
+        self.repos[name.full_name] = repo
+        return repo
+
+    def latest(self, sha: str) -> dict[str, CommitStatus]:
+        """Context -> the status of a commit that holds."""
+        return {status.context: status for status in self.statuses if status.sha == sha}
+
+    # --- Repositories
+
+    def repository(self, owner: str, name: str) -> Repository | None:
+        """The repository, if the token may read it."""
+        with self.tape.call("github.repository"):
+            repo = self.repos.get(f"{owner}/{name}")
+            return Repository(repo.name, repo.default_branch) if repo and repo.readable else None
+
+    def tip(self, repository: RepositoryName, ref: str) -> Tip | None:
+        """Where a ref points, annotated tags peeled."""
+        with self.tape.call("github.tip"):
+            repo = self._repo(repository)
+            found = repo.refs.get(ref)
+            if found is None:
+                return None
+            commit = repo.tags.get(found, found)
+            if commit is None:
+                raise Rejected(f"{ref} names a tree; only a commit can be deployed")
+            return Tip(found, commit)
+
+    def tips(self, repository: RepositoryName) -> Iterator[tuple[str, str]]:
+        """Every ref with its object."""
+        with self.tape.call("github.tips"):
+            return iter(sorted(self._repo(repository).refs.items()))
+
+    def commit(self, repository: RepositoryName, sha: str) -> Commit:
+        """A commit."""
+        with self.tape.call("github.commit"):
+            if sha not in self._repo(repository).commits:
+                raise Rejected(f"commit {sha} is not in {repository.full_name}")
+            return Commit(sha, f"Subject of {sha[:7]}", "Ada", "ada@example.com")
+
+    # --- Files
+
+    def directory(self, repository: RepositoryName, path: str, commit: str) -> Mapping[str, str] | None:
+        """What a folder holds."""
+        with self.tape.call("github.directory"):
+            repo = self._repo(repository)
+            prefix = f"{path}/"
+            names = [name.removeprefix(prefix) for name in repo.commits[commit] if name.startswith(prefix)]
+            found = {name.partition("/")[0]: "dir" if "/" in name else "file" for name in names}
+            return {name: repo.kinds.get(f"{prefix}{name}", kind) for name, kind in found.items()} or None
+
+    def read(self, repository: RepositoryName, path: str, commit: str) -> bytes:
+        """A file's bytes."""
+        with self.tape.call("github.read"):
+            try:
+                return self._repo(repository).commits[commit][path]
+            except KeyError as error:
+                raise Rejected(f"{path} is not in {repository.full_name} at {commit[:7]}") from error
+
+    @contextmanager
+    def archive(self, repository: RepositoryName, commit: str) -> Iterator[IO[bytes]]:
+        """A gzipped tarball, as GitHub's: everything under one top folder."""
+        with self.tape.call("github.archive"):
+            packed = io.BytesIO()
+            with gzip.GzipFile(fileobj=packed, mode="wb") as zipped, tarfile.open(fileobj=zipped, mode="w") as members:
+                for name, content in sorted(self._repo(repository).commits[commit].items()):
+                    member = tarfile.TarInfo(f"{repository.owner}-{repository.name}-{commit[:7]}/{name}")
+                    member.size = len(content)
+                    members.addfile(member, io.BytesIO(content))
+            packed.seek(0)
+            yield packed
+
+    # --- Statuses
+
+    def post(self, status: CommitStatus) -> None:
+        """Keep a status; GitHub refuses one on what is no commit."""
+        with self.tape.call("github.post"):
+            if status.sha not in self._repo(status.repository).commits:
+                raise Rejected(f"GitHub answered 422: No commit found for SHA: {status.sha}")
+            self.statuses.append(status)
+
+    def _repo(self, name: RepositoryName) -> Repo:
+        return self.repos[name.full_name]

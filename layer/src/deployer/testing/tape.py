@@ -1,0 +1,34 @@
+"""Every call that goes through the in-memory ports, and a kill before or after any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+class Killed(BaseException):
+    """The process ended here. No handler catches it, as none would run."""
+
+
+@dataclass
+class Tape:
+    """Records calls as ``port.method``. ``kill_at``: (number of the call, whether after it had its effect)."""
+
+    calls: list[str] = field(default_factory=list)
+    kill_at: tuple[int, bool] | None = None
+
+    @contextmanager
+    def call(self, name: str) -> Iterator[None]:
+        """One call."""
+        number = len(self.calls)
+        self.calls.append(name)
+        if self.kill_at == (number, False):
+            raise Killed(f"before {name}")
+        yield
+        if self.kill_at == (number, True):
+            raise Killed(f"after {name}")
+
+    def count(self, name: str) -> int:
+        """How often a call was made."""
+        return self.calls.count(name)
