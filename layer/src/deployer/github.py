@@ -42,7 +42,7 @@ class GitHub:
 
     def repository(self, owner: str, name: str) -> Repository | None:
         """GET /repos/{owner}/{repo}: None where it is not there, or not for this token."""
-        found = self._get(f"repos/{_encode(owner)}/{_encode(name)}")
+        found = self._get(_path_of(owner, name))
         if found is None:
             return None
         login = str(found["owner"]["login"])
@@ -115,9 +115,11 @@ class GitHub:
             response = self._send("GET", url, headers, preload=False)
             if response.status not in _REDIRECTS:
                 break
-            target = urljoin(url, response.headers.get("Location", ""))
+            target = _target(url, response.headers)
             response.drain_conn()
             if not _same_host(target, url):
+                if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
+                    raise Broken("GitHub redirects an archive to a connection that is not encrypted")
                 headers = {key: value for key, value in headers.items() if key != "Authorization"}
             url = target
         try:
@@ -163,9 +165,9 @@ class GitHub:
             response = self._send(method, url, headers, body)
             if response.status not in _REDIRECTS:
                 break
-            target = urljoin(url, response.headers.get("Location", ""))
+            target = _target(url, response.headers)
             if not _same_host(target, url):
-                raise Broken(f"GitHub redirects to another host ({urlsplit(target).hostname}); the token stays here")
+                raise Broken("GitHub redirects to another host; the token stays here")
             url = target
         if response.status not in (200, 201, 404, 409, 422):
             self._raise(response.status, response.headers, response.data)
@@ -191,7 +193,10 @@ class GitHub:
 
     def _json(self, status: int, body: bytes) -> Any:
         self._json_or_raw(status, body)
-        return json.loads(body)
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            raise Transient(f"GitHub answered {status} with something else than JSON") from error
 
     def _object(self, status: int, body: bytes) -> Mapping[str, Any]:
         return cast(Mapping[str, Any], self._json(status, body))
@@ -205,7 +210,7 @@ class GitHub:
 
     def _raise(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         message = _message(body)
-        if status in (403, 429) and (wait := _limited(headers, message)) is not None:
+        if status in (403, 429) and (wait := _limited(status, headers, message)) is not None:
             raise Transient(f"GitHub asks to slow down: {message}", wait)
         if status >= 500 or status == 408:
             raise Transient(f"GitHub answered {status}")
@@ -230,12 +235,28 @@ def cut(description: str) -> str:
     return text if len(text) <= DESCRIPTION_LENGTH else text[: DESCRIPTION_LENGTH - 1].rstrip() + "…"
 
 
-def _encode(part: str) -> str:
-    return quote(part.encode("utf-8", "surrogatepass"), safe="/")
+def _encode(path: str) -> str:
+    """A ref or path, its slashes kept. A segment of dots alone would be resolved away: nothing of GitHub's has one."""
+    if any(segment in (".", "..") for segment in path.split("/")):
+        raise Rejected(f"{path!r} is no name that GitHub knows")
+    return quote(path.encode("utf-8", "surrogatepass"), safe="/")
+
+
+def _path_of(owner: str, name: str) -> str:
+    return f"repos/{_encode(owner).replace('/', '%2F')}/{_encode(name).replace('/', '%2F')}"
 
 
 def _repo(repository: RepositoryName) -> str:
-    return f"repos/{_encode(repository.owner)}/{_encode(repository.name)}"
+    return _path_of(repository.owner, repository.name)
+
+
+def _target(url: str, headers: Mapping[str, str]) -> str:
+    try:
+        target = urljoin(url, headers.get("Location", ""))
+        _ = urlsplit(target).port
+    except ValueError as error:
+        raise Broken("GitHub redirects to what is no URL") from error
+    return target
 
 
 def _same_host(one: str, other: str) -> bool:
@@ -251,7 +272,7 @@ def _message(body: bytes) -> str:
     return str(found.get("message", "no reason given"))[:200] if isinstance(found, dict) else "no reason given"
 
 
-def _limited(headers: Mapping[str, str], message: str) -> float | None:
+def _limited(status: int, headers: Mapping[str, str], message: str) -> float | None:
     """Seconds to wait where this is a rate limit, else None.
 
     Source: https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit
@@ -262,4 +283,4 @@ def _limited(headers: Mapping[str, str], message: str) -> float | None:
     if headers.get("X-RateLimit-Remaining") == "0":
         reset = headers.get("X-RateLimit-Reset", "")
         return max(1.0, float(reset) - time.time()) if reset.isdigit() else 60.0
-    return 60.0 if "rate limit" in message.lower() else None
+    return 60.0 if status == 429 or "rate limit" in message.lower() else None
