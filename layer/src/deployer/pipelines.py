@@ -12,12 +12,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from deployer.errors import Broken
 from deployer.ports import Run, Source
 from deployer.stacks import code_of, translated
 from deployer.states import RunState
 
 _LATEST = 20
-_STATES = {state.value: state for state in RunState}
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class CodePipeline:
         return tuple(
             Run(
                 id=entry["pipelineExecutionId"],
-                state=_STATES[entry["status"]],
+                state=_state(entry["status"]),
                 started=int(entry["startTime"].timestamp() * 1000) if "startTime" in entry else 0,
                 revisions={
                     revision["actionName"]: revision["revisionId"]
@@ -124,7 +124,7 @@ class CodePipeline:
         entry = found["pipelineExecution"]
         return RunDetails(
             id=entry["pipelineExecutionId"],
-            state=_STATES[entry["status"]],
+            state=_state(entry["status"]),
             version=int(entry.get("pipelineVersion", 0)),
             revisions={
                 revision["name"]: (revision.get("revisionId", ""), revision.get("revisionSummary", ""))
@@ -147,6 +147,13 @@ class CodePipeline:
         with translated(f"structure of pipeline {pipeline}"):
             declaration = self._client.get_pipeline(**arguments)["pipeline"]
         return {stage["name"]: len(stage["actions"]) for stage in declaration["stages"]}
+
+
+def _state(status: str) -> RunState:
+    try:
+        return RunState(status)
+    except ValueError as error:
+        raise Broken(f"CodePipeline has a state that this version does not know: {status!r}") from error
 
 
 def _action(entry: dict[str, Any]) -> ActionRun:

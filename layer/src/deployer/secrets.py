@@ -24,10 +24,10 @@ class Secrets:
         self._kept: dict[str, tuple[float, str]] = {}
 
     def get(self, name: str) -> str:
-        """The decrypted value.
+        """The decrypted value, without the white space that editors and shells leave around it.
 
         Raises:
-            Broken: where the parameter is missing, empty or not ours to read.
+            Broken: where the parameter is missing, empty, no line of text or not ours to read.
             Transient: where SSM did not answer.
         """
         kept = self._kept.get(name)
@@ -35,7 +35,7 @@ class Secrets:
         if kept and now - kept[0] < self._ttl:
             return kept[1]
         try:
-            value = str(self._ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
+            value = str(self._ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]).strip()
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code in ("ParameterNotFound", "AccessDeniedException"):
@@ -45,8 +45,10 @@ class Secrets:
             raise Transient(f"SSM refused to read {name}: {code}") from error
         except BotoCoreError as error:
             raise Transient(f"SSM did not answer: {type(error).__name__}") from error
-        if not value.strip():
+        if not value:
             raise Broken(f"secret {name} is empty; set it with `deployer config set {name}`")
+        if not value.isprintable():  # http.client would refuse it as a header, with the value in its message
+            raise Broken(f"secret {name} is not one line of text; set it with `deployer config set {name}`")
         self._kept[name] = (now, value)
         return value
 

@@ -7,6 +7,7 @@ Source: https://docs.slack.dev/reference/methods/chat.postMessage
 from __future__ import annotations
 
 from collections.abc import Callable
+from http.client import HTTPException
 from typing import Any
 
 from slack_sdk import WebClient
@@ -23,7 +24,8 @@ class Slack:
     """Post and update messages. ``base_url``: ``https://slack.com/api/``; ``token``: called for each request."""
 
     def __init__(self, base_url: str, token: Callable[[], str], timeout: int = 10) -> None:
-        self._client = WebClient(base_url=base_url, timeout=timeout)
+        # Nothing is repeated in here: a reply that was lost on its way would be posted twice.
+        self._client = WebClient(base_url=base_url, timeout=timeout, retry_handlers=[])
         self._token = token
 
     def post(self, channel: str, text: str, thread: str = "") -> tuple[str, str]:
@@ -46,14 +48,15 @@ class Slack:
                 method, json={**arguments, "unfurl_links": False}, headers={"Authorization": f"Bearer {self._token()}"}
             )
         except SlackApiError as error:
-            code = str(error.response.get("error", "unknown"))
-            wait = error.response.headers.get("Retry-After", "")
+            code = str(error.response.get("error", "unknown"))[:200]
+            headers = {name.lower(): str(value) for name, value in error.response.headers.items()}
+            wait = headers.get("retry-after", "")
             if error.response.status_code == 429 or error.response.status_code >= 500 or code in _BUSY:
                 raise Transient(f"Slack: {code}", float(wait) if wait.isdigit() else None) from error
             if code in _TOKEN_ERRORS:
                 raise Broken(f"Slack refused the token ({code}); set opolis.slack.token") from error
             raise Rejected(f"Slack refused {method}: {code}") from error
-        except (SlackClientError, OSError) as error:
+        except (SlackClientError, HTTPException, OSError) as error:
             raise Transient(f"Slack did not answer: {type(error).__name__}") from error
         return str(answer.get("channel", "")), str(answer.get("ts", ""))
 

@@ -17,12 +17,20 @@ from deployer.ports import Stack, StackRequest, StackResource
 
 MAX_INLINE_TEMPLATE = 51_200
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
-_THROTTLED = frozenset({"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"})
+_THROTTLED = frozenset(
+    {
+        *("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException", "SlowDown"),
+        *("RequestThrottled", "RequestThrottledException", "ProvisionedThroughputExceededException"),
+        # CodePipeline: somebody changes the same pipeline or run.
+        *("ConcurrentModificationException", "ConflictException"),
+    }
+)
 # Somebody, perhaps a former self, was here first: look again.
 _OBSERVE_AGAIN = frozenset({"AlreadyExistsException", "OperationInProgressException"})
 # The very operation was accepted before.
 _ACCEPTED = "TokenAlreadyExistsException"
 _REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId"})
+_BEGINNINGS = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"})
 _CASCADE = ("Resource creation cancelled", "Resource update cancelled", "Resource deletion cancelled")
 
 
@@ -120,7 +128,7 @@ class CloudFormation:
     def failure(self, stack_id: str, token: str = "") -> str:
         """The first failed resource of the latest operation: ``Site (AWS::S3::Bucket): reason``; empty if none failed.
 
-        The cascade ("Resource creation cancelled") is left out, and a nested wrapper gives way to its cause.
+        The cascade ("Resource creation cancelled") is left out.
         """
         first = ""
         with translated(f"events of stack {stack_id}"):
@@ -134,7 +142,7 @@ class CloudFormation:
                 is_stack = event.get("PhysicalResourceId") == event.get("StackId")
                 if event["ResourceStatus"].endswith("_FAILED") and not is_stack and not reason.startswith(_CASCADE):
                     first = f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason}"
-                if is_stack and event["ResourceStatus"] in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS"):
+                if is_stack and event["ResourceStatus"] in _BEGINNINGS:
                     break
         return first
 

@@ -1,0 +1,49 @@
+"""Settings from the environment: all that is missing is reported together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from deployer.errors import Broken, DeployerError, Rejected, Transient
+from deployer.settings import load
+
+
+@dataclass(frozen=True)
+class Example:
+    looks_queue_url: str
+    artifact_store: str
+    slack_channel: str = "deployments"
+
+
+GIVEN = {"LOOKS_QUEUE_URL": "https://sqs", "ARTIFACT_STORE": "bucket", "PATH": "/bin"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        pytest.param(GIVEN, Example("https://sqs", "bucket"), id="default"),
+        pytest.param({**GIVEN, "SLACK_CHANNEL": "x"}, Example("https://sqs", "bucket", "x"), id="given"),
+        pytest.param({**GIVEN, "SLACK_CHANNEL": ""}, Example("https://sqs", "bucket"), id="empty-is-missing"),
+    ],
+)
+def test_loaded(environ: dict[str, str], expected: Example) -> None:
+    assert load(Example, environ) == expected
+
+
+@pytest.mark.parametrize("environ", [{}, {"LOOKS_QUEUE_URL": "", "looks_queue_url": "x"}], ids=["unset", "empty"])
+def test_everything_that_is_missing_is_named(environ: dict[str, str]) -> None:
+    with pytest.raises(Broken, match="LOOKS_QUEUE_URL, ARTIFACT_STORE"):
+        load(Example, environ)
+
+
+@pytest.mark.parametrize("kind", [Transient, Rejected, Broken])
+def test_an_error_says_what_to_do(kind: type[DeployerError]) -> None:
+    assert issubclass(kind, DeployerError)
+    assert str(kind("why")) == "why"
+
+
+def test_how_long_to_wait() -> None:
+    assert Transient("why").retry_after is None
+    assert Transient("why", 3.5).retry_after == 3.5

@@ -1,0 +1,103 @@
+"""Slack through slack-sdk, against a scripted server on loopback."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from deployer.errors import Broken, DeployerError, Rejected, Transient
+from deployer.slack import TEXT_LENGTH, Slack
+
+TOKEN = "xoxb-canary-0123456789"
+
+
+@pytest.fixture
+def slack(server: Any) -> Slack:
+    return Slack(f"{server.url}/api/", lambda: TOKEN)
+
+
+def test_a_message_and_its_replies(server: Any, slack: Slack) -> None:
+    server.answer(200, {"ok": True, "channel": "C1", "ts": "1.2"})
+    server.answer(200, {"ok": True, "channel": "C1", "ts": "1.3"})
+    server.answer(200, {"ok": True, "channel": "C1", "ts": "1.2"})
+    assert slack.post("deployments", "*hello*") == ("C1", "1.2")
+    assert slack.post("C1", "a reply", thread="1.2") == ("C1", "1.3")
+    slack.update("C1", "1.2", "*bye*")
+    first, reply, update = server.asked
+    assert (first.target, update.target) == ("/api/chat.postMessage", "/api/chat.update")
+    assert first.headers["authorization"] == f"Bearer {TOKEN}"
+    assert first.json == {
+        "channel": "deployments",
+        "text": "*hello*",
+        "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "*hello*", "verbatim": True}}],
+        "unfurl_links": False,
+    }
+    assert reply.json["thread_ts"] == "1.2"
+    assert (update.json["channel"], update.json["ts"], update.json["text"]) == ("C1", "1.2", "*bye*")
+
+
+def test_a_block_holds_3000_characters(server: Any, slack: Slack) -> None:
+    server.answer(200, {"ok": True, "ts": "1.2", "channel": "C1"})
+    slack.post("C1", "é" * 3001)
+    [block] = server.asked[0].json["blocks"]
+    assert len(block["text"]["text"]) == TEXT_LENGTH
+    assert block["text"]["text"].endswith("…")
+
+
+Call = Callable[[Slack], object]
+CALLS: list[Call] = [lambda slack: slack.post("C1", "text"), lambda slack: slack.update("C1", "1.2", "text")]
+
+
+@pytest.mark.parametrize("call", CALLS, ids=["post", "update"])
+@pytest.mark.parametrize(
+    ("status", "body", "headers", "expected"),
+    [
+        pytest.param(429, {"ok": False}, {"Retry_After": "30"}, (Transient, 30.0), id="F67-429"),
+        pytest.param(429, {"ok": False}, {"retry_after": "30"}, (Transient, 30.0), id="F67-429-lower-case"),
+        pytest.param(429, b"", {}, (Transient, None), id="F67-429-empty"),
+        pytest.param(200, {"ok": False, "error": "ratelimited"}, {}, (Transient, None), id="F67-said-in-the-body"),
+        pytest.param(200, {"ok": False, "error": "internal_error"}, {}, (Transient, None), id="internal-error"),
+        pytest.param(500, {"ok": False}, {}, (Transient, None), id="500"),
+        pytest.param(502, b"<html>Bad gateway</html>", {}, (Transient, None), id="502-no-json"),
+        pytest.param(200, {"ok": False, "error": "invalid_auth"}, {}, (Broken, None), id="token-refused"),
+        pytest.param(200, {"ok": False, "error": "token_revoked"}, {}, (Broken, None), id="token-revoked"),
+        pytest.param(200, {"ok": False, "error": "channel_not_found"}, {}, (Rejected, None), id="no-channel"),
+        pytest.param(200, {"ok": False}, {}, (Rejected, None), id="no-reason"),
+    ],
+)
+def test_refusals(  # noqa: PLR0917 - a table
+    server: Any, slack: Slack, call: Call, status: int, body: Any, headers: dict[str, str], expected: tuple[Any, Any]
+) -> None:
+    server.answer(status, body, **headers)
+    with pytest.raises(DeployerError) as refusal:
+        call(slack)
+    assert (type(refusal.value), getattr(refusal.value, "retry_after", None)) == expected
+    assert len(server.asked) == 1, "nothing is repeated in here: it would be posted twice"
+
+
+def test_an_answer_that_breaks_off(server: Any, slack: Slack) -> None:
+    server.answer(200, {"ok": True}, missing=10)
+    with pytest.raises(Transient):
+        slack.post("C1", "text")
+    assert len(server.asked) == 1
+
+
+def test_nobody_there() -> None:
+    with pytest.raises(Transient, match="did not answer"):
+        Slack("http://127.0.0.1:1/api/", lambda: TOKEN).post("C1", "text")
+
+
+@pytest.mark.parametrize("status", [200, 401, 429, 500])
+def test_F91_no_token_in_any_error_or_log(
+    server: Any, slack: Slack, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    caplog.set_level(logging.INFO)
+    server.answer(status, {"ok": False, "error": "not_authed"})
+    with pytest.raises(DeployerError) as refusal:
+        slack.post("C1", "text")
+    assert TOKEN not in "".join(traceback.format_exception(refusal.value))
+    assert TOKEN not in caplog.text
