@@ -1,0 +1,200 @@
+"""Logs as JSON lines, and X-Ray only where an invocation is sampled."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deployer.observability import JsonFormatter, bound, configure, logger, sampled, traced
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonFormatter())
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    root.removeHandler(handler)
+    root.setLevel(level)
+
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+def test_a_line_is_one_object(lines: Lines) -> None:
+    logger("builder").info("stack\ncreated", stack="site-staging", count=3, path=Path("/x"))
+    [line] = lines()
+    assert line.pop("time").endswith("+00:00")
+    assert line == {
+        "level": "INFO",
+        "logger": "builder",
+        "message": "stack\ncreated",
+        "stack": "site-staging",
+        "count": 3,
+        "path": "/x",
+    }
+
+
+@pytest.mark.parametrize("level", ["info", "warning", "error"])
+def test_levels(lines: Lines, level: str) -> None:
+    getattr(logger("x"), level)("message")
+    assert lines()[0]["level"] == level.upper()
+
+
+def test_context_is_bound_for_as_long_as_it_holds(lines: Lines) -> None:
+    log = logger("x")
+    with bound(delivery="1"):
+        with bound(environment="7/staging"):
+            log.info("both")
+        log.info("one")
+    log.info("none")
+    both, one, none = lines()
+    assert (both["delivery"], both["environment"]) == ("1", "7/staging")
+    assert "environment" not in one
+    assert "delivery" not in none
+
+
+def test_a_traceback_is_in_the_same_line(lines: Lines) -> None:
+    try:
+        raise ValueError("why")
+    except ValueError:
+        logger("x").exception("failed")
+    [line] = lines()
+    assert line["error"].endswith("ValueError: why")
+
+
+def test_no_text_can_make_a_line_of_its_own(lines: Lines) -> None:
+    logger("x").info("a", ref='refs/heads/x\n{"level": "ERROR"}')
+    assert len(lines()) == 1
+
+
+def test_the_context_ends_with_the_invocation(lines: Lines) -> None:
+    class Context:
+        aws_request_id = "request-1"
+
+    @traced("x")
+    def handler(event: Any, context: Any) -> Any:
+        logger("x").info("inside")
+        return event
+
+    before = logging.getLogger().handlers[:]
+    try:
+        assert handler({"a": 1}, Context()) == {"a": 1}
+        assert handler.__name__ == "handler"
+        logger("x").info("outside")
+        inside, outside = lines()
+    finally:
+        logging.getLogger().handlers[:] = before
+    assert inside["request"] == "request-1"
+    assert "request" not in outside
+
+
+@pytest.mark.parametrize("noisy", ["boto3", "botocore", "urllib3", "slack_sdk"])
+def test_F91_what_logs_whole_requests_is_silenced(noisy: str) -> None:
+    root, quiet = logging.getLogger(), logging.getLogger(noisy)
+    before, level = root.handlers[:], root.level
+    try:
+        configure()
+        configure()
+        assert not quiet.isEnabledFor(logging.DEBUG)
+        assert not quiet.isEnabledFor(logging.INFO)
+        ours = [each for each in root.handlers if isinstance(each.formatter, JsonFormatter)]
+        assert len(ours) == len(root.handlers) == 1
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [("", False), ("Root=1-2-3;Parent=4;Sampled=0", False), ("Root=1-2-3;Parent=4;Sampled=1", True)],
+)
+def test_sampled(monkeypatch: pytest.MonkeyPatch, header: str, expected: bool) -> None:
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", header)
+    assert sampled() is expected
+
+
+SCRIPT = """
+import json, sys
+from deployer.observability import logger, traced
+
+@traced("listener")
+def handler(event, context):
+    logger("listener").info("inside")
+    if event == "fail":
+        raise ValueError("why")
+    return "done"
+
+try:
+    answer = handler(sys.argv[1], None)
+except ValueError:
+    answer = "failed"
+print(json.dumps({"answer": answer, "modules": [name for name in sys.modules if "." not in name]}))
+"""
+
+
+def invoke(event: str, header: str, daemon: str = "127.0.0.1:1") -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Run a traced handler in a process of its own, as Lambda would; answers with its result and its log."""
+    environ = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS")},
+        "_X_AMZN_TRACE_ID": header,
+        "LAMBDA_TASK_ROOT": "/var/task",
+        "AWS_XRAY_DAEMON_ADDRESS": daemon,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, event], env=environ, capture_output=True, text=True, check=True, timeout=60
+    )
+    return json.loads(done.stdout), [json.loads(line) for line in done.stderr.splitlines()]
+
+
+@pytest.mark.parametrize("header", ["", "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0"])
+def test_without_sampling_nothing_of_xray_is_imported(header: str) -> None:
+    answer, logged = invoke("go", header)
+    assert answer["answer"] == "done"
+    assert not {"aws_xray_sdk", "boto3", "botocore", "urllib3", "slack_sdk"} & set(answer["modules"])
+    assert [each["message"] for each in logged] == ["inside"]
+
+
+@pytest.mark.parametrize("event", ["go", "fail"])
+def test_a_sampled_invocation_is_traced(event: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daemon:
+        daemon.bind(("127.0.0.1", 0))
+        daemon.settimeout(10)
+        trace = "1-5759e988-bd862e3fe1be46a994272793"
+        answer, logged = invoke(
+            event, f"Root={trace};Parent=53995c3f42cd8ad8;Sampled=1", f"127.0.0.1:{daemon.getsockname()[1]}"
+        )
+        segment = json.loads(daemon.recv(65535).decode().split("\n", 1)[1])
+    assert answer["answer"] == ("done" if event == "go" else "failed")
+    assert "aws_xray_sdk" in answer["modules"]
+    assert (segment["name"], segment["trace_id"], segment["type"]) == ("listener", trace, "subsegment")
+    assert bool(segment.get("fault")) is (event == "fail")
+    assert "inside" in [each["message"] for each in logged]
+
+
+HANDLERS = sorted(ROOT.glob("*/src/*/handler.py"))
+
+
+@pytest.mark.parametrize("path", HANDLERS, ids=lambda path: path.parent.name)
+def test_every_handler_is_traced_under_its_name(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    [handler] = [each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == "handler"]
+    decorators = [ast.unparse(each) for each in handler.decorator_list]
+    assert any(each.endswith(f"traced('{path.parent.name}')") for each in decorators), decorators
