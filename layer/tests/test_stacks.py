@@ -1,0 +1,287 @@
+"""CloudFormation through the adapter, against a stub of botocore: every answer as AWS documents it."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError
+from botocore.stub import Stubber
+
+from deployer.errors import Broken, DeployerError, Rejected, Transient
+from deployer.ports import Stack, StackRequest, StackResource
+from deployer.stacks import CAPABILITIES, CloudFormation, translated
+
+ARN = "arn:aws:cloudformation:us-east-1:123456789012:stack/site-staging/9b0a"
+NOW = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
+
+
+@pytest.fixture
+def aws() -> Iterator[tuple[CloudFormation, Stubber]]:
+    client = boto3.client("cloudformation", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    with Stubber(client) as stub:
+        yield CloudFormation(client), stub
+
+
+Aws = tuple[CloudFormation, Stubber]
+
+
+def described(status: str, **more: Any) -> dict[str, Any]:
+    return {
+        "Stacks": [
+            {"StackId": ARN, "StackName": "site-staging", "CreationTime": NOW, "StackStatus": status, **more},
+        ]
+    }
+
+
+def request(**changes: Any) -> StackRequest:
+    given: dict[str, Any] = {
+        "name": "site-staging",
+        "template": "{}",
+        "template_url": "",
+        "parameters": {"Stage": "staging", "ArtifactStore": "store"},
+        "tags": {"opolis:deployer:environment": "7/staging"},
+        "role": "arn:aws:iam::123456789012:role/staging",
+        "token": "token-1",
+    }
+    return StackRequest(**given | changes)
+
+
+ARGUMENTS = {
+    "StackName": "site-staging",
+    "TemplateBody": "{}",
+    "Parameters": [
+        {"ParameterKey": "ArtifactStore", "ParameterValue": "store"},
+        {"ParameterKey": "Stage", "ParameterValue": "staging"},
+    ],
+    "Tags": [{"Key": "opolis:deployer:environment", "Value": "7/staging"}],
+    "Capabilities": CAPABILITIES,
+    "RoleARN": "arn:aws:iam::123456789012:role/staging",
+    "ClientRequestToken": "token-1",
+}
+
+
+def test_a_stack_is_described(aws: Aws) -> None:
+    stacks, stub = aws
+    more = {
+        "Tags": [{"Key": "a", "Value": "b"}],
+        "Outputs": [{"OutputKey": "Url", "OutputValue": "https://x"}],
+        "RoleARN": "arn:aws:iam::123456789012:role/staging",
+        "EnableTerminationProtection": True,
+    }
+    stub.add_response("describe_stacks", described("CREATE_COMPLETE", **more), {"StackName": "site-staging"})
+    role = "arn:aws:iam::123456789012:role/staging"
+    assert stacks.describe("site-staging") == Stack(
+        ARN, "site-staging", "CREATE_COMPLETE", {"a": "b"}, {"Url": "https://x"}, role, True
+    )
+
+
+def test_F88_gone_is_what_aws_says_is_gone(aws: Aws) -> None:
+    stacks, stub = aws
+    stub.add_client_error("describe_stacks", "ValidationError", "Stack with id site-staging does not exist")
+    stub.add_response("describe_stacks", described("DELETE_COMPLETE"))
+    assert stacks.describe("site-staging") is None
+    assert stacks.describe(ARN) is None
+
+
+@pytest.mark.parametrize("code", ["Throttling", "RequestLimitExceeded", "ServiceUnavailable"])
+def test_F88_throttled_is_not_gone(aws: Aws, code: str) -> None:
+    stacks, stub = aws
+    status = 503 if code == "ServiceUnavailable" else 400
+    stub.add_client_error("describe_stacks", code, "Rate exceeded", http_status_code=status)
+    with pytest.raises(Transient):
+        stacks.describe("site-staging")
+
+
+def test_a_stack_is_created_and_updated(aws: Aws) -> None:
+    stacks, stub = aws
+    stub.add_response("create_stack", {"StackId": ARN}, ARGUMENTS)
+    stub.add_response("update_stack", {"StackId": ARN}, ARGUMENTS)
+    stacks.create(request())
+    assert stacks.update(request())
+
+
+def test_F54_a_long_template_is_named_by_its_url(aws: Aws) -> None:
+    stacks, stub = aws
+    expected = {name: value for name, value in ARGUMENTS.items() if name != "TemplateBody"}
+    stub.add_response("create_stack", {"StackId": ARN}, {**expected, "TemplateURL": "https://s3/template"})
+    stacks.create(request(template_url="https://s3/template"))
+
+
+@pytest.mark.parametrize("operation", ["create", "update", "delete"])
+def test_F52_an_operation_that_was_accepted_before_is_not_asked_for_again(aws: Aws, operation: str) -> None:
+    stacks, stub = aws
+    stub.add_client_error(f"{operation}_stack", "TokenAlreadyExistsException", "taken")
+    if operation == "delete":
+        stacks.delete(ARN, "token-1")
+    else:
+        getattr(stacks, operation)(request())
+
+
+def test_F50_nothing_to_update(aws: Aws) -> None:
+    stacks, stub = aws
+    stub.add_client_error("update_stack", "ValidationError", "No updates are to be performed.")
+    assert stacks.update(request()) is False
+
+
+def test_F90_a_stack_is_deleted_by_its_arn(aws: Aws) -> None:
+    stacks, stub = aws
+    stub.add_response("delete_stack", {}, {"StackName": ARN, "ClientRequestToken": "token-1"})
+    stacks.delete(ARN, "token-1")
+
+
+REFUSALS = [
+    pytest.param("AlreadyExistsException", "exists", Transient, id="F44-somebody-was-here-first"),
+    pytest.param(
+        "ValidationError",
+        f"Stack:{ARN} is in UPDATE_IN_PROGRESS state and can not be updated.",
+        Transient,
+        id="F27-busy",
+    ),
+    pytest.param(
+        "ValidationError",
+        f"Stack [{ARN}] cannot be deleted while in status UPDATE_IN_PROGRESS",
+        Transient,
+        id="F28-busy",
+    ),
+    pytest.param(
+        "ValidationError", f"Stack:{ARN} is in ROLLBACK_COMPLETE state and can not be updated.", Rejected, id="F49-dead"
+    ),
+    pytest.param("ThrottlingException", "Rate exceeded", Transient, id="F46-throttled"),
+    pytest.param("AccessDenied", "not authorized", Broken, id="not-ours-to-do"),
+    pytest.param("ValidationError", "Template format error", Rejected, id="the-template"),
+    pytest.param("InsufficientCapabilitiesException", "needs", Rejected, id="capabilities"),
+    pytest.param("LimitExceededException", "2000 stacks", Rejected, id="too-many"),
+]
+
+
+@pytest.mark.parametrize("call", ["create", "update"])
+@pytest.mark.parametrize(("code", "message", "kind"), REFUSALS)
+def test_refusals(aws: Aws, call: str, code: str, message: str, kind: type[DeployerError]) -> None:
+    stacks, stub = aws
+    stub.add_client_error(f"{call}_stack", code, message)
+    with pytest.raises(DeployerError) as refusal:
+        getattr(stacks, call)(request())
+    assert type(refusal.value) is kind
+    assert "site-staging" in str(refusal.value)
+    assert refusal.value.__cause__ is not None
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectTimeoutError(endpoint_url="https://x"), EndpointConnectionError(endpoint_url="https://x")]
+)
+def test_F46_no_answer(error: Exception) -> None:
+    with pytest.raises(Transient, match="did not answer"), translated("anything"):
+        raise error
+
+
+# --- why it failed
+
+
+def event(name: str, status: str, reason: str = "", *, token: str = "token-1") -> dict[str, Any]:  # noqa: S107 - no secret
+    stack = name == "site-staging"
+    return {
+        "StackId": ARN,
+        "EventId": f"{name}-{status}",
+        "StackName": "site-staging",
+        "LogicalResourceId": name,
+        "PhysicalResourceId": ARN if stack else "",
+        "ResourceType": "AWS::CloudFormation::Stack" if stack else "AWS::S3::Bucket",
+        "Timestamp": NOW,
+        "ResourceStatus": status,
+        "ResourceStatusReason": reason,
+        "ClientRequestToken": token,
+    }
+
+
+FAILED = [
+    event("site-staging", "CREATE_IN_PROGRESS"),
+    event("Site", "CREATE_IN_PROGRESS"),
+    event("Site", "CREATE_FAILED", "site-bucket already exists"),
+    event("Other", "CREATE_FAILED", "Resource creation cancelled"),
+    event("Third", "CREATE_FAILED", "a later one"),
+    event("site-staging", "ROLLBACK_IN_PROGRESS", "The following resource(s) failed to create: [Site]"),
+    event("site-staging", "ROLLBACK_COMPLETE"),
+]
+UPDATED = [
+    event("site-staging", "UPDATE_IN_PROGRESS", token="token-2"),
+    event("New", "UPDATE_FAILED", "no", token="token-2"),
+]
+DELETED = [
+    event("site-staging", "DELETE_IN_PROGRESS", token="token-3"),
+    event("New", "DELETE_FAILED", "full", token="token-3"),
+]
+SITE = "Site (AWS::S3::Bucket): site-bucket already exists"
+
+
+@pytest.mark.parametrize(
+    ("events", "token", "expected"),
+    [
+        pytest.param(FAILED, "", SITE, id="the-first-and-not-the-cascade"),
+        pytest.param(FAILED, "token-1", SITE, id="by-its-token"),
+        pytest.param(FAILED, "token-9", "", id="another-token"),
+        pytest.param(FAILED + UPDATED, "", "New (AWS::S3::Bucket): no", id="the-latest-operation"),
+        pytest.param(FAILED + UPDATED, "token-1", SITE, id="an-earlier-operation"),
+        pytest.param(FAILED + DELETED, "", "New (AWS::S3::Bucket): full", id="a-deletion-is-an-operation-too"),
+        pytest.param([], "", "", id="none"),
+    ],
+)
+@pytest.mark.parametrize("size", [2, 100], ids=["in-pages", "in-one"])
+def test_the_first_failed_resource(aws: Aws, events: list[Any], token: str, expected: str, size: int) -> None:
+    stacks, stub = aws
+    newest_first = events[::-1]
+    pages = [newest_first[at : at + size] for at in range(0, len(newest_first), size)] or [[]]
+    for number, page in enumerate(pages):
+        more = {"NextToken": str(number)} if number + 1 < len(pages) else {}
+        stub.add_response("describe_stack_events", {"StackEvents": page, **more})
+    assert stacks.failure(ARN, token) == expected
+
+
+# --- what belongs to which stack
+
+RESOURCE = {
+    "LogicalResourceId": "Site",
+    "PhysicalResourceId": "site-bucket",
+    "ResourceType": "AWS::S3::Bucket",
+    "ResourceStatus": "CREATE_COMPLETE",
+}
+
+
+def test_F79_resources_of_all_pages(aws: Aws) -> None:
+    stacks, stub = aws
+    summary = {**RESOURCE, "LastUpdatedTimestamp": NOW}
+    stub.add_response("list_stack_resources", {"StackResourceSummaries": [summary], "NextToken": "1"})
+    made = {name: value for name, value in summary.items() if name != "PhysicalResourceId"}
+    stub.add_response("list_stack_resources", {"StackResourceSummaries": [made]})
+    assert stacks.resources(ARN) == (
+        StackResource("AWS::S3::Bucket", "Site", "site-bucket"),
+        StackResource("AWS::S3::Bucket", "Site", ""),
+    )
+
+
+def test_F79_who_holds_a_resource(aws: Aws) -> None:
+    stacks, stub = aws
+    found = {**RESOURCE, "StackId": ARN, "Timestamp": NOW}
+    stub.add_response("describe_stack_resources", {"StackResources": [found]}, {"PhysicalResourceId": "site-bucket"})
+    assert stacks.holder("site-bucket") == (ARN, (StackResource("AWS::S3::Bucket", "Site", "site-bucket"),))
+
+
+def test_F79_nobody_holds_it(aws: Aws) -> None:
+    stacks, stub = aws
+    stub.add_client_error("describe_stack_resources", "ValidationError", "Stack for site-bucket does not exist")
+    stub.add_client_error("list_stack_resources", "ValidationError", "Stack with id x does not exist")
+    assert stacks.holder("site-bucket") is None
+    assert stacks.resources("x") == ()
+
+
+@pytest.mark.parametrize(
+    ("operation", "method"), [("describe_stack_resources", "holder"), ("list_stack_resources", "resources")]
+)
+def test_F88_throttled_is_not_nobody(aws: Aws, operation: str, method: str) -> None:
+    stacks, stub = aws
+    stub.add_client_error(operation, "Throttling", "Rate exceeded")
+    with pytest.raises(Transient):
+        getattr(stacks, method)("site-bucket")
