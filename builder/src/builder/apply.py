@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from builder.observe import Installation
 from builder.plan import Applied, Begin, Forget, Found, Operate, Refuse, Report, Retry, Start, Step, Stop, Upload
 from builder.situation import Present, Situation
+from builder.wishes import Installation
 from deployer.contexts import describe, is_shared, prep_context
 from deployer.environments import owner_tags, source_key
 from deployer.errors import Broken, Rejected, Transient

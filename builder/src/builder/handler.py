@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder.apply import Applier
-from builder.observe import Installation, Observer
+from builder.observe import Observer
 from builder.plan import plan
+from builder.wishes import Installation, Wishes
 from deployer.events import (
     Look,
     RunChange,
@@ -155,7 +156,16 @@ def _builder() -> tuple[Builder, Hide]:
     )
     sqs = boto3.client("sqs")
     builder = Builder(
-        Observer(github, github, stacks, stacks, pipelines, memory, memory, installation, clock),
+        Observer(
+            github,
+            Wishes(github, github, memory, installation, clock),
+            stacks,
+            stacks,
+            pipelines,
+            memory,
+            settings.deployer_prefix,
+            clock,
+        ),
         Applier(
             stacks,
             pipelines,

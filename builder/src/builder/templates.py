@@ -106,7 +106,7 @@ def parse_template(path: str, content: bytes) -> Template:
     document = load(path, content)
     if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
         raise Rejected(f"{path}: expected a CloudFormation template with Resources")
-    parameters = document.get("Parameters") or {}
+    parameters = document.get("Parameters", {})
     if not isinstance(parameters, dict) or not all(isinstance(value, dict) for value in parameters.values()):
         raise Rejected(f"{path}: Parameters must map names to declarations")
     resources = {name: body for name, body in document["Resources"].items() if isinstance(body, dict)}
@@ -122,7 +122,7 @@ def parse_parameters(path: str, content: bytes, stage: Stage) -> dict[str, str]:
     document = load(path, content)
     if not isinstance(document, dict):
         raise Rejected(f"{path}: expected an object of development, staging and production")
-    entries = document.get(str(stage)) or []
+    entries = document.get(str(stage), [])
     if not isinstance(entries, list):
         raise Rejected(f"{path}: {stage} must be a list of ParameterKey and ParameterValue")
     values: dict[str, str] = {}

@@ -1,0 +1,107 @@
+"""Batches, foreign messages, and which events matter."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from builder.handler import matters, receive
+from deployer.environments import EnvironmentId
+from deployer.errors import Transient
+from deployer.events import Look, RepositoryName, RunChange, StackChange
+from deployer.ports import Environment
+from deployer.queues import process
+from deployer.refs import Stage
+
+NAME = RepositoryName(42, "acme", "site")
+
+
+def record(number: int, body: str, group: str = "") -> dict[str, Any]:
+    attributes = {"ApproximateReceiveCount": "1", **({"MessageGroupId": group} if group else {})}
+    return {"messageId": str(number), "body": body, "attributes": attributes}
+
+
+def look(environment: str) -> str:
+    return Look(environment, NAME, "push", "refs/heads/main").to_json()
+
+
+class Recorder:
+    """A builder that fails for some environments."""
+
+    def __init__(self, *failing: str) -> None:
+        self.failing, self.looked, self.changes = failing, list[str](), list[object]()
+
+    def look(self, look: Look, receives: int = 1) -> None:
+        self.looked.append(look.environment)
+        if look.environment in self.failing:
+            raise Transient("throttled", 7)
+
+    def forward(self, change: object) -> None:
+        self.changes.append(change)
+
+
+def run(builder: Recorder, *records: Mapping[str, Any]) -> tuple[list[str], list[int]]:
+    waits: list[int] = []
+    answer = process(
+        {"Records": list(records)}, functools.partial(receive, builder), lambda _, wait: waits.append(wait)
+    )  # type: ignore[arg-type]
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]], waits
+
+
+@pytest.mark.parametrize("body", ["", "null", "[]", "{}", "[" * 5000, '{"environment": 1}', '{"detail-type": "x"}'])
+def test_F19_a_foreign_message_is_dropped_and_the_rest_is_processed(body: str) -> None:
+    builder = Recorder()
+    assert run(builder, record(1, body), record(2, look("42/staging"))) == ([], [])
+    assert builder.looked == ["42/staging"]
+
+
+def test_F20_one_failure_holds_up_only_the_later_messages_of_its_group() -> None:
+    builder = Recorder("a")
+    failed, waits = run(
+        builder,
+        record(1, look("a"), "a"),
+        record(2, look("b"), "b"),
+        record(3, look("a"), "a"),
+        record(4, look("c"), "c"),
+    )
+    assert failed == ["1", "3"]
+    assert builder.looked == ["a", "b", "c"]
+    assert waits == [7, 7]
+
+
+def test_bus_events_are_forwarded_as_what_they_are() -> None:
+    builder = Recorder()
+    stack = {
+        "source": "aws.cloudformation",
+        "detail-type": "CloudFormation Stack Status Change",
+        "detail": {
+            "stack-id": "arn:aws:cloudformation:us-east-1:0:stack/site-staging/1",
+            "status-details": {"status": "CREATE_COMPLETE", "status-reason": ""},
+        },
+    }
+    other = {"source": "aws.s3", "detail-type": "Object Created", "detail": {}}
+    assert run(builder, record(1, json.dumps(stack)), record(2, json.dumps(other))) == ([], [])
+    assert builder.changes == [
+        StackChange("arn:aws:cloudformation:us-east-1:0:stack/site-staging/1", "site-staging", "CREATE_COMPLETE")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "source", "expected"),
+    [
+        pytest.param(StackChange("i", "s", "UPDATE_IN_PROGRESS"), "v", False, id="stack-begins"),
+        pytest.param(StackChange("i", "s", "UPDATE_COMPLETE"), "v", True, id="stack-ends"),
+        pytest.param(RunChange("p", "r", "STARTED"), "v", False, id="run-starts"),
+        pytest.param(RunChange("p", "r", "STOPPED"), "v", True, id="run-ends"),
+        pytest.param(RunChange("p", "r", "SUCCEEDED", "Source"), "v", False, id="stage-ends"),
+        pytest.param(RunChange("p", "r", "SUCCEEDED", "Source"), "", True, id="source-was-read-at-last"),
+        pytest.param(RunChange("p", "r", "STARTED", "Source"), "", False, id="source-is-being-read"),
+    ],
+)
+def test_which_events_matter(change: StackChange | RunChange, source: str, *, expected: bool) -> None:
+    item = Environment(EnvironmentId(42, Stage.STAGING), NAME, "refs/heads/main", "s", 1, source=source)
+    assert matters(change, item) is expected

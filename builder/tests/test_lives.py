@@ -1,0 +1,452 @@
+"""Lives of environments, with everything but the builder in memory."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from deployer.errors import Transient
+from deployer.events import Look, StackChange
+from deployer.ports import Outcome, Stack, StackRequest
+from deployer.states import RunState
+
+MAIN, HELLO, OTHER, TAG = "refs/heads/main", "refs/heads/feature/hello", "refs/heads/other", "refs/tags/v1.0.0"
+REPOSITORY_ID = 42
+
+
+def pipeline(title: str) -> dict[str, bytes]:
+    declared = {"SourceKey": {"Type": "String"}}
+    body = {"Description": title, "Parameters": declared, "Resources": {"P": {"Type": "AWS::SNS::Topic"}}}
+    return {"deploy/pipeline.json": json.dumps(body).encode()}
+
+
+def operations(world: Any) -> list[str]:
+    return [f"{operation} {name}" for operation, name, _ in world.cloud.operations]
+
+
+def test_a_push_creates_a_stack_and_its_first_run_is_not_doubled(world: Any) -> None:
+    sha = world.live(MAIN)
+    assert operations(world) == ["create site-staging"]
+    assert world.built(MAIN) == [sha]
+    assert world.prep(sha) == "success: staging: prepared"
+
+
+def test_the_status_goes_to_the_commit_that_is_built(world: Any) -> None:
+    first, second = world.live(MAIN), world.live(MAIN)
+    assert {status.sha for status in world.forge.statuses} == {first, second}
+    assert world.built(MAIN) == [first, second]
+
+
+def test_an_unchanged_template_goes_straight_to_the_run(world: Any) -> None:
+    first = world.live(MAIN)
+    second = world.commit()
+    world.look(world.push(MAIN, second))
+    assert operations(world) == ["create site-staging"]
+    assert world.built(MAIN) == [first, second]
+
+
+def test_a_redelivery_does_nothing_more(world: Any) -> None:
+    sha = world.live(MAIN)
+    before = (operations(world), world.built(MAIN), len(world.forge.statuses))
+    world.look(world.pushed(MAIN, sha))
+    assert (operations(world), world.built(MAIN), len(world.forge.statuses)) == before
+
+
+def test_a_commit_pushed_back_to_is_built_again(world: Any) -> None:
+    first, second = world.live(MAIN), world.live(MAIN)
+    world.live(MAIN, first)
+    assert world.built(MAIN) == [first, second, first]
+
+
+def test_development_stops_the_run_before_the_stack_is_changed(world: Any) -> None:
+    world.live(HELLO)
+    again = world.commit()
+    world.look(world.push(HELLO, again))
+    world.cloud.read(world.item(HELLO).stack)
+    changed = world.commit(pipeline("changed"))
+    world.look(world.push(HELLO, changed))
+    [run] = [run for run in world.cloud.executions[world.item(HELLO).stack] if run.state.active]
+    assert run.state is RunState.STOPPING
+    assert len(world.cloud.operations) == 1
+    world.run_to(HELLO)
+    assert operations(world)[-1].startswith("update ")
+    world.finish(HELLO)
+    world.run_to(HELLO)
+    assert world.built(HELLO)[-1] == changed
+
+
+@pytest.mark.parametrize("ref", [MAIN, TAG])
+def test_staging_and_production_wait_for_the_end_of_the_run(world: Any, ref: str) -> None:
+    world.live(ref)
+    ref = {TAG: "refs/tags/v1.0.1"}.get(ref, ref)
+    again = world.commit()
+    world.look(world.push(ref, again))
+    world.cloud.read(world.item(ref).stack)
+    newest = {MAIN: MAIN}.get(ref, "refs/tags/v1.0.2")
+    changed = world.commit(pipeline("changed"))
+    world.look(world.push(newest, changed))
+    assert all(run.state is not RunState.STOPPING for run in world.cloud.executions[world.item(ref).stack])
+    assert len(world.cloud.operations) == 1
+    world.run_to(ref)
+    assert len(world.cloud.operations) == 2
+    world.finish(newest)
+    world.run_to(newest)
+    assert world.built(newest)[-1] == changed
+
+
+def test_F27_a_push_during_an_update_is_applied_after_it(world: Any) -> None:
+    world.live(MAIN)
+    world.look(world.push(MAIN, world.commit(pipeline("two"))))
+    third = world.commit(pipeline("three"))
+    world.look(world.push(MAIN, third))
+    assert len(world.cloud.operations) == 2
+    world.finish(MAIN)
+    assert len(world.cloud.operations) == 3
+    world.finish(MAIN)
+    world.run_to(MAIN)
+    assert world.built(MAIN)[-1] == third
+    assert world.prep(third).startswith("success")
+
+
+def test_F28_a_push_while_the_stack_is_deleted_brings_it_back(world: Any) -> None:
+    world.live(HELLO)
+    world.look(world.remove(HELLO))
+    assert world.stack(HELLO).status == "DELETE_IN_PROGRESS"
+    sha = world.commit()
+    world.look(world.push(HELLO, sha))
+    world.finish(HELLO)
+    world.finish(HELLO)
+    world.run_to(HELLO)
+    assert world.built(HELLO) == [sha]
+
+
+def test_F28_a_branch_deleted_while_its_stack_is_created_goes(world: Any) -> None:
+    world.look(world.push(HELLO, world.commit()))
+    world.look(world.remove(HELLO))
+    world.finish(HELLO)
+    world.run_to(HELLO)
+    world.finish(HELLO)
+    assert world.item(HELLO) is None
+    assert world.cloud.kept == {}
+
+
+def test_a_deleted_branch_leaves_nothing(world: Any) -> None:
+    world.live(HELLO)
+    world.look(world.remove(HELLO))
+    world.finish(HELLO)
+    assert world.item(HELLO) is None
+    assert world.cloud.kept == {}
+    assert world.shelf.objects == {}
+    assert {kind for kind, _ in world.shelf.holders} <= {"commit"}
+
+
+def test_a_run_is_stopped_before_its_environment_is_removed(world: Any) -> None:
+    world.live(HELLO)
+    world.look(world.push(HELLO, world.commit()))
+    world.look(world.remove(HELLO))
+    assert operations(world)[-1].startswith("create ")
+    world.run_to(HELLO)
+    assert operations(world)[-1].startswith("delete ")
+
+
+def test_a_recreated_branch_is_built_again_under_a_generation_never_used(world: Any) -> None:
+    sha = world.live(HELLO)
+    before = world.item(HELLO).generation
+    world.look(world.remove(HELLO))
+    world.finish(HELLO)
+    world.live(HELLO, sha)
+    assert world.built(HELLO) == [sha]
+    assert world.item(HELLO).generation > before
+
+
+@pytest.mark.parametrize("ref", [MAIN, TAG], ids=["F32-staging", "F36-production"])
+def test_the_end_of_its_ref_never_touches_a_reserved_environment(world: Any, ref: str) -> None:
+    world.live(ref)
+    before = (operations(world), world.stack(ref), world.item(ref))
+    world.look(world.remove(ref))
+    assert (operations(world), world.stack(ref), world.item(ref)) == before
+
+
+def test_nothing_is_deleted_while_the_repository_cannot_be_read(world: Any) -> None:
+    world.live(HELLO)
+    look = world.remove(HELLO)
+    world.repo.readable = False
+    world.look(look)
+    assert operations(world)[-1].startswith("create ")
+
+
+def test_F13_a_replayed_deletion_deletes_nothing_while_the_branch_is_there(world: Any) -> None:
+    world.live(HELLO)
+    world.look(Look(str(world.id(HELLO)), world.repo.name, "push", HELLO))
+    assert operations(world)[-1].startswith("create ")
+
+
+def test_the_wish_is_what_github_says_whatever_the_look_says(world: Any) -> None:
+    sha = world.live(MAIN)
+    forged = world.commit()
+    world.look(world.pushed(MAIN, forged))
+    assert world.item(MAIN).commit == sha
+    assert world.built(MAIN) == [sha]
+
+
+def test_F31_branches_called_like_stages_are_ordinary(world: Any) -> None:
+    for branch in ("staging", "production"):
+        world.live(f"refs/heads/{branch}")
+    names = {name for _, name, _ in world.cloud.operations}
+    assert not names & {"site-staging", "site-production"}
+    for branch in ("staging", "production"):
+        world.look(world.remove(f"refs/heads/{branch}"))
+        name = next(name for name in names if f"-{branch[:5]}" in name)
+        assert world.cloud.kept[name].stack.status == "DELETE_IN_PROGRESS"
+
+
+def test_F39_the_default_branch_is_what_github_says(world: Any) -> None:
+    world.live(HELLO)
+    world.live(MAIN)
+    world.repo.default_branch = "feature/hello"
+    world.look(Look("42/refs/heads/feature/hello", world.repo.name, "push", HELLO))
+    assert operations(world)[-1].startswith("delete site-feature-hello")
+    world.look(Look("42/staging", world.repo.name, "push", HELLO))
+    assert world.item(HELLO).commit == world.repo.refs[HELLO]
+
+
+def test_F37_an_annotated_tag_builds_the_commit_it_names(world: Any) -> None:
+    sha = world.commit()
+    world.repo.tags["t" * 40] = sha
+    world.repo.refs[TAG] = "t" * 40
+    world.look(world.pushed(TAG, "t" * 40))
+    world.finish(TAG)
+    world.run_to(TAG)
+    assert world.built(TAG) == [sha]
+    assert world.prep(sha, "production/0-prep") == "success: production v1.0.0: prepared"
+
+
+def test_F37_a_tag_of_a_tree_is_refused(world: Any) -> None:
+    world.repo.tags["t" * 40] = None
+    world.repo.refs[TAG] = "t" * 40
+    world.look(world.pushed(TAG, "t" * 40))
+    assert world.cloud.operations == []
+    assert world.forge.statuses == []
+
+
+def test_an_older_version_after_a_newer_one_is_refused(world: Any) -> None:
+    newer = world.live("refs/tags/v2.0.0")
+    older = world.commit()
+    world.look(world.push("refs/tags/v1.9.9", older))
+    assert world.built("refs/tags/v2.0.0") == [newer]
+    assert world.prep(older, "production/0-prep").startswith("failure: production v1.9.9: v1.9.9 is older than v2.0.0")
+
+
+def test_a_moved_tag_is_refused(world: Any) -> None:
+    sha = world.live(TAG)
+    other = world.commit()
+    world.look(world.push(TAG, other))
+    assert world.built(TAG) == [sha]
+    assert world.prep(other, "production/0-prep").startswith("failure: production v1.0.0: v1.0.0 was moved")
+
+
+def test_F43b_the_first_webhook_builds_its_own_ref_and_leaves_the_others_alone(world: Any) -> None:
+    world.repo.refs = {OTHER: world.commit(), "refs/tags/v0.9.0": world.commit(), MAIN: world.commit()}
+    sha = world.commit()
+    world.look(world.push(HELLO, sha))
+    for ref in (OTHER, "refs/tags/v0.9.0", MAIN):
+        world.look(Look(str(world.id(ref)), world.repo.name, "sweep", ref))
+    assert [name for _, name, _ in world.cloud.operations] == [world.item(HELLO).stack]
+
+
+def test_F43b_a_parked_ref_wakes_when_it_is_pushed_or_moves(world: Any) -> None:
+    parked = world.commit()
+    world.repo.refs = {OTHER: parked, "refs/heads/third": world.commit()}
+    world.look(world.push(HELLO, world.commit()))
+    world.look(world.pushed(OTHER, parked))
+    assert world.item(OTHER).commit == parked
+    moved = world.commit()
+    world.repo.refs["refs/heads/third"] = moved
+    world.look(Look("42/refs/heads/third", world.repo.name, "sweep", "refs/heads/third"))
+    assert world.item("refs/heads/third").commit == moved
+
+
+def test_F43b_a_push_from_before_the_parking_wakes_nothing(world: Any) -> None:
+    parked = world.commit()
+    world.repo.refs = {OTHER: parked}
+    old = world.pushed(OTHER, parked)
+    world.look(world.push(HELLO, world.commit()))
+    world.look(old)
+    assert world.item(OTHER) is None
+
+
+def test_a_ref_without_a_template_wishes_nothing(world: Any) -> None:
+    sha = world.commit({"README.md": b"hello"})
+    world.look(world.push(HELLO, sha))
+    assert world.item(HELLO) is None
+    assert world.forge.statuses == []
+
+
+@pytest.mark.parametrize("kind", ["symlink", "submodule", "dir"])
+def test_F22_a_template_that_is_no_file_is_said_once(world: Any, kind: str) -> None:
+    world.repo.kinds["deploy/pipeline.json"] = kind
+    sha = world.commit()
+    for _ in range(3):
+        world.look(world.push(HELLO, sha))
+    assert world.prep(sha) == f"failure: feature/hello: deploy/pipeline.json is a {kind}; it must be a file"
+    assert len(world.forge.statuses) == 1
+    assert world.cloud.operations == []
+
+
+def test_F53_a_parameter_that_the_deployer_provides_is_refused_by_name(world: Any) -> None:
+    given = b'{"development": [{"ParameterKey": "SourceKey", "ParameterValue": "x"}]}'
+    sha = world.commit({**pipeline("x"), "deploy/pipeline.parameters.json": given})
+    world.look(world.push(HELLO, sha))
+    assert "set by the deployer, not by the repository: SourceKey" in world.prep(sha)
+    assert world.cloud.operations == []
+
+
+def test_F54_a_long_template_goes_through_s3(world: Any) -> None:
+    world.live(MAIN, world.commit(pipeline("x" * 60_000)))
+    assert [len(text) > 60_000 for text in world.shelf.texts.values()] == [True]
+    assert next(iter(world.cloud.kept.values())).request.template_url.startswith("https://s3/sources/")
+
+
+def test_F54_a_template_over_one_megabyte_is_refused_with_its_size(world: Any) -> None:
+    sha = world.commit(pipeline("x" * 1_100_000))
+    world.look(world.push(MAIN, sha))
+    assert "CloudFormation takes at most 1 MB" in world.prep(sha)
+
+
+def foreign(world: Any, name: str, tags: dict[str, str]) -> None:
+    request = StackRequest(name, "theirs", "", {}, tags, "", "their-token")
+    world.cloud.create(request)
+    world.cloud.finish(name)
+    world.cloud.operations.clear()
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        pytest.param({}, id="F55-no-tags"),
+        pytest.param({"opolis:deployer:environment": "42/staging"}, id="F55-of-another-installation"),
+    ],
+)
+def test_F55_a_stack_of_that_name_that_is_not_ours_is_left_untouched(world: Any, tags: dict[str, str]) -> None:
+    foreign(world, "site-staging", tags)
+    sha = world.commit()
+    world.look(world.push(MAIN, sha))
+    assert world.cloud.operations == []
+    assert "not this environment's; it was left untouched" in world.prep(sha)
+
+
+def test_F55_a_stack_that_lost_its_tags_is_not_deleted_with_the_branch(world: Any) -> None:
+    world.live(HELLO)
+    kept = world.cloud.kept[world.item(HELLO).stack]
+    kept.stack = Stack(kept.stack.id, kept.stack.name, kept.stack.status)
+    world.look(world.remove(HELLO))
+    assert operations(world)[-1].startswith("create ")
+
+
+def test_F30_another_repository_of_the_same_name_gets_a_name_of_its_own(world: Any) -> None:
+    tags = {"opolis:deployer:environment": "7/staging", "opolis:deployer:installation": "opolis-deployer-prod"}
+    foreign(world, "site-staging", tags)
+    world.look(world.push(MAIN, world.commit()))
+    [(_, name, _)] = world.cloud.operations
+    assert name.startswith("site-staging-")
+
+
+def test_a_failed_creation_says_why_and_the_next_push_starts_over(world: Any) -> None:
+    sha = world.commit()
+    world.look(world.push(MAIN, sha))
+    world.finish(MAIN, failing="Bucket (AWS::S3::Bucket): name taken")
+    assert world.prep(sha).startswith("failure: staging: the stack could not be created: Bucket (AWS::S3::Bucket)")
+    for _ in range(3):
+        world.look(world.pushed(MAIN, sha))
+    assert len(world.cloud.operations) == 1
+    mended = world.commit()
+    world.look(world.push(MAIN, mended))
+    world.finish(MAIN)
+    world.finish(MAIN)
+    world.run_to(MAIN)
+    assert operations(world) == ["create site-staging", "delete site-staging", "create site-staging"]
+    assert world.built(MAIN) == [mended]
+
+
+def test_a_failed_update_says_why_and_the_next_push_mends_it(world: Any) -> None:
+    world.live(MAIN)
+    bad = world.commit(pipeline("bad"))
+    world.look(world.push(MAIN, bad))
+    world.finish(MAIN, failing="Role (AWS::IAM::Role): no")
+    assert world.prep(bad).startswith("failure: staging: the stack could not be updated: Role")
+    assert bad not in world.built(MAIN)
+    mended = world.commit()
+    world.look(world.push(MAIN, mended))
+    assert world.built(MAIN)[-1] == mended or world.prep(mended).startswith(("pending", "success"))
+    world.run_to(MAIN)
+    assert world.built(MAIN)[-1] == mended
+    assert world.prep(mended).startswith("success")
+
+
+@pytest.mark.parametrize("pinnable", [True, False], ids=["F60-v2", "F60-v1"])
+def test_F60_each_generation_has_exactly_one_run(world: Any, *, pinnable: bool) -> None:
+    world.cloud.pinnable = pinnable
+    first = world.live(MAIN)
+    second = world.live(MAIN)
+    third = world.live(MAIN, world.commit(pipeline("other")))
+    assert world.built(MAIN) == [first, second, third]
+
+
+def test_F60_a_source_is_never_replaced_while_a_run_has_not_read_it(world: Any) -> None:
+    world.look(world.push(MAIN, world.commit()))
+    world.finish(MAIN)
+    second = world.commit()
+    world.look(world.push(MAIN, second))
+    assert len(next(iter(world.shelf.objects.values()))) == 1
+    world.run_to(MAIN)
+    world.run_to(MAIN)
+    assert world.built(MAIN)[-1] == second
+
+
+def test_where_another_environment_reported_first_the_branchs_name_stands_in_front(world: Any) -> None:
+    sha = world.live(MAIN)
+    world.live(HELLO, sha)
+    assert world.prep(sha) == "success: staging: prepared"
+    assert world.prep(sha, "feature/hello/build/0-prep") == "success: feature/hello: prepared"
+
+
+def test_F92_no_token_is_read_for_a_template_that_does_not_ask(world: Any) -> None:
+    world.live(MAIN)
+    assert world.tokens_read == 0
+
+
+def test_F52_a_creation_whose_answer_was_lost_is_not_repeated(world: Any) -> None:
+    create = world.cloud.create
+
+    def lost(request: StackRequest) -> None:
+        create(request)
+        world.cloud.create = create
+        raise Transient("the answer was lost")
+
+    world.cloud.create = lost
+    look = world.push(MAIN, world.commit())
+    with pytest.raises(Transient):
+        world.look(look)
+    world.look(look, 2)
+    world.finish(MAIN)
+    world.run_to(MAIN)
+    assert operations(world) == ["create site-staging"]
+    assert len(world.built(MAIN)) == 1
+
+
+def test_events_of_strangers_are_ignored(world: Any) -> None:
+    world.builder.forward(StackChange("arn:aws:cloudformation:r:a:stack/theirs/1", "theirs", "UPDATE_COMPLETE"))
+    assert world.shelf.looks == []
+    assert world.tokens_read == 0
+    assert not any(call.startswith(("github", "cloudformation")) for call in world.tape.calls)
+
+
+def test_a_lost_table_is_rebuilt_without_touching_the_stack(world: Any) -> None:
+    sha = world.live(MAIN)
+    world.shelf.items.clear()
+    world.shelf.holders.clear()
+    world.look(world.pushed(MAIN, sha))
+    assert operations(world) == ["create site-staging"]
+    assert world.item(MAIN).outcome is Outcome.SUCCESS
