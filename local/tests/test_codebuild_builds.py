@@ -6,6 +6,7 @@ import io
 import os
 import stat
 import subprocess
+import sys
 import threading
 import time
 import zipfile
@@ -223,6 +224,24 @@ def test_a_stop_kills_everything(bench: Bench, tmp_path: Path) -> None:
     assert answer is not None
     thread.join(20)
     assert ended[0].status == "STOPPED"
+    assert gone(pid)
+
+
+HOST = """
+import os, sys, time
+from pathlib import Path
+from deployer_local.codebuild.shell import Shell
+state = Path(sys.argv[1])
+say = lambda line: print(line, flush=True)
+Shell("/bin/sh", state, state, {"PATH": os.defpath}, on_line=say, deadline=time.monotonic() + 60).run("echo $$; sleep 600")
+"""
+
+
+def test_F98_a_build_dies_with_its_engine(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", HOST, str(tmp_path)], stdout=subprocess.PIPE, text=True) as host:
+        assert host.stdout is not None
+        pid = int(host.stdout.readline())
+        host.kill()
     assert gone(pid)
 
 
