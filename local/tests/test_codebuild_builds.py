@@ -233,7 +233,8 @@ from pathlib import Path
 from deployer_local.codebuild.shell import Shell
 state = Path(sys.argv[1])
 say = lambda line: print(line, flush=True)
-Shell("/bin/sh", state, state, {"PATH": os.defpath}, on_line=say, deadline=time.monotonic() + 60).run("echo $$; sleep 600")
+shell = Shell("/bin/sh", state, state, {"PATH": os.defpath}, on_line=say, deadline=time.monotonic() + 60)
+shell.run("echo $$; sleep 600")
 """
 
 
