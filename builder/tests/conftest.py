@@ -85,7 +85,7 @@ class World:
 
     def commit(self, files: Mapping[str, bytes] | None = None) -> str:
         self._commits += 1
-        sha = f"{self._commits:040x}"
+        sha = f"{self._commits:07x}{self._commits:033x}"
         self.repo.commits[sha] = dict(files if files is not None else {"deploy/pipeline.json": template()})
         return sha
 

@@ -91,7 +91,10 @@ class Shelf:
         """Keep a version: its id, its commit, the names in it."""
         with self.tape.call("s3.put"):
             with tarfile.open(fileobj=io.BytesIO(archive.read()), mode="r:gz") as members:
-                names = frozenset(member.name.partition("/")[2] for member in members)
+                found = [member.name.partition("/") for member in members]
+            names = frozenset(name for _, _, name in found)
+            if any(not top.endswith(commit[:7]) for top, _, _ in found):
+                raise AssertionError(f"the archive of another commit was to be kept as {commit[:7]}")
             self._made += 1
             version = f"version-{self._made}"
             self.objects.setdefault(key, []).append((version, commit, names))

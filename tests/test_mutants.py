@@ -1,0 +1,332 @@
+"""For each rule that holds from the first day: its guard is taken away, and the tests notice.
+
+A mutant is the tree with one line changed. The tests that guard the rule are run against it and have to fail; run
+against the tree as it is, they pass elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = ("layer", "listener", "builder", "notifier", "s3deployer", "s3cleaner", "stack_cleaner")
+TESTS_FAILED = 1  # pytest's exit code; 2 and above say that the tests did not run
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """``old`` becomes ``new`` in ``file``; ``tests`` (paths, below the root) have to notice."""
+
+    rule: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+BUILDER = "builder/src/builder"
+LAYER = "layer/src/deployer"
+LIVES = "builder/tests/test_lives.py"
+MUTANTS = [
+    Mutant(
+        "identity-is-the-repositorys-number-and-the-ref",
+        f"{LAYER}/environments.py",
+        "digest = hashlib.sha256(str(environment)",
+        "digest = hashlib.sha256(environment.branch.rpartition('/')[2]",
+        ("layer/tests/test_environments.py",),
+    ),
+    Mutant(
+        "identity-reserved-names-are-no-branches",
+        f"{LAYER}/environments.py",
+        'return f"{self.repository}/{HEADS}{self.branch}"',
+        'return f"{self.repository}/{self.branch}"',
+        ("layer/tests/test_environments.py",),
+    ),
+    Mutant(
+        "the-wish-is-read-from-github",
+        f"{BUILDER}/wishes.py",
+        "wish = Present(ref, tip.commit,",
+        "wish = Present(ref, question.look.after or tip.commit,",
+        (LIVES,),
+    ),
+    Mutant(
+        "deletion-only-on-proof",
+        f"{BUILDER}/observe.py",
+        'wish = Nothing("the repository can\'t be read")',
+        'wish = __import__("builder.situation").situation.Gone("the repository can\'t be read")',
+        (LIVES,),
+    ),
+    Mutant(
+        "deletion-only-of-what-carries-our-tag",
+        f"{BUILDER}/plan.py",
+        "    if stack is None or not situation.ours:\n        return *steps, Forget()",
+        "    if stack is None:\n        return *steps, Forget()",
+        ("builder/tests/test_plan.py", LIVES),
+    ),
+    Mutant(
+        "a-foreign-stack-is-never-operated",
+        f"{BUILDER}/plan.py",
+        "if situation.stack is not None and not situation.ours:",
+        "if False:",
+        ("builder/tests/test_plan.py",),
+    ),
+    Mutant(
+        "staging-and-production-never-go-by-a-refs-deletion",
+        f"{BUILDER}/plan.py",
+        "if situation.id.reserved or (item is None and not situation.ours):",
+        "if item is None and not situation.ours:",
+        ("builder/tests/test_plan.py",),
+    ),
+    Mutant(
+        "production-only-from-an-anchored-tag",
+        f"{LAYER}/refs.py",
+        "_RELEASE.fullmatch(ref.removeprefix(TAGS))",
+        "_RELEASE.search(ref.removeprefix(TAGS))",
+        ("layer/tests/test_environments.py",),
+    ),
+    Mutant(
+        "production-only-from-refs-tags",
+        f"{LAYER}/refs.py",
+        "_RELEASE.fullmatch(ref.removeprefix(TAGS))",
+        "_RELEASE.fullmatch(ref.rpartition('/')[2])",
+        ("layer/tests/test_environments.py",),
+    ),
+    Mutant(
+        "annotated-tags-are-peeled",
+        f"{LAYER}/github.py",
+        'return Tip(sha, str(self._object(status, body)["sha"]))',
+        "return Tip(sha, sha)",
+        ("layer/tests/test_github.py",),
+    ),
+    Mutant(
+        "the-commit-that-is-built-is-the-commit-whose-status-is-posted",
+        f"{BUILDER}/apply.py",
+        "self._to.files.archive(self._situation.repository, item.commit)",
+        "self._to.files.archive(self._situation.repository, self._situation.item.commit if self._situation.item "
+        "else item.commit)",
+        ("builder/tests/test_lives.py::test_the_status_goes_to_the_commit_that_is_built", LIVES),
+    ),
+    Mutant(
+        "a-runs-commit-is-read-back-never-assumed",
+        "notifier/src/notifier/notify.py",
+        "if environment.commit in named or not run.revisions:",
+        "if True:",
+        ("notifier/tests",),
+    ),
+    Mutant(
+        "a-token-names-its-generation",
+        f"{BUILDER}/apply.py",
+        "parts = (str(environment.id), environment.generation, operation, stack_id, environment.attempt)",
+        "parts = (str(environment.id), operation)",
+        (LIVES, "builder/tests/test_kills.py"),
+    ),
+    Mutant(
+        "one-run-for-each-generation",
+        f"{BUILDER}/plan.py",
+        "return item.source in run.revisions.values()",
+        "return False",
+        (LIVES,),
+    ),
+    Mutant(
+        "a-generation-is-never-used-twice",
+        f"{BUILDER}/plan.py",
+        "situation.id, situation.repository, ref, situation.stack_name, generation=situation.now - 1",
+        "situation.id, situation.repository, ref, situation.stack_name, generation=0",
+        ("builder/tests/test_plan.py", LIVES),
+    ),
+    Mutant(
+        "the-intent-is-written-before-the-call",
+        f"{BUILDER}/apply.py",
+        "self._change(operation=operation, attempt=item.attempt + 1 if again else item.attempt, accepted=False)",
+        "pass",
+        (LIVES, "builder/tests/test_kills.py"),
+    ),
+    Mutant(
+        "one-look-at-a-time-for-each-environment",
+        f"{LAYER}/queues.py",
+        "MessageGroupId=group_id(look.environment),",
+        "MessageGroupId=uuid.uuid4().hex,",
+        ("layer/tests/test_queues.py",),
+    ),
+    Mutant(
+        "a-failed-look-holds-up-the-later-ones-of-its-environment",
+        f"{LAYER}/queues.py",
+        "        if group:\n            blocked[group] = wait\n",
+        "",
+        ("layer/tests/test_queues.py", "builder/tests/test_handler.py"),
+    ),
+    Mutant(
+        "never-under-a-running-pipeline",
+        f"{BUILDER}/plan.py",
+        "    active = _active(situation)\n    if active:",
+        "    active = _active(situation)\n    if False:",
+        ("builder/tests/test_plan.py", LIVES),
+    ),
+    Mutant(
+        "no-error-is-swallowed",
+        f"{LAYER}/queues.py",
+        'failures.append({"itemIdentifier": record["messageId"]})',
+        "pass",
+        ("layer/tests/test_queues.py", "builder/tests/test_handler.py"),
+    ),
+    Mutant(
+        "throttling-is-transient",
+        f"{LAYER}/stacks.py",
+        "if code in _THROTTLED or code in _OBSERVE_AGAIN or status >= 500 or busy:",
+        "if code in _OBSERVE_AGAIN or status >= 500 or busy:",
+        ("layer/tests/test_stacks.py",),
+    ),
+    Mutant(
+        "throttling-is-never-gone",
+        f"{LAYER}/stacks.py",
+        'return code_of(error) == "ValidationError" and "does not exist" in message_of(error)',
+        "return True",
+        ("layer/tests/test_stacks.py",),
+    ),
+    Mutant(
+        "a-custom-resource-keeps-its-physical-id",
+        f"{LAYER}/custom_resource.py",
+        "    if request.physical_id:\n        return request.physical_id\n",
+        "",
+        ("layer/tests/test_custom_resource.py",),
+    ),
+    Mutant(
+        "a-custom-resource-always-answers",
+        f"{LAYER}/cleanups.py",
+        "        except Exception as error:",
+        "        except UnicodeError as error:",
+        ("layer/tests/test_cleanups.py",),
+    ),
+    Mutant(
+        "a-custom-resource-answers-before-its-deadline",
+        f"{LAYER}/cleanups.py",
+        "                self._responder.send(cleanup.request, Failed(reason))\n\n        with",
+        "                pass\n\n        with",
+        ("layer/tests/test_cleanups.py",),
+    ),
+    Mutant(
+        "ownership-before-a-bucket-is-emptied",
+        "s3cleaner/src/s3cleaner/cleaning.py",
+        "    if not sight.owned:",
+        "    if not sight.owned and not sight.exists:",
+        ("s3cleaner/tests",),
+    ),
+    Mutant(
+        "a-living-stacks-bucket-is-not-emptied",
+        "s3cleaner/src/s3cleaner/cleaning.py",
+        "    if sight.status not in GOING:",
+        "    if False:",
+        ("s3cleaner/tests",),
+    ),
+    Mutant(
+        "ownership-before-a-stack-is-deleted",
+        "stack_cleaner/src/stack_cleaner/cleaning.py",
+        "    if sight.refusal:",
+        "    if False:",
+        ("stack_cleaner/tests",),
+    ),
+    Mutant(
+        "ownership-before-a-bucket-is-written",
+        "s3deployer/src/s3deployer/ownership.py",
+        "if not any(reads(action, job) for action in self._running(pipelines)):",
+        "if False:",
+        ("s3deployer/tests/test_ownership.py",),
+    ),
+    Mutant(
+        "no-token-in-a-template-that-does-not-ask",
+        f"{BUILDER}/templates.py",
+        'if str(declared[TOKEN_PARAMETER].get("NoEcho", "")).lower() == "true":',
+        "if True:",
+        ("builder/tests/test_templates.py",),
+    ),
+    Mutant(
+        "what-the-deployer-provides-is-not-the-branchs-to-set",
+        f"{BUILDER}/templates.py",
+        "if reserved := sorted(RESERVED & given.keys()):",
+        "if reserved := []:",
+        ("builder/tests/test_templates.py",),
+    ),
+    Mutant(
+        "the-plan-is-pure",
+        f"{BUILDER}/plan.py",
+        "from dataclasses import dataclass, replace\n",
+        "from dataclasses import dataclass, replace\nimport boto3\n",
+        ("tests/test_architecture.py",),
+    ),
+    Mutant(
+        "the-vocabulary-is-pure",
+        f"{LAYER}/settings.py",
+        "import dataclasses\n",
+        "import dataclasses\nimport os\n",
+        ("tests/test_architecture.py",),
+    ),
+    Mutant(
+        "nothing-is-believed-without-a-valid-signature",
+        "listener/src/listener/handler.py",
+        "if digest is None or not self.verifier.verify(request.body, digest):",
+        "if digest is None:",
+        ("listener/tests",),
+    ),
+    Mutant(
+        "the-signature-is-over-the-raw-bytes",
+        "listener/src/listener/request.py",
+        "raw = base64.b64decode(body, validate=True) if encoded else",
+        "raw =",
+        ("listener/tests",),
+    ),
+    Mutant(
+        "refs-that-stood-before-are-left-alone",
+        f"{BUILDER}/wishes.py",
+        "if item is None and parked(baseline, ref, tip.object, question.look):",
+        "if False:",
+        (LIVES,),
+    ),
+]
+
+
+@pytest.fixture(scope="session")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tree, to be changed a line at a time."""
+    target = tmp_path_factory.mktemp("mutants") / "tree"
+    target.mkdir()
+    for name in (*SOURCES, "deploy", "local", "cli"):
+        ignored = shutil.ignore_patterns("__pycache__", ".hypothesis", "*.egg-info")
+        shutil.copytree(ROOT / name, target / name, ignore=ignored)
+    (target / "tests").mkdir()
+    shutil.copyfile(ROOT / "tests" / "test_architecture.py", target / "tests" / "test_architecture.py")
+    shutil.copytree(ROOT / "tests" / "data", target / "tests" / "data")
+    for name in ("pyproject.toml", "VERSION"):
+        shutil.copyfile(ROOT / name, target / name)
+    return target
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.rule)
+def test_a_missing_guard_is_noticed(mutant: Mutant, copy: Path) -> None:
+    file = copy / mutant.file
+    original = file.read_text(encoding="utf-8")
+    assert original.count(mutant.old) == 1, f"{mutant.file} has not exactly one {mutant.old!r}"
+    file.write_text(original.replace(mutant.old, mutant.new), encoding="utf-8")
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *mutant.tests],
+            cwd=copy,
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(str(copy / name / "src") for name in SOURCES),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    finally:
+        file.write_text(original, encoding="utf-8")
+    assert done.returncode == TESTS_FAILED, f"nobody noticed, or the tests did not run:\n{done.stdout[-3000:]}"
