@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 
 from botocore.exceptions import ClientError
+
 from deployer_deploy.configuration import Configuration
 from deployer_deploy.install import Installer
 from deployer_deploy.progress import Listener, silent
