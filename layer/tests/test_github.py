@@ -129,9 +129,9 @@ def test_all_refs_of_all_pages(server: Any, github: GitHub) -> None:
     server.answer(404, {"message": "Not Found"})
     assert list(github.tips(SITE)) == [("refs/heads/a", SHA), ("refs/heads/b", SHA)]
     assert [each.target for each in server.asked] == [
-        f"{API}/repos/acme/site/git/matching-refs/heads?per_page=100",
+        f"{API}/repos/acme/site/git/matching-refs/heads",
         page,
-        f"{API}/repos/acme/site/git/matching-refs/tags?per_page=100",
+        f"{API}/repos/acme/site/git/matching-refs/tags",
     ]
 
 

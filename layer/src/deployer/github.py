@@ -65,12 +65,12 @@ class GitHub:
         return Tip(sha, str(self._object(status, body)["sha"]))
 
     def tips(self, repository: RepositoryName) -> Iterator[tuple[str, str]]:
-        """GET /repos/{owner}/{repo}/git/matching-refs/{heads,tags}, all pages."""
+        """GET /repos/{owner}/{repo}/git/matching-refs/{heads,tags}; an empty repository (409) has none."""
         for space in ("heads", "tags"):
-            path: str | None = f"{_repo(repository)}/git/matching-refs/{space}?per_page=100"
+            path: str | None = f"{_repo(repository)}/git/matching-refs/{space}"
             while path:
                 status, headers, body = self._request("GET", path)
-                if status == 404:
+                if status in (404, 409):
                     break
                 for entry in self._list(status, body):
                     yield str(entry["ref"]), str(entry["object"]["sha"])

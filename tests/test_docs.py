@@ -1,0 +1,102 @@
+"""What the documentation says is so: links lead somewhere, commands are there, snippets are valid, cases have tests."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from builder.templates import parse_parameters
+from deployer.refs import Stage
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted(
+    page
+    for page in ROOT.rglob("*.md")
+    # `site/pages` are pages of the example's site, not of the documentation.
+    if not {".tox", ".venv", "build", "pages", ".pytest_cache"} & set(page.relative_to(ROOT).parts[:-1])
+)
+LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+def blocks(language: str) -> list[tuple[Path, str]]:
+    return [(page, body) for page in PAGES for kind, body in BLOCK.findall(page.read_text()) if kind == language]
+
+
+def lines() -> list[tuple[Path, str]]:
+    return [(page, line) for page, body in blocks("sh") for line in body.splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text()):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{target} in {page.name}"
+
+
+@pytest.mark.parametrize(("page", "line"), lines(), ids=lambda value: getattr(value, "name", value))
+def test_commands_are_there(page: Path, line: str) -> None:
+    """Every command is known to its own parser; what it does is tested where it lives."""
+    words = shlex.split(line)
+    match words:
+        case ["make", target]:
+            known = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, check=False)
+            assert known.returncode == 0, known.stderr
+        case [".venv/bin/deployer", *arguments]:
+            run([sys.executable, "-m", "deployer_cli.main", *arguments, "--help"])
+        case [".venv/bin/python", "-m", "deployer_deploy", *arguments]:
+            run([sys.executable, "-m", "deployer_deploy", *arguments, "--help"])
+        case ["aws", "--endpoint-url", _, "cloudformation", "describe-stacks"]:
+            pass  # the engine answers DescribeStacks to boto3 in every lifecycle test
+        case ["./deploy.sh", *_] | [_, "&&", "./deploy.sh"]:
+            assert (ROOT / "listener" / "deploy.sh").exists()
+        case _:
+            assert is_known_elsewhere(page, words), f"{page.name} has a command that no test knows: {line}"
+
+
+def is_known_elsewhere(page: Path, words: list[str]) -> bool:
+    """A script or file of the tree that is run by a test of its own package."""
+    return any((base / words[0]).exists() for base in (page.parent, ROOT))
+
+
+def run(command: list[str]) -> None:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("page", "body"), blocks("json"), ids=lambda value: getattr(value, "name", "json"))
+def test_json_snippets_are_valid(page: Path, body: str) -> None:
+    document = json.loads(body)
+    if set(document) == {"development", "staging", "production"}:
+        for stage in Stage:
+            parse_parameters(page.name, body.encode(), stage)
+
+
+@pytest.mark.parametrize(("page", "body"), blocks("python"), ids=lambda value: getattr(value, "name", "python"))
+def test_python_snippets_compile(page: Path, body: str) -> None:
+    compile(body, str(page), "exec")
+
+
+def test_every_failure_case_has_a_test_that_carries_its_number() -> None:
+    cases = re.findall(r"^\| (F\d+b?) \|", (ROOT / "docs" / "failures.md").read_text(), re.MULTILINE)
+    tests = "\n".join(
+        path.read_text()
+        for path in ROOT.rglob("test_*.py")
+        if not {".tox", ".venv", "build"} & set(path.relative_to(ROOT).parts[:-1])
+    )
+    without = [case for case in cases if not re.search(rf"(?<![A-Za-z0-9]){case}(?![0-9a-z])", tests, re.IGNORECASE)]
+    assert len(cases) > 40
+    assert without == []
+
+
+def test_the_readme_names_the_two_commands() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert "make demo" in readme
+    assert "make test" in readme
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
