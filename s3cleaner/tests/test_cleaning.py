@@ -16,8 +16,8 @@ from deployer.cleanups import Unfinished
 from deployer.custom_resource import Done, Failed, Request, RequestType
 from deployer.errors import Rejected, Transient
 from deployer.ports import Stack, StackResource
-from deployer.states import StackPhase, stack_phase
-from s3cleaner.cleaning import BUCKET_TYPE, GOING, Empty, S3Cleaner, Sight, decide, empty
+from deployer.states import GOING, StackPhase, stack_phase
+from s3cleaner.cleaning import BUCKET_TYPE, Empty, S3Cleaner, Sight, decide, empty
 
 STACK_ID = "arn:aws:cloudformation:us-east-1:123456789012:stack/site-staging-app/51af3dc0"
 STATUSES = [

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from deployer.cleanups import Unfinished
 from deployer.custom_resource import Done, Failed, Request, RequestType
-from deployer.environments import OWNER_TAG
+from deployer.environments import OWNER_TAG, ancestors
 from deployer.errors import Rejected, Transient
 from deployer.ports import Stack, StackResource
 from stack_cleaner.cleaning import (
@@ -21,7 +21,6 @@ from stack_cleaner.cleaning import (
     Sight,
     StackCleaner,
     Wait,
-    ancestors,
     decide,
     refusal,
     token,

@@ -124,3 +124,9 @@ def owner_tags(environment: EnvironmentId, installation: str) -> dict[str, str]:
 def source_key(stack_name: str) -> str:
     """The stable key, in the artifact store, of the zip of exactly the commit that is wanted."""
     return f"sources/{stack_name}.zip"
+
+
+def ancestors(stack_name: str) -> list[str]:
+    """The stack names that one may be named under, itself first: ``a-b-c`` -> ``a-b-c``, ``a-b``, ``a``."""
+    parts = stack_name.split("-")
+    return ["-".join(parts[:end]) for end in range(len(parts), 0, -1)]

@@ -69,6 +69,11 @@ def stack_phase(status: str) -> StackPhase:
         raise ValueError(f"unknown stack status {status!r}") from error
 
 
+# A stack that goes for good: being deleted, or its creation being rolled back. An update's rollback is another status
+# and leaves a living stack.
+GOING = frozenset({"DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"})
+
+
 class RunState(StrEnum):
     """PipelineExecutionStatus, as ListPipelineExecutions spells it."""
 

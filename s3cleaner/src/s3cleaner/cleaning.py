@@ -16,13 +16,9 @@ from deployer.custom_resource import Done, Failed, Request, RequestType
 from deployer.deadline import TimeLeft
 from deployer.errors import Rejected
 from deployer.ports import Stack, StackResource
+from deployer.states import GOING
 
 BUCKET_TYPE = "AWS::S3::Bucket"
-
-# A stack that goes for good: being deleted, or its creation being rolled back. An update's rollback is another status
-# (UPDATE_ROLLBACK_IN_PROGRESS) and leaves a living stack.
-# Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
-GOING = frozenset({"DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"})
 
 
 class Stacks(Protocol):

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from deployer.environments import ancestors
 from deployer.errors import Rejected
 from deployer.pipelines import ActionRun
 from deployer.ports import Run, StackResource
@@ -42,12 +43,6 @@ class Pipelines(Protocol):
     def runs(self, pipeline: str) -> tuple[Run, ...]: ...
 
     def actions(self, pipeline: str, run: str) -> tuple[ActionRun, ...]: ...
-
-
-def ancestors(name: str) -> list[str]:
-    """The stack names that ``name`` may be named under, itself first: ``a-b-c`` -> ``a-b-c``, ``a-b``, ``a``."""
-    parts = name.split("-")
-    return ["-".join(parts[:end]) for end in range(len(parts), 0, -1)]
 
 
 def reads(action: ActionRun, job: Job) -> bool:

@@ -15,14 +15,11 @@ from typing import Protocol
 from deployer.cleanups import Outcome, Unfinished
 from deployer.custom_resource import Done, Failed, Request, RequestType
 from deployer.deadline import TimeLeft
-from deployer.environments import OWNER_TAG
+from deployer.environments import OWNER_TAG, ancestors
 from deployer.ports import Stack, StackResource
+from deployer.states import GOING
 
 ROLE_TYPE = "AWS::IAM::Role"
-
-# A parent that goes for good: being deleted, or its creation being rolled back.
-# Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
-GOING = frozenset({"DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"})
 
 
 class Stacks(Protocol):
@@ -95,12 +92,6 @@ def decide(sight: Sight) -> Delete | Wait | Done | Failed:
     if child.status.endswith("_IN_PROGRESS") and child.status != "REVIEW_IN_PROGRESS":
         return Wait(f"stack {child.name} is {child.status}")
     return Delete(child.id)
-
-
-def ancestors(name: str) -> list[str]:
-    """The stack names that ``name`` may be named under, itself first: ``a-b-c`` -> ``a-b-c``, ``a-b``, ``a``."""
-    parts = name.split("-")
-    return ["-".join(parts[:end]) for end in range(len(parts), 0, -1)]
 
 
 def refusal(parent: Stack, child: Stack, resources: Resources, environments: Environments) -> str:
