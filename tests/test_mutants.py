@@ -302,7 +302,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (target / "tests").mkdir()
     shutil.copyfile(ROOT / "tests" / "test_architecture.py", target / "tests" / "test_architecture.py")
     shutil.copytree(ROOT / "tests" / "data", target / "tests" / "data")
-    for name in ("pyproject.toml", "VERSION"):
+    for name in ("pyproject.toml", "conftest.py", "VERSION"):
         shutil.copyfile(ROOT / name, target / name)
     return target
 
