@@ -117,6 +117,8 @@ def _next(situation: Situation, ref: str, commit: str, digest: str, *, present: 
     item = situation.item or Environment(
         situation.id, situation.repository, ref, situation.stack_name, generation=situation.now - 1
     )
+    # With an operation asked for and not seen to its end, nobody knows what the stack is by now.
+    known = situation.stack is not None and (item.operation is Operation.NONE or item.applied == item.digest)
     return replace(
         item,
         repository=situation.repository,
@@ -125,7 +127,7 @@ def _next(situation: Situation, ref: str, commit: str, digest: str, *, present: 
         commit=commit,
         present=present,
         digest=digest,
-        applied=item.applied if situation.stack else "",
+        applied=item.applied if known else "",
         source="",
         source_at=0,
         operation=Operation.NONE,
