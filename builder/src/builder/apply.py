@@ -159,7 +159,8 @@ class _Work:
 
     def _operate(self, operation: Operation) -> bool:
         item, stack = self._now, self._situation.stack
-        again = item.operation is operation and item.accepted
+        asked = item.operation is operation
+        again = asked and item.accepted
         self._change(operation=operation, attempt=item.attempt + 1 if again else item.attempt, accepted=False)
         token = operation_token(self._now, operation, stack.id if stack else "")
         log.info("stack operation", stack=item.stack, operation=str(operation), token=token)
@@ -170,6 +171,9 @@ class _Work:
             return False
         if changed:
             self._change(accepted=True)
+            if asked and not again:
+                # The answer to an earlier call was lost: it may have ended by now, and its event with it.
+                raise Transient(f"the {operation} may have been accepted before: look again", 1.0)
             return False
         self._change(accepted=True, applied=self._now.digest)
         return True
