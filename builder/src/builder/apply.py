@@ -68,7 +68,12 @@ class Applier:
         """
         work = _Work(self, situation)
         for step in steps:
-            if work.take(step):
+            try:
+                again = work.take(step)
+            except Rejected as error:
+                work.refused(error)
+                return None
+            if again:
                 return replace(situation, item=work.item)
         return None
 
@@ -127,6 +132,12 @@ class _Work:
 
     # --- telling
 
+    def refused(self, error: Rejected) -> None:
+        """Say on the commit what can't be done; trying again would change nothing."""
+        if self.item is None:
+            raise error
+        self._report(Outcome.FAILURE, str(error))
+
     def _report(self, outcome: Outcome, text: str) -> None:
         item = self._now
         log.info("report", environment=str(item.id), commit=item.commit, outcome=str(outcome), text=text)
@@ -164,11 +175,7 @@ class _Work:
         self._change(operation=operation, attempt=item.attempt + 1 if again else item.attempt, accepted=False)
         token = operation_token(self._now, operation, stack.id if stack else "")
         log.info("stack operation", stack=item.stack, operation=str(operation), token=token)
-        try:
-            changed = self._call(operation, token)
-        except Rejected as error:
-            self._report(Outcome.FAILURE, str(error))
-            return False
+        changed = self._call(operation, token)
         if changed:
             self._change(accepted=True)
             if asked and not again:
