@@ -180,7 +180,7 @@ def _act(situation: Situation, wish: Present, item: Environment) -> tuple[Step, 
         case StackPhase.DEAD:
             if asked is Operation.CREATE:
                 return (Report(Outcome.FAILURE, "the stack could not be created", look_up=True),)
-            return (Operate(Operation.DELETE),)
+            return _when_idle(situation, Operate(Operation.DELETE))
         case StackPhase.STUCK:
             return _recover(situation, item)
         case StackPhase.STABLE | StackPhase.REVERTED:
@@ -189,8 +189,10 @@ def _act(situation: Situation, wish: Present, item: Environment) -> tuple[Step, 
 
 def _recover(situation: Situation, item: Environment) -> tuple[Step, ...]:
     status = situation.stack.status if situation.stack else ""
-    if status == "DELETE_FAILED" and item.attempt + 1 < MAX_ATTEMPTS:
-        return (Operate(Operation.DELETE),)
+    # Of staging and production, only a deletion that we asked for is gone on with.
+    ours = item.operation is Operation.DELETE or not situation.id.reserved
+    if status == "DELETE_FAILED" and ours and item.attempt + 1 < MAX_ATTEMPTS:
+        return _when_idle(situation, Operate(Operation.DELETE))
     text = f"the stack is in {status}: repair or delete it in CloudFormation, then push again"
     return (Report(Outcome.FAILURE, text, look_up=True),)
 
@@ -204,16 +206,16 @@ def _advance(situation: Situation, wish: Present, item: Environment, *, reverted
         if updated or item.operation is Operation.CREATE:
             steps.append(Applied())
         else:
-            return _update(situation, item)
+            return _when_idle(situation, *_upload(item), Operate(Operation.UPDATE))
     return *steps, *_run(situation, wish, item)
 
 
-def _update(situation: Situation, item: Environment) -> tuple[Step, ...]:
+def _when_idle(situation: Situation, *steps: Step) -> tuple[Step, ...]:
     """Never under a running pipeline: development stops it first, staging and production wait for its end."""
     active = _active(situation)
     if active:
         return _stop(active) if situation.id.stage is Stage.DEVELOPMENT else ()
-    return *_upload(item), Operate(Operation.UPDATE)
+    return steps
 
 
 def _run(situation: Situation, wish: Present, item: Environment) -> tuple[Step, ...]:
