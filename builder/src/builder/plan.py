@@ -200,11 +200,13 @@ def _recover(situation: Situation, item: Environment) -> tuple[Step, ...]:
 def _advance(situation: Situation, wish: Present, item: Environment, *, reverted: bool) -> tuple[Step, ...]:
     steps: list[Step] = []
     if item.applied != item.digest:
-        updated = item.operation is Operation.UPDATE and item.accepted
-        if updated and reverted:
+        if item.accepted and item.operation is Operation.UPDATE and reverted:
             return (Report(Outcome.FAILURE, "the stack could not be updated", look_up=True),)
-        if updated or item.operation is Operation.CREATE:
+        if item.accepted and item.operation in (Operation.CREATE, Operation.UPDATE):
             steps.append(Applied())
+        elif item.operation is Operation.CREATE and _active(situation):
+            # Whose creation this was is not known: its run may be the one that is wanted.
+            return ()
         else:
             return _when_idle(situation, *_upload(item), Operate(Operation.UPDATE))
     return *steps, *_run(situation, wish, item)
