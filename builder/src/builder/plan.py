@@ -241,8 +241,11 @@ def _run(situation: Situation, wish: Present, item: Environment) -> tuple[Step, 
 
 
 def belongs(item: Environment, run: Run) -> bool:
-    """Whether a run is this generation's: it read the generation's source, or can read nothing else."""
-    if not item.source:
+    """Whether a run is this generation's: it read the generation's source, or can read nothing else.
+
+    One that was cancelled is nobody's: the pipeline was changed under it, and it is made up for.
+    """
+    if not item.source or run.state is RunState.CANCELLED:
         return False
     if run.revisions:
         return item.source in run.revisions.values()
