@@ -5,16 +5,17 @@ Reads only, but for what must be known before anything is decided: a repository'
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from builder.plan import belongs
 from builder.situation import Nothing, Situation, owns
 from builder.wishes import Question, Wishes
-from deployer.environments import INSTALLATION_TAG, EnvironmentId, parse, stack_names
+from deployer.environments import INSTALLATION_TAG, EnvironmentId, parse, source_key, stack_names
 from deployer.errors import Broken
 from deployer.events import Look, RepositoryName
 from deployer.observability import logger
-from deployer.ports import Memory, Pipelines, Repositories, Resources, Stack, Stacks
+from deployer.ports import Environment, Memory, Pipelines, Repositories, Resources, Run, Stack, Stacks
 from deployer.states import StackPhase
 
 log = logger("builder")
@@ -62,8 +63,17 @@ class Observer:
             return situation
         if stack.phase is StackPhase.BUSY:
             return situation
-        pipelines = self._pipelines(stack, environment)
-        return replace(situation, runs={pipeline: self.pipelines.runs(pipeline) for pipeline in pipelines})
+        runs = {pipeline: self.pipelines.runs(pipeline) for pipeline in self._pipelines(stack, environment)}
+        return replace(situation, runs=runs, elsewhere=self._elsewhere(item, runs) if item else frozenset())
+
+    def _elsewhere(self, item: Environment, runs: Mapping[str, tuple[Run, ...]]) -> frozenset[str]:
+        """The pipelines that read no source object of ours; asked only where a run read something else."""
+        return frozenset(
+            pipeline
+            for pipeline, found in runs.items()
+            if any(run.started >= item.source_at and run.revisions and not belongs(item, run) for run in found)
+            and self.pipelines.source(pipeline, source_key(item.stack)) is None
+        )
 
     def _stack(self, environment: EnvironmentId, repository: RepositoryName) -> tuple[str, Stack | None]:
         """The name that is this environment's: the first that no other environment of ours holds."""

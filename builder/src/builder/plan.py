@@ -222,7 +222,11 @@ def _when_idle(situation: Situation, *steps: Step) -> tuple[Step, ...]:
 
 def _run(situation: Situation, wish: Present, item: Environment) -> tuple[Step, ...]:
     """One run for each generation: started only where the pipeline has not started it by itself."""
-    waiting = [name for name, runs in situation.runs.items() if not any(belongs(item, run) for run in runs)]
+    waiting = [
+        name
+        for name, runs in situation.runs.items()
+        if not any(belongs(item, run, elsewhere=name in situation.elsewhere) for run in runs)
+    ]
     steps: list[Step] = []
     if waiting:
         created = item.operation is Operation.CREATE and not any(situation.runs[name] for name in waiting)
@@ -240,14 +244,15 @@ def _run(situation: Situation, wish: Present, item: Environment) -> tuple[Step, 
     return tuple(steps)
 
 
-def belongs(item: Environment, run: Run) -> bool:
+def belongs(item: Environment, run: Run, *, elsewhere: bool = False) -> bool:
     """Whether a run is this generation's: it read the generation's source, or can read nothing else.
 
+    Where the pipeline reads its source elsewhere (``elsewhere``: a connection, an image), its start alone can tell.
     One that was cancelled is nobody's: the pipeline was changed under it, and it is made up for.
     """
     if not item.source or run.state is RunState.CANCELLED:
         return False
-    if run.revisions:
+    if run.revisions and not elsewhere:
         return item.source in run.revisions.values()
     return run.started >= item.source_at
 

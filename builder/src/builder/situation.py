@@ -67,7 +67,8 @@ class Situation:
     """Everything a plan is made from.
 
     ``stack_name``: the name that the environment's stack has or will have. ``runs``: of each pipeline in the stack,
-    newest first. ``now``: milliseconds since the epoch. ``receives``: how often this look was received.
+    newest first. ``elsewhere``: the pipelines that read no source object of ours. ``now``: milliseconds since the
+    epoch. ``receives``: how often this look was received.
     """
 
     id: EnvironmentId
@@ -78,6 +79,7 @@ class Situation:
     stack: Stack | None
     stack_name: str
     runs: Mapping[str, tuple[Run, ...]] = field(default_factory=dict)
+    elsewhere: frozenset[str] = frozenset()
     now: int = 0
     receives: int = 1
 
