@@ -13,7 +13,7 @@ from builder.situation import Nothing, Situation, owns
 from builder.wishes import Question, Wishes
 from deployer.environments import INSTALLATION_TAG, EnvironmentId, parse, source_key, stack_names
 from deployer.errors import Broken
-from deployer.events import Look, RepositoryName
+from deployer.events import Look, Malformed, RepositoryName
 from deployer.observability import logger
 from deployer.ports import Environment, Memory, Pipelines, Repositories, Resources, Run, Stack, Stacks
 from deployer.states import StackPhase
@@ -36,8 +36,15 @@ class Observer:
     clock: Callable[[], int]
 
     def observe(self, look: Look, receives: int = 1) -> Situation:
-        """Everything about one environment, now."""
-        environment = parse(look.environment)
+        """Everything about one environment, now.
+
+        Raises:
+            Malformed: where the look names no environment.
+        """
+        try:
+            environment = parse(look.environment)
+        except ValueError as error:
+            raise Malformed(str(error)) from error
         item = self.memory.environment(environment)
         known = item.repository if item else look.repository
         repository = self.repositories.repository(known.owner, known.name)
