@@ -78,7 +78,9 @@ class Wishes:
         ref = HEADS + branch
         tip = self.repositories.tip(repository.name, ref)
         if tip is None:
-            return self._kept(question, ref) if environment.reserved else Gone(f"{ref} is not there any more")
+            if environment.reserved:
+                return self._kept(question, repository, baseline, ref)
+            return Gone(f"{ref} is not there any more")
         return self._at(question, repository, baseline, ref, tip)
 
     def _baseline(self, look: Look, repository: Repository) -> Baseline:
@@ -89,10 +91,12 @@ class Wishes:
         since = look.pushed_at or self.clock() // 1000
         return self.baselines.record(baseline_of(repository.name, repository.default_branch, tips, since))
 
-    def _kept(self, question: Question, ref: str) -> Wish:
-        """Staging and production outlive their ref: what they have is what they shall have."""
+    def _kept(self, question: Question, repository: Repository, baseline: Baseline, ref: str) -> Wish:
+        """Staging and production outlive their ref: what they have, or are about to have, is what they shall have."""
         item = question.item
-        return Present(item.ref, item.commit, "", digest=item.digest) if item else Nothing(f"{ref} is not there")
+        if item is None:
+            return Nothing(f"{ref} is not there")
+        return self._at(question, repository, baseline, item.ref, Tip(item.commit, item.commit))
 
     def _release(self, question: Question, repository: Repository, baseline: Baseline) -> Wish:
         item, wanted = question.item, release_of(question.look.ref)
@@ -105,12 +109,14 @@ class Wishes:
             log.warning("release refused", ref=ref, reason=str(error))
             return Nothing(str(error))
         if tip is None:
-            return self._kept(question, ref)
+            return self._kept(question, repository, baseline, ref)
         if item:
             current = release_of(item.ref)
             if wanted and current and wanted < current:
                 return Refused(ref, tip.commit, f"{wanted} is older than {current}, which is in production")
             if ref == item.ref and tip.commit != item.commit:
+                if not question.look.after:  # no push: the release that is under way goes on
+                    return self._kept(question, repository, baseline, ref)
                 text = f"{ref.removeprefix(TAGS)} was moved; production keeps its commit"
                 return Refused(ref, tip.commit, text)
         return self._at(question, repository, baseline, ref, tip)
