@@ -27,7 +27,7 @@ from deployer.errors import Rejected
 from deployer.events import Look, RepositoryName
 from deployer.observability import logger
 from deployer.ports import Baseline, Baselines, Environment, Files, Repositories, Repository, Stack, Tip
-from deployer.refs import HEADS, TAGS, Stage, release_of
+from deployer.refs import HEADS, TAGS, Stage, Version, release_of
 from deployer.states import StackPhase
 
 log = logger("builder")
@@ -119,7 +119,14 @@ class Wishes:
                     return self._kept(question, repository, baseline, ref)
                 text = f"{ref.removeprefix(TAGS)} was moved; production keeps its commit"
                 return Refused(ref, tip.commit, text)
+        elif question.stack is not None and wanted and (newest := self._newest(repository)) and wanted < newest:
+            # What production has was forgotten with the table.
+            return Refused(ref, tip.commit, f"{wanted} is older than {newest}, which may be in production")
         return self._at(question, repository, baseline, ref, tip)
+
+    def _newest(self, repository: Repository) -> Version | None:
+        tips = self.repositories.tips(repository.name)
+        return max((version for ref, _ in tips if (version := release_of(ref))), default=None)
 
     def _at(self, question: Question, repository: Repository, baseline: Baseline, ref: str, tip: Tip) -> Wish:
         item, stack = question.item, question.stack
