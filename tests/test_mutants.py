@@ -235,7 +235,7 @@ MUTANTS = [
     Mutant(
         "ownership-before-a-bucket-is-written",
         "s3deployer/src/s3deployer/ownership.py",
-        "if not any(reads(action, job) for action in self._running(pipelines)):",
+        "if not self._runs(pipelines, job):",
         "if False:",
         ("s3deployer/tests/test_ownership.py",),
     ),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deployer.errors import Transient
-from deployer.events import Look, StackChange
+from deployer.events import Look, RunChange, StackChange
 from deployer.ports import Outcome, Stack, StackRequest
 from deployer.states import RunState
 
@@ -351,7 +351,8 @@ def test_F30_another_repository_of_the_same_name_gets_a_name_of_its_own(world: A
     foreign(world, "site-staging", tags)
     world.look(world.push(MAIN, world.commit()))
     [(_, name, _)] = world.cloud.operations
-    assert name.startswith("site-staging-")
+    assert name != "site-staging"
+    assert name.endswith("-staging")
 
 
 def test_a_failed_creation_says_why_and_the_next_push_starts_over(world: Any) -> None:
@@ -404,6 +405,17 @@ def test_F60_a_source_is_never_replaced_while_a_run_has_not_read_it(world: Any) 
     world.run_to(MAIN)
     world.run_to(MAIN)
     assert world.built(MAIN)[-1] == second
+
+
+def test_F60_a_first_run_that_could_not_read_its_source_is_made_up_for_once(world: Any) -> None:
+    sha = world.commit()
+    world.look(world.push(MAIN, sha))
+    world.finish(MAIN)
+    for _ in range(4):
+        world.cloud.end(world.item(MAIN).stack, RunState.FAILED)
+        world.builder.forward(RunChange(world.item(MAIN).stack, "run", "FAILED"))
+        world.forwarded()
+    assert len(world.cloud.executions[world.item(MAIN).stack]) == 2
 
 
 def test_where_another_environment_reported_first_the_branchs_name_stands_in_front(world: Any) -> None:

@@ -155,3 +155,24 @@ def test_throttling_is_no_proof_of_anything() -> None:
 def test_a_job_without_artifacts_proves_nothing(inputs: tuple[tuple[str, str], ...]) -> None:
     with pytest.raises(Rejected):
         changed(action=replace(RUNNING, inputs=inputs)).show(job=parse(event({})))
+
+
+def test_an_action_that_is_listed_a_little_late_is_waited_for() -> None:
+    world, slept = World(action=replace(RUNNING, status="Succeeded")), list[float]()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 2:
+            world.action = RUNNING
+
+    ownership = Ownership(_Resources(world), _Memory(world), world, pauses=(1.0, 2.0, 4.0), sleep=sleep)
+    assert ownership.show("site-bucket", JOB) == "site-staging"
+    assert slept == [1.0, 2.0]
+
+
+def test_an_action_that_is_never_listed_is_refused_after_the_last_pause() -> None:
+    world, slept = World(action=replace(RUNNING, status="Succeeded")), list[float]()
+    ownership = Ownership(_Resources(world), _Memory(world), world, pauses=(1.0, 2.0), sleep=slept.append)
+    with pytest.raises(Rejected, match="no pipeline of site-staging is running this action"):
+        ownership.show("site-bucket", JOB)
+    assert slept == [1.0, 2.0]

@@ -97,7 +97,8 @@ def stack_names(environment: EnvironmentId, repository_name: str) -> tuple[str, 
         return ("-".join(part for part in (head, branch, digest) if part),)
     suffix = f"-{environment.stage}"
     plain = repository[: MAX_STACK_NAME - len(suffix)].rstrip("-") + suffix
-    suffix = f"{suffix}-{digest}"
+    # A reserved name always ends in its stage: by that the roles of other stages are kept from it.
+    suffix = f"-{digest}-{environment.stage}"
     return plain, repository[: MAX_STACK_NAME - len(suffix)].rstrip("-") + suffix
 
 

@@ -39,6 +39,7 @@ def receive(notifier: Notifier, record: Record) -> None:
 @functools.cache
 def _notifier() -> tuple[Notifier, Hide]:
     import boto3  # noqa: PLC0415 - the tests' fakes need none
+    from botocore.config import Config  # noqa: PLC0415
 
     from deployer.github import GitHub  # noqa: PLC0415
     from deployer.memory import Table  # noqa: PLC0415
@@ -48,9 +49,11 @@ def _notifier() -> tuple[Notifier, Hide]:
     from notifier.notes import Notes  # noqa: PLC0415
 
     settings = load(Settings, os.environ)
-    secrets = Secrets(boto3.client("ssm"))
+    # boto3 would wait a minute for an answer: one call that hangs is not to use up the invocation.
+    config = Config(connect_timeout=3, read_timeout=15, retries={"mode": "standard", "max_attempts": 4})
+    secrets = Secrets(boto3.client("ssm", config=config))
     github = GitHub(settings.github_api_url, lambda: secrets.get(settings.github_token_parameter))
-    dynamodb = boto3.client("dynamodb")
+    dynamodb = boto3.client("dynamodb", config=config)
 
     @functools.cache
     def slack() -> Channel:
@@ -60,8 +63,8 @@ def _notifier() -> tuple[Notifier, Hide]:
 
     notifier = Notifier(
         memory=Table(dynamodb, settings.environments_table),
-        runs=CodePipeline(boto3.client("codepipeline")),
-        builds=Builds(boto3.client("codebuild"), boto3.client("logs")),
+        runs=CodePipeline(boto3.client("codepipeline", config=config)),
+        builds=Builds(boto3.client("codebuild", config=config), boto3.client("logs", config=config)),
         repositories=github,
         statuses=github,
         notes=Notes(dynamodb, settings.environments_table),
@@ -69,7 +72,7 @@ def _notifier() -> tuple[Notifier, Hide]:
         channel=settings.slack_channel,
         region=os.environ.get("AWS_REGION", ""),
     )
-    return notifier, hider(boto3.client("sqs"))
+    return notifier, hider(boto3.client("sqs", config=config))
 
 
 @traced("notifier")

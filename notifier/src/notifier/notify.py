@@ -263,9 +263,12 @@ class Notifier:
 def commit_of(run: RunDetails, environment: Environment) -> str:
     """The commit a run built, read back from what it read; before it has read anything, from our own record.
 
-    A source object says its commit in its revision summary; a connection's revision is the commit itself. Of several
-    sources, the one that is at the wanted commit speaks for the run.
+    A source object says its commit in its revision summary; a connection's revision is the commit itself. The version
+    of the source object that we remember is at the commit that we remember. Of several sources, the one that is at
+    the wanted commit speaks for the run.
     """
+    if environment.source and any(revision == environment.source for revision, _ in run.revisions.values()):
+        return environment.commit
     named = [text for revision, summary in run.revisions.values() for text in (summary, revision) if is_commit(text)]
     if environment.commit in named or not run.revisions:
         return environment.commit if is_commit(environment.commit) else ""

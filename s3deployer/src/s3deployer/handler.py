@@ -89,7 +89,10 @@ def _deployer() -> S3Deployer:
     codepipeline = boto3.client("codepipeline", config=_CONFIG)
     memory = Table(boto3.client("dynamodb", config=_CONFIG), given.environments_table)
     ownership = Ownership(
-        CloudFormation(boto3.client("cloudformation", config=_CONFIG)), memory, CodePipeline(codepipeline)
+        CloudFormation(boto3.client("cloudformation", config=_CONFIG)),
+        memory,
+        CodePipeline(codepipeline),
+        pauses=(1.0, 2.0, 4.0),
     )
     return S3Deployer(open_artifact, lambda name, owner: Bucket(s3, name, owner), ownership, JobResults(codepipeline))
 

@@ -9,7 +9,8 @@ be shown is refused. Never writes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -59,6 +60,9 @@ class Ownership:
     resources: Resources
     environments: Environments
     pipelines: Pipelines
+    # Seconds after which to look again: CodePipeline may list an action a little after it has started it.
+    pauses: tuple[float, ...] = ()
+    sleep: Callable[[float], None] = time.sleep
 
     def show(self, bucket: str, job: Job) -> str:
         """The name of the environment's stack.
@@ -75,12 +79,20 @@ class Ownership:
             for resource in self.resources.resources(environment)
             if resource.type == PIPELINE_TYPE and resource.physical_id
         ]
-        if not any(reads(action, job) for action in self._running(pipelines)):
+        if not self._runs(pipelines, job):
             raise Rejected(
                 f"bucket {bucket} is refused: it belongs to {environment}, and no pipeline of {environment} is "
                 "running this action"
             )
         return environment
+
+    def _runs(self, pipelines: Iterable[str], job: Job) -> bool:
+        for pause in (0.0, *self.pauses):
+            if pause:
+                self.sleep(pause)
+            if any(reads(action, job) for action in self._running(pipelines)):
+                return True
+        return False
 
     def _owner(self, bucket: str) -> str:
         found = self.resources.holder(bucket)
