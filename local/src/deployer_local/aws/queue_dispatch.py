@@ -16,6 +16,7 @@ from typing import Any
 
 from . import emulator
 from .host import Host
+from .serving import ServingError
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,14 @@ def install(host: Host) -> None:
         return lambda queue_url, most: _in_scope(host, lambda: receive(queue_url, most))
 
     def deleting(original: Callable[..., None]) -> Callable[..., None]:
-        return lambda queue_url, handles: _in_scope(host, lambda: original(queue_url, handles))
+        def delete(queue_url: str, handles: Any) -> None:
+            try:
+                _in_scope(host, lambda: original(queue_url, handles))
+            except ServingError:
+                # The engine was stopped meanwhile: the next one shows the message again, as SQS may.
+                log.info("a message was handled too late to be deleted")
+
+        return delete
 
     def running(_original: Callable[..., None]) -> Callable[..., None]:
         def run(mapping: Any, function: Any, event: Any, batch: list[Message], *place: str) -> None:
