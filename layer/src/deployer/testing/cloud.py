@@ -27,7 +27,11 @@ class _Kept:
 
 @dataclass
 class Cloud:
-    """One account. ``version``: answers with the version id of the source object that a run would read now."""
+    """One account.
+
+    ``version``: answers with the version id of the source object that a run would read now. ``pinnable``: whether the
+    pipelines are V2. ``sourced``: whether they read the artifact store at all.
+    """
 
     tape: Tape = field(default_factory=Tape)
     clock: Callable[[], int] = lambda: 0
@@ -38,6 +42,7 @@ class Cloud:
     failing: str = ""
     tokens: set[str] = field(default_factory=set)
     pinnable: bool = True
+    sourced: bool = True
     _made: int = 0
 
     # --- Stacks
@@ -70,7 +75,9 @@ class Cloud:
         with self.tape.call("cloudformation.update"):
             if request.token in self.tokens:
                 return True
-            kept = self.kept[request.name]
+            kept = self.kept.get(request.name)
+            if kept is None:
+                raise Rejected(f"Stack [{request.name}] does not exist")
             phase = stack_phase(kept.stack.status)
             if phase is StackPhase.BUSY:
                 raise Transient(f"{request.name} is in {kept.stack.status} state and can not be updated")
@@ -119,7 +126,8 @@ class Cloud:
     def source(self, pipeline: str, key: str) -> Source | None:
         """Its source action."""
         with self.tape.call("codepipeline.source"):
-            return Source("Source", self.pinnable) if key.endswith(f"/{pipeline}.zip") else None
+            reads = self.sourced and key.endswith(f"/{pipeline}.zip")
+            return Source("Source", self.pinnable) if reads else None
 
     def start(self, pipeline: str, source: Source | None, version: str, token: str) -> str:
         """Start a run; CodePipeline promises nothing for its token."""

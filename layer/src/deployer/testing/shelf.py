@@ -90,8 +90,11 @@ class Shelf:
     def put(self, key: str, archive: IO[bytes], commit: str, generation: int) -> str:
         """Keep a version: its id, its commit, the names in it."""
         with self.tape.call("s3.put"):
-            with tarfile.open(fileobj=io.BytesIO(archive.read()), mode="r:gz") as members:
-                found = [member.name.partition("/") for member in members]
+            try:
+                with tarfile.open(fileobj=io.BytesIO(archive.read()), mode="r:gz") as members:
+                    found = [member.name.partition("/") for member in members]
+            except (tarfile.ReadError, EOFError) as error:
+                raise Transient(f"the archive of {commit[:7]} broke off") from error
             names = frozenset(name for _, _, name in found)
             if any(not top.endswith(commit[:7]) for top, _, _ in found):
                 raise AssertionError(f"the archive of another commit was to be kept as {commit[:7]}")

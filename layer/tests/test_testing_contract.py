@@ -1,0 +1,243 @@
+"""Stacks and Looks: the in-memory twins, CloudFormation and SQS, held to one contract as far as moto is honest.
+
+moto's operations end at once, never roll back, ignore repeated tokens and take an update that changes nothing: what
+rests on those is the twin's alone here, and held to AWS's word in test_stacks.py and by the laptop engine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from deployer.errors import Rejected, Transient
+from deployer.events import Look, RepositoryName, parse_look
+from deployer.ports import Looks, Resources, StackRequest, Stacks
+from deployer.queues import LookQueue
+from deployer.stacks import CloudFormation
+from deployer.states import RunState, StackPhase
+from deployer.testing import Cloud, Shelf
+
+NAME = RepositoryName(42, "acme", "site")
+
+
+def request(title: str = "one", token: str = "t1", **changes: str) -> StackRequest:  # noqa: S107 - no secret
+    body = {"Description": title, "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
+    made = StackRequest(
+        "site-staging", json.dumps(body), "", {}, {"owner": "42/staging"}, "arn:aws:iam::1:role/r", token
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+class Both(Stacks, Resources, Protocol):
+    """What CloudFormation is to the builder."""
+
+
+@dataclass
+class Account:
+    """``settle`` lets a stack's operation come to its end."""
+
+    stacks: Both
+    settle: Callable[[str], object]
+
+
+@pytest.fixture(params=["in-memory", "cloudformation"])
+def account(request: pytest.FixtureRequest) -> Iterator[Account]:
+    if request.param == "in-memory":
+        cloud = Cloud()
+        yield Account(cloud, cloud.finish)
+        return
+    with mock_aws():
+        yield Account(CloudFormation(boto3.client("cloudformation", region_name="us-east-1")), lambda _: None)
+
+
+def test_what_is_not_there_is_none(account: Account) -> None:
+    assert account.stacks.describe("site-staging") is None
+    assert account.stacks.describe("arn:aws:cloudformation:us-east-1:000000000000:stack/site-staging/1") is None
+    assert account.stacks.holder("nothing") is None
+
+
+def test_a_stack_is_described_by_name_and_by_arn(account: Account) -> None:
+    account.stacks.create(request())
+    account.settle("site-staging")
+    stack = account.stacks.describe("site-staging")
+    assert stack
+    assert (stack.name, stack.phase, dict(stack.tags), stack.role) == (
+        "site-staging",
+        StackPhase.STABLE,
+        {"owner": "42/staging"},
+        "arn:aws:iam::1:role/r",
+    )
+    assert account.stacks.describe(stack.id) == stack
+    assert account.stacks.failure(stack.id) == ""
+
+
+def test_a_name_that_is_taken_means_look_again(account: Account) -> None:
+    account.stacks.create(request())
+    account.settle("site-staging")
+    with pytest.raises(Transient):
+        account.stacks.create(request("two", "t2"))
+
+
+def test_an_update_is_accepted(account: Account) -> None:
+    account.stacks.create(request())
+    account.settle("site-staging")
+    assert account.stacks.update(request("two", "t3")) is True
+    account.settle("site-staging")
+    stack = account.stacks.describe("site-staging")
+    assert stack
+    assert stack.status == "UPDATE_COMPLETE"
+
+
+def test_nothing_that_is_not_there_is_updated(account: Account) -> None:
+    with pytest.raises(Rejected):
+        account.stacks.update(request())
+
+
+def test_a_stack_is_deleted_by_its_arn_and_its_namesake_is_not(account: Account) -> None:
+    account.stacks.create(request())
+    account.settle("site-staging")
+    first = account.stacks.describe("site-staging")
+    assert first
+    account.stacks.delete(first.id, "t2")
+    account.settle("site-staging")
+    assert account.stacks.describe("site-staging") is None
+    account.stacks.create(request(token="t3"))
+    account.settle("site-staging")
+    account.stacks.delete(first.id, "t4")
+    second = account.stacks.describe("site-staging")
+    assert second
+    assert second.phase is StackPhase.STABLE
+    assert second.id != first.id
+
+
+# --- what moto does not do, and the twin must
+
+
+@pytest.fixture
+def cloud() -> Cloud:
+    return Cloud()
+
+
+def test_an_update_without_a_change_is_none(cloud: Cloud) -> None:
+    cloud.create(request())
+    cloud.finish("site-staging")
+    assert cloud.update(request(token="t2")) is False
+    assert cloud.operations == [("create", "site-staging", "t1")]
+
+
+def test_F52_a_repeated_token_has_no_second_effect(cloud: Cloud) -> None:
+    cloud.create(request())
+    cloud.create(request())
+    cloud.finish("site-staging")
+    assert cloud.update(request("two", "t2")) is True
+    cloud.finish("site-staging")
+    assert cloud.update(request("two", "t2")) is True
+    stack = cloud.describe("site-staging")
+    assert stack
+    assert stack.status == "UPDATE_COMPLETE"
+    cloud.delete(stack.id, "t3")
+    cloud.delete(stack.id, "t3")
+    assert [operation for operation, _, _ in cloud.operations] == ["create", "update", "delete"]
+
+
+@pytest.mark.parametrize("operate", ["create", "update"])
+def test_F49_a_failed_creation_can_only_be_deleted(cloud: Cloud, operate: str) -> None:
+    cloud.create(request())
+    cloud.failing = "Topic (AWS::SNS::Topic): no"
+    assert cloud.finish("site-staging") == "ROLLBACK_COMPLETE"
+    stack = cloud.describe("site-staging")
+    assert stack
+    assert cloud.failure(stack.id) == "Topic (AWS::SNS::Topic): no"
+    with pytest.raises((Transient, Rejected)):
+        getattr(cloud, operate)(request("two", "t2"))
+    cloud.delete(stack.id, "t3")
+    assert cloud.finish("site-staging") == "DELETE_COMPLETE"
+
+
+def test_an_update_that_fails_leaves_what_was(cloud: Cloud) -> None:
+    cloud.create(request())
+    cloud.finish("site-staging")
+    cloud.update(request("two", "t2"))
+    with pytest.raises(Transient):
+        cloud.update(request("three", "t3"))
+    cloud.failing = "Topic (AWS::SNS::Topic): no"
+    assert cloud.finish("site-staging") == "UPDATE_ROLLBACK_COMPLETE"
+    assert cloud.update(request(token="t4")) is False
+    assert cloud.update(request("two", "t5")) is True
+
+
+def test_F60_a_pipeline_starts_by_itself_and_its_change_cancels_its_run(cloud: Cloud) -> None:
+    cloud.create(request())
+    assert cloud.runs("site-staging") == ()
+    cloud.finish("site-staging")
+    assert [run.state for run in cloud.runs("site-staging")] == [RunState.IN_PROGRESS]
+    cloud.update(request("two", "t2"))
+    cloud.finish("site-staging")
+    assert [run.state for run in cloud.runs("site-staging")] == [RunState.CANCELLED]
+
+
+def test_a_run_reads_its_source_when_told_unless_it_was_pinned(cloud: Cloud) -> None:
+    cloud.version = lambda _: "newest"
+    cloud.create(request())
+    cloud.finish("site-staging")
+    source = cloud.source("site-staging", "sources/site-staging.zip")
+    pinned = cloud.start("site-staging", source, "wanted", "t")
+    assert cloud.start("site-staging", source, "wanted", "t") != pinned
+    assert [dict(run.revisions) for run in cloud.runs("site-staging")] == [
+        {"Source": "wanted"},
+        {"Source": "wanted"},
+        {},
+    ]
+    cloud.read("site-staging")
+    assert dict(cloud.runs("site-staging")[-1].revisions) == {"Source": "newest"}
+
+
+def test_a_stopped_run_ends_as_stopped(cloud: Cloud) -> None:
+    cloud.create(request())
+    cloud.finish("site-staging")
+    [run] = cloud.runs("site-staging")
+    cloud.stop("site-staging", run.id, "why")
+    assert cloud.runs("site-staging")[0].state is RunState.STOPPING
+    cloud.end("site-staging")
+    assert cloud.runs("site-staging")[0].state is RunState.STOPPED
+
+
+# --- the queue of looks
+
+
+@dataclass
+class Queue:
+    """``received``: what is in it, in order."""
+
+    looks: Looks
+    received: Callable[[], list[Look]]
+
+
+@pytest.fixture(params=["in-memory", "sqs"])
+def queue(request: pytest.FixtureRequest) -> Iterator[Queue]:
+    if request.param == "in-memory":
+        shelf = Shelf()
+        yield Queue(shelf, lambda: shelf.looks)
+        return
+    with mock_aws():
+        sqs = boto3.client("sqs", region_name="us-east-1")
+        url = sqs.create_queue(QueueName="looks.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+
+        def received() -> list[Look]:
+            found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+            return [parse_look(json.loads(message["Body"])) for message in found]
+
+        yield Queue(LookQueue(sqs, url), received)
+
+
+def test_every_look_arrives_even_one_like_another(queue: Queue) -> None:
+    look = Look("42/refs/heads/ü", NAME, "push", "refs/heads/ü", "a" * 40, 7)
+    for each in (look, look, replace(look, after="b" * 40)):
+        queue.looks.send(each)
+    assert queue.received() == [look, look, replace(look, after="b" * 40)]
