@@ -83,6 +83,8 @@ class World:
 
     # --- GitHub
 
+    template = staticmethod(template)
+
     def commit(self, files: Mapping[str, bytes] | None = None) -> str:
         self._commits += 1
         sha = f"{self._commits:07x}{self._commits:033x}"

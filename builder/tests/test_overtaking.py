@@ -1,0 +1,223 @@
+"""What one look must not believe because another, a kill or a person came in between."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from deployer.errors import Rejected
+from deployer.events import Look, Malformed, RunChange
+from deployer.ports import Operation, Run, StackRequest
+from deployer.states import RunState
+
+MAIN, HELLO, TAG = "refs/heads/main", "refs/heads/feature/hello", "refs/tags/v1.0.0"
+
+
+def commit(world: Any, title: str) -> str:
+    sha: str = world.commit({"deploy/pipeline.json": world.template(title)})
+    return sha
+
+
+def title_of_stack(world: Any, ref: str) -> str:
+    return str(json.loads(world.cloud.kept[world.item(ref).stack].request.template)["Description"])
+
+
+def event(world: Any, ref: str) -> None:
+    """A run's end, forwarded as a look."""
+    world.builder.forward(RunChange(world.item(ref).stack, "run", "SUCCEEDED"))
+    world.forwarded()
+
+
+@pytest.mark.parametrize("ref", [MAIN, HELLO])
+def test_F27_a_template_taken_back_while_its_update_runs_is_taken_back(world: Any, ref: str) -> None:
+    world.live(ref, commit(world, "a"))
+    world.look(world.push(ref, commit(world, "b")))
+    assert world.stack(ref).status == "UPDATE_IN_PROGRESS"
+    back = commit(world, "a")
+    world.look(world.push(ref, back))
+    world.finish(ref)
+    world.finish(ref)
+    assert title_of_stack(world, ref) == "a"
+    world.run_to(ref)
+    assert world.built(ref)[-1] == back
+
+
+def test_F28_a_template_taken_back_while_the_stack_is_made_again_is_taken_back(world: Any) -> None:
+    world.live(HELLO, commit(world, "a"))
+    world.look(world.remove(HELLO))
+    world.look(world.push(HELLO, commit(world, "b")))
+    world.finish(HELLO)
+    assert world.stack(HELLO).status == "CREATE_IN_PROGRESS"
+    world.look(world.push(HELLO, commit(world, "a")))
+    world.finish(HELLO)
+    world.run_to(HELLO)
+    world.finish(HELLO)
+    assert title_of_stack(world, HELLO) == "a"
+
+
+def test_F44_a_stack_that_an_overtaken_look_made_is_not_taken_for_what_is_wanted(world: Any) -> None:
+    """Two looks saw that there is no stack; the other one's creation, with an older template, came first."""
+    wanted = commit(world, "wanted")
+    look = world.push(MAIN, wanted)
+    create = world.cloud.create
+
+    def second(request: StackRequest) -> None:
+        older = replace(request, template=world.template("older").decode(), token="older")
+        create(older)
+        world.cloud.create = create
+        create(request)
+
+    world.cloud.create = second
+    with pytest.raises(Exception, match="already exists"):
+        world.look(look)
+    world.look(look, 2)
+    world.finish(MAIN)
+    world.run_to(MAIN)
+    world.finish(MAIN)
+    assert title_of_stack(world, MAIN) == "wanted"
+    world.run_to(MAIN)
+    assert world.built(MAIN)[-1] == wanted
+    assert world.prep(wanted).startswith("success")
+
+
+@pytest.mark.parametrize(
+    "revision", ["c" * 40, "sha256:abc", "another-buckets-version"], ids=["connection", "image", "other-object"]
+)
+def test_F60_a_pipeline_that_reads_another_source_is_started_once_for_each_push(world: Any, revision: str) -> None:
+    world.cloud.sourced = False
+    world.cloud.version = lambda _: revision
+    world.live(MAIN)
+    for _ in range(3):
+        event(world, MAIN)
+    name = world.item(MAIN).stack
+    assert len(world.cloud.executions[name]) == 1
+    world.live(MAIN)
+    for _ in range(3):
+        event(world, MAIN)
+    assert len(world.cloud.executions[name]) == 2
+
+
+def test_F60_a_run_that_an_update_cancelled_is_made_up_for_by_one(world: Any) -> None:
+    world.live(MAIN, commit(world, "a"))
+    changed = commit(world, "b")
+    world.look(world.push(MAIN, changed))
+    name = world.item(MAIN).stack
+    # Somebody starts a run while the stack is being updated: it reads this generation's source and is cancelled.
+    hand = Run("by-hand", RunState.IN_PROGRESS, world.now, {"Source": world.newest(name)})
+    world.cloud.executions[name].insert(0, hand)
+    world.finish(MAIN)
+    assert [run.state for run in world.cloud.executions[name][:2]] == [RunState.IN_PROGRESS, RunState.CANCELLED]
+    world.run_to(MAIN)
+    event(world, MAIN)
+    assert len(world.cloud.executions[name]) == 3
+
+
+def test_a_run_that_a_person_stopped_stays_stopped(world: Any) -> None:
+    world.live(MAIN)
+    world.look(world.push(MAIN, world.commit()))
+    name = world.item(MAIN).stack
+    world.cloud.stop(name, world.cloud.executions[name][0].id, "by hand")
+    world.run_to(MAIN)
+    event(world, MAIN)
+    assert len(world.cloud.executions[name]) == 2
+
+
+def test_F38_a_tag_moved_while_its_release_is_under_way_lets_the_release_come_to_its_end(world: Any) -> None:
+    world.live(TAG, commit(world, "a"))
+    newer, sha, other = "refs/tags/v1.1.0", commit(world, "b"), commit(world, "c")
+    world.look(world.push(newer, sha))
+    world.look(world.push(newer, other))
+    world.finish(newer)
+    world.run_to(newer)
+    assert world.built(newer)[-1] == sha
+    assert world.prep(sha, "production/0-prep").startswith("success")
+    refusals = [status for status in world.forge.statuses if status.sha == other]
+    assert [str(status.state) for status in refusals] == ["failure"]
+
+
+@pytest.mark.parametrize(("first", "then"), [(TAG, "refs/tags/v1.1.0"), (MAIN, MAIN)], ids=["F36-tag", "F32-branch"])
+def test_a_ref_that_goes_while_its_update_waits_lets_it_come_to_its_end(world: Any, first: str, then: str) -> None:
+    world.live(first, commit(world, "a"))
+    world.look(world.push(then if first == MAIN else "refs/tags/v1.0.1", commit(world, "a")))
+    sha = commit(world, "b")
+    world.look(world.push(then, sha))  # waits: a run is under way
+    world.look(world.remove(then))
+    world.run_to(then)
+    world.finish(then)
+    world.run_to(then)
+    assert world.built(then)[-1] == sha
+    assert title_of_stack(world, then) == "b"
+
+
+def test_F38_an_older_release_is_not_taken_for_the_newest_after_the_table_was_lost(world: Any) -> None:
+    older = world.commit()
+    world.live(TAG, older)
+    newer = world.live("refs/tags/v2.0.0")
+    world.shelf.items.clear()
+    world.shelf.holders.clear()
+    world.shelf.repositories.clear()
+    world.look(world.pushed(TAG, older))
+    name = "site-production"
+    assert [world.shelf.commit_of(run.revisions["Source"]) for run in world.cloud.executions[name]] == [newer, older]
+    assert world.prep(older, "production/0-prep").startswith("failure: production v1.0.0: v1.0.0 is older than v2.0.0")
+
+
+@pytest.mark.parametrize("step", ["archive", "start"])
+def test_what_is_refused_midway_is_said_on_the_commit_and_not_tried_for_ever(world: Any, step: str) -> None:
+    world.live(MAIN)
+
+    def refused(*_: object) -> None:
+        raise Rejected("the archive holds a name that leads outside: '../x'")
+
+    setattr(world.forge if step == "archive" else world.cloud, step, refused)
+    sha = world.commit()
+    for _ in range(3):
+        world.look(world.pushed(MAIN, sha) if MAIN in world.repo.refs and _ else world.push(MAIN, sha))
+    assert world.prep(sha) == "failure: staging: the archive holds a name that leads outside: '../x'"
+    assert [status.sha for status in world.forge.statuses].count(sha) == 2
+
+
+@pytest.mark.parametrize("ref", [MAIN, HELLO])
+def test_a_dead_stack_is_not_removed_under_a_running_pipeline(world: Any, ref: str) -> None:
+    world.live(ref)
+    world.look(world.push(ref, world.commit()))
+    kept = world.cloud.kept[world.item(ref).stack]
+    kept.stack = replace(kept.stack, status="ROLLBACK_FAILED")
+    world.look(world.push(ref, world.commit()))
+    assert [operation for operation, _, _ in world.cloud.operations] == ["create"]
+    world.run_to(ref)
+    assert [operation for operation, _, _ in world.cloud.operations] == ["create", "delete"]
+
+
+@pytest.mark.parametrize(("ref", "done"), [(MAIN, 1), (TAG, 1), (HELLO, 2)], ids=["staging", "production", "branch"])
+def test_a_deletion_that_a_person_asked_for_is_not_gone_on_with_where_it_matters(
+    world: Any, ref: str, done: int
+) -> None:
+    world.live(ref)
+    kept = world.cloud.kept[world.item(ref).stack]
+    kept.stack = replace(kept.stack, status="DELETE_FAILED")
+    sha = world.commit()
+    world.look(world.push("refs/tags/v1.0.1" if ref == TAG else ref, sha))
+    assert len(world.cloud.operations) == done
+
+
+def test_F51_a_dead_stack_whose_removal_fails_is_removed_again_for_a_while(world: Any) -> None:
+    world.look(world.push(MAIN, world.commit()))
+    world.finish(MAIN, failing="Bucket: taken")
+    sha = world.commit()
+    world.look(world.push(MAIN, sha))
+    assert world.item(MAIN).operation is Operation.DELETE
+    for _ in range(3):
+        world.finish(MAIN, failing="Role: in use")
+    assert [operation for operation, _, _ in world.cloud.operations] == ["create", "delete", "delete", "delete"]
+    assert world.prep(sha).startswith("failure: staging: the stack is in DELETE_FAILED: repair or delete it")
+
+
+@pytest.mark.parametrize("environment", ["", "x", "42/", "42/canary", "/staging"])
+def test_F19_a_look_at_what_is_no_environment_is_nobodys_of_ours(world: Any, environment: str) -> None:
+    with pytest.raises(Malformed):
+        world.look(Look(environment, world.repo.name, "push"))
+    assert world.tape.calls == []
