@@ -120,6 +120,7 @@ def receive(builder: Builder, record: Record) -> None:
 @functools.cache
 def _builder() -> tuple[Builder, Hide]:
     import boto3  # noqa: PLC0415 - the tests' fakes need none
+    from botocore.config import Config  # noqa: PLC0415
 
     from builder.sources import Sources  # noqa: PLC0415
     from deployer.github import GitHub  # noqa: PLC0415
@@ -130,7 +131,9 @@ def _builder() -> tuple[Builder, Hide]:
     from deployer.stacks import CloudFormation  # noqa: PLC0415
 
     settings = load(Settings, os.environ)
-    secrets = Secrets(boto3.client("ssm"))
+    # boto3 would wait a minute for an answer: one call that hangs is not to use up the invocation.
+    config = Config(connect_timeout=3, read_timeout=15, retries={"mode": "standard", "max_attempts": 4})
+    secrets = Secrets(boto3.client("ssm", config=config))
 
     def token() -> str:
         return secrets.get(settings.github_token_parameter)
@@ -139,9 +142,9 @@ def _builder() -> tuple[Builder, Hide]:
         return time.time_ns() // 1_000_000
 
     github = GitHub(settings.github_api_url, token)
-    stacks = CloudFormation(boto3.client("cloudformation"))
-    pipelines = CodePipeline(boto3.client("codepipeline"))
-    memory = Table(boto3.client("dynamodb"), settings.environments_table)
+    stacks = CloudFormation(boto3.client("cloudformation", config=config))
+    pipelines = CodePipeline(boto3.client("codepipeline", config=config))
+    memory = Table(boto3.client("dynamodb", config=config), settings.environments_table)
     installation = Installation(
         prefix=settings.deployer_prefix,
         artifact_store=settings.artifact_store,
@@ -154,7 +157,7 @@ def _builder() -> tuple[Builder, Hide]:
         token=token,
         connection=settings.connection_arn,
     )
-    sqs = boto3.client("sqs")
+    sqs = boto3.client("sqs", config=config)
     builder = Builder(
         Observer(
             github,
@@ -172,7 +175,7 @@ def _builder() -> tuple[Builder, Hide]:
             memory,
             github,
             github,
-            Sources(boto3.client("s3"), settings.artifact_store),
+            Sources(boto3.client("s3", config=config), settings.artifact_store),
             installation,
             clock,
         ),

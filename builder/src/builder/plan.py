@@ -223,9 +223,7 @@ def _when_idle(situation: Situation, *steps: Step) -> tuple[Step, ...]:
 def _run(situation: Situation, wish: Present, item: Environment) -> tuple[Step, ...]:
     """One run for each generation: started only where the pipeline has not started it by itself."""
     waiting = [
-        name
-        for name, runs in situation.runs.items()
-        if not any(belongs(item, run, elsewhere=name in situation.elsewhere) for run in runs)
+        name for name, runs in situation.runs.items() if not has_run(item, runs, elsewhere=name in situation.elsewhere)
     ]
     steps: list[Step] = []
     if waiting:
@@ -255,6 +253,16 @@ def belongs(item: Environment, run: Run, *, elsewhere: bool = False) -> bool:
     if run.revisions and not elsewhere:
         return item.source in run.revisions.values()
     return run.started >= item.source_at
+
+
+def has_run(item: Environment, runs: tuple[Run, ...], *, elsewhere: bool = False) -> bool:
+    """Whether a generation has its run. One that failed before it had read its source is made up for, once.
+
+    A new pipeline's first run may fail so: its role is seconds old, and not known everywhere yet.
+    """
+    own = [run for run in runs if belongs(item, run, elsewhere=elsewhere)]
+    unread = [run for run in own if run.state is RunState.FAILED and not run.revisions]
+    return len(own) > len(unread) or len(unread) > 1
 
 
 def _upload(item: Environment) -> tuple[Step, ...]:
