@@ -149,6 +149,27 @@ MUTANTS = [
         (LIVES, "builder/tests/test_kills.py"),
     ),
     Mutant(
+        "an-operation-whose-answer-was-lost-is-observed",
+        f"{BUILDER}/apply.py",
+        "if asked and not again:",
+        "if False:",
+        ("builder/tests/test_events_alone.py",),
+    ),
+    Mutant(
+        "what-was-not-seen-to-its-end-is-not-known",
+        f"{BUILDER}/plan.py",
+        "known = situation.stack is not None and (item.operation is Operation.NONE or item.applied == item.digest)",
+        "known = situation.stack is not None",
+        ("builder/tests/test_overtaking.py", "builder/tests/test_events_alone.py"),
+    ),
+    Mutant(
+        "a-run-that-an-update-cancelled-is-no-run",
+        f"{BUILDER}/plan.py",
+        "if not item.source or run.state is RunState.CANCELLED:",
+        "if not item.source:",
+        ("builder/tests",),
+    ),
+    Mutant(
         "one-look-at-a-time-for-each-environment",
         f"{LAYER}/queues.py",
         "MessageGroupId=group_id(look.environment),",
