@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
 import urllib3
 
 COMMAND = [sys.executable, "-m", "deployer_cli.main", "local"]
@@ -85,3 +86,25 @@ def test_reset_of_nothing_is_fine(tmp_path: Path) -> None:
     done = deployer("reset", "--data", str(tmp_path / "none"))
     assert done.returncode == 0
     assert "Nothing to forget" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(["up", "--repository", "bad"], "it is OWNER/NAME", id="repository"),
+        pytest.param(["demo", "--json", "/nonexistent/folder/x.json"], "there is no such folder", id="json"),
+    ],
+)
+def test_what_cannot_work_is_said_before_anything_is_started(arguments: list[str], said: str, tmp_path: Path) -> None:
+    where = ["--data", str(tmp_path / "data")] if arguments[0] == "up" else []
+    done = deployer(*arguments, *where)
+    assert done.returncode == 1
+    assert said in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_file_where_the_data_should_be_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    done = deployer("up", "--data", str(tmp_path / "file"))
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -20,7 +21,9 @@ from deployer_cli.demo.expect import Unmet
 from deployer_cli.demo.scenario import Demo
 from deployer_cli.narrator import ConsoleNarrator
 from deployer_deploy.tree import Tree
+from deployer_local.aws.serving import ServingError
 from deployer_local.engine import Engine
+from deployer_local.github.names import parse_full_name
 from deployer_local.installation import install
 from deployer_local.lock import Busy, locked
 
@@ -46,6 +49,11 @@ def up(
 ) -> None:
     """Run the engine with the deployer installed, until interrupted."""
     console = Console()
+    try:
+        parse_full_name(repository)
+    except ValueError as error:
+        console.print(f"deployer: --repository: {error}; it is OWNER/NAME", style="red", markup=False)
+        raise typer.Exit(1) from error
     narrator = ConsoleNarrator(console)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -65,8 +73,8 @@ def up(
                 soft_wrap=True,
             )
             stop.wait()
-    except (Busy, DeployerError) as error:
-        console.print(f"deployer: {error}", style="red", markup=False)
+    except (Busy, DeployerError, ServingError, OSError) as error:
+        console.print(f"deployer: {error}", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(1) from error
 
 
@@ -77,6 +85,11 @@ def demo(
 ) -> None:
     """Push, break, mend, release and delete, and check from the outside what has to hold."""
     console = Console()
+    if json and not json.resolve().parent.is_dir():
+        console.print(f"deployer: --json {json}: there is no such folder", style="red", markup=False)
+        raise typer.Exit(1)
+    # What it keeps goes with it, also where it is told to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory(prefix="deployer-demo-") as folder:
         raise typer.Exit(run_demo(Path(folder), Tree.here(), console, patience, json=json))
 

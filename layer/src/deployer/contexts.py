@@ -6,6 +6,8 @@ environment reports on the same commit already, the later one's contexts carry i
 
 from __future__ import annotations
 
+import re
+
 from deployer.environments import EnvironmentId
 from deployer.ports import Memory
 from deployer.refs import TAGS, Stage
@@ -37,6 +39,16 @@ def _context(environment: EnvironmentId, name: str, group: str, *, shared: bool)
     return f"{environment.label}/{group}/{name}" if shared else f"{group}/{name}"
 
 
+# What AWS puts into its reasons and nobody can use in 140 characters: a stack's whole ARN, the SDK's own postscript.
+_STACK_ARN = re.compile(r"(?:Stack:)?arn:[a-z-]+:cloudformation:[^:\s]*:[^:\s]*:stack/([^/\s]+)/[0-9a-f-]+")
+_POSTSCRIPT = re.compile(r"\s*\((?:Service: [^()]*|SDK Attempt Count: \d+|RequestToken: [^()]*)\)")
+
+
+def readable(reason: str) -> str:
+    """A reason of AWS's with stacks by their names and without its postscripts."""
+    return _POSTSCRIPT.sub("", _STACK_ARN.sub(r"stack \1", reason)).strip()
+
+
 def describe(environment: EnvironmentId, ref: str, text: str) -> str:
     """A description that starts with the environment: ``feature/login: …``, ``production v1.0.0: …``."""
     label = environment.label
@@ -44,4 +56,4 @@ def describe(environment: EnvironmentId, ref: str, text: str) -> str:
         label = f"{label} {ref.removeprefix(TAGS)}"
     if len(label) > 60:
         label = label[:59] + "…"
-    return f"{label}: {text}"
+    return f"{label}: {readable(text)}"

@@ -1,0 +1,68 @@
+"""The names of commit statuses, and what their descriptions say."""
+
+from __future__ import annotations
+
+import pytest
+
+from deployer.contexts import describe, is_shared, prep_context, readable, stage_context
+from deployer.environments import EnvironmentId
+from deployer.refs import Stage
+from deployer.testing import Shelf
+
+STAGING, PRODUCTION = EnvironmentId(7, Stage.STAGING), EnvironmentId(7, Stage.PRODUCTION)
+LOGIN = EnvironmentId(7, Stage.DEVELOPMENT, "feature/login")
+
+
+@pytest.mark.parametrize(
+    ("environment", "shared", "prep", "build"),
+    [
+        pytest.param(STAGING, False, "build/0-prep", "pipeline/Build", id="staging"),
+        pytest.param(STAGING, True, "staging/build/0-prep", "staging/pipeline/Build", id="staging-second"),
+        pytest.param(LOGIN, False, "build/0-prep", "pipeline/Build", id="branch"),
+        pytest.param(LOGIN, True, "feature/login/build/0-prep", "feature/login/pipeline/Build", id="branch-second"),
+        pytest.param(PRODUCTION, False, "production/0-prep", "production/Build", id="production"),
+    ],
+)
+def test_contexts(environment: EnvironmentId, shared: bool, prep: str, build: str) -> None:
+    assert prep_context(environment, shared=shared) == prep
+    assert stage_context(environment, "Build", shared=shared) == build
+
+
+def test_the_first_to_report_on_a_commit_has_the_plain_contexts() -> None:
+    memory, sha = Shelf(), "a" * 40
+    assert not is_shared(memory, PRODUCTION, sha)
+    assert not is_shared(memory, LOGIN, sha)
+    assert is_shared(memory, STAGING, sha)
+    assert not is_shared(memory, LOGIN, sha)
+
+
+@pytest.mark.parametrize(
+    ("environment", "ref", "expected"),
+    [
+        pytest.param(LOGIN, "refs/heads/feature/login", "feature/login: x", id="branch"),
+        pytest.param(STAGING, "refs/heads/main", "staging: x", id="staging"),
+        pytest.param(PRODUCTION, "refs/tags/v1.2.3", "production v1.2.3: x", id="production"),
+    ],
+)
+def test_every_description_starts_with_the_environment(environment: EnvironmentId, ref: str, expected: str) -> None:
+    assert describe(environment, ref, "x") == expected
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        pytest.param(
+            "Stack:arn:aws:cloudformation:us-east-1:000000000000:stack/site-app/f5b2 is in ROLLBACK_COMPLETE state",
+            "stack site-app is in ROLLBACK_COMPLETE state",
+            id="stack-arn",
+        ),
+        pytest.param(
+            "The bucket is not empty (Service: S3, Status Code: 409, Request ID: b4) (SDK Attempt Count: 1)",
+            "The bucket is not empty",
+            id="postscript",
+        ),
+        pytest.param("npm test exited with 1 (twice)", "npm test exited with 1 (twice)", id="nothing-to-shorten"),
+    ],
+)
+def test_a_reason_is_made_readable(reason: str, expected: str) -> None:
+    assert readable(reason) == expected
