@@ -37,6 +37,12 @@ Data = Annotated[Path, typer.Option(help="Where the engine keeps everything.", e
 DEFAULT_DATA = Path(".deployer")
 
 
+def _refusal(console: Console, text: str) -> typer.Exit:
+    """Say why a command ends; raise what this answers with."""
+    console.print(f"deployer: {text}", style="red", markup=False, soft_wrap=True)
+    return typer.Exit(1)
+
+
 @app.callback()
 def root() -> None:
     """An environment of its own for every branch, on AWS."""
@@ -52,8 +58,7 @@ def up(
     try:
         parse_full_name(repository)
     except ValueError as error:
-        console.print(f"deployer: --repository: {error}; it is OWNER/NAME", style="red", markup=False)
-        raise typer.Exit(1) from error
+        raise _refusal(console, f"--repository: {error}; it is OWNER/NAME") from error
     narrator = ConsoleNarrator(console)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -74,8 +79,7 @@ def up(
             )
             stop.wait()
     except (Busy, DeployerError, ServingError, OSError) as error:
-        console.print(f"deployer: {error}", style="red", markup=False, soft_wrap=True)
-        raise typer.Exit(1) from error
+        raise _refusal(console, str(error)) from error
 
 
 @local.command()
@@ -86,8 +90,7 @@ def demo(
     """Push, break, mend, release and delete, and check from the outside what has to hold."""
     console = Console()
     if json and not json.resolve().parent.is_dir():
-        console.print(f"deployer: --json {json}: there is no such folder", style="red", markup=False)
-        raise typer.Exit(1)
+        raise _refusal(console, f"--json {json}: there is no such folder")
     # What it keeps goes with it, also where it is told to end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory(prefix="deployer-demo-") as folder:
@@ -141,14 +144,12 @@ def reset(data: Data = DEFAULT_DATA) -> None:
         console.print(f"Nothing to forget: {data} does not exist.", highlight=False)
         return
     if not (data / "engine.json").exists():
-        console.print(f"deployer: {data} is no engine's folder; nothing was removed", style="red", markup=False)
-        raise typer.Exit(1)
+        raise _refusal(console, f"{data} is no engine's folder; nothing was removed")
     try:
         with locked(data):
             shutil.rmtree(data)
     except Busy as error:
-        console.print(f"deployer: {error}", style="red", markup=False)
-        raise typer.Exit(1) from error
+        raise _refusal(console, str(error)) from error
     console.print(f"Forgotten: {data}", highlight=False)
 
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from deployer.environments import OWNER_TAG
 from deployer.errors import Broken
 from deployer_deploy.plan import Stack, Step, token
 
 _CAPABILITIES = ["CAPABILITY_NAMED_IAM"]
-_OURS = "opolis:deployer:environment"
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Stacks:
                 stack["StackName"]
                 for page in pages
                 for stack in page["Stacks"]
-                if any(tag["Key"] == _OURS for tag in stack.get("Tags", []))
+                if any(tag["Key"] == OWNER_TAG for tag in stack.get("Tags", []))
             ]
         except (ClientError, BotoCoreError) as error:
             raise Broken(f"stacks can't be listed: {error}") from error

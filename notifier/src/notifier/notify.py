@@ -190,9 +190,10 @@ class Notifier:
         if not self.channel:
             return True
         run = observed.run
-        if self.notes.message(run.id) is None:
-            self._say(observed, "slack/message", 1, partial(self._post_message, observed))
         message = self.notes.message(run.id)
+        if message is None:
+            self._say(observed, "slack/message", 1, partial(self._post_message, observed))
+            message = self.notes.message(run.id)
         if message is None:
             raise Broken("the run's message was posted, and where it is was not noted")
         current = True

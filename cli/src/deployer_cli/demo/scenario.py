@@ -90,7 +90,7 @@ class Demo:
             self._tree.write("site/pages/index.md", "# Hello\n\nAnother page. See [about](about.html).\n")
             commit = self._tree.commit("Say hello")
             self._deploy(hello, f"refs/heads/{FEATURE}", commit, FEATURE, contexts())
-            self._hold("staging still serves main", self.watcher.serves(staging, main, "main"))
+            self._staging_still_serves(main)
             self._hold("each is served from its own bucket", self._is_served_from_its_bucket(hello, staging))
         return commit
 
@@ -109,16 +109,14 @@ class Demo:
             self._tree.write("site/pages/index.md", "# Hello again\n\nSee [about](about.html).\n")
             fix = self._tree.commit("Mend the link")
             self._deploy(self._environment(Stage.DEVELOPMENT), f"refs/heads/{FEATURE}", fix, FEATURE, contexts())
-            staging = self._environment(Stage.STAGING)
-            self._hold("staging still serves main", self.watcher.serves(staging, main, "main"))
+            self._staging_still_serves(main)
 
     def _release(self, first: str, main: str) -> None:
         production = self._environment(Stage.PRODUCTION)
         with self._narrator.step(f"Tag {RELEASE} on the first commit of main"):
             self._tree.tag(RELEASE, first)
             self._deploy(production, f"refs/tags/{RELEASE}", first, "main", contexts("production", "production"))
-            staging = self._environment(Stage.STAGING)
-            self._hold("staging still serves main", self.watcher.serves(staging, main, "main"))
+            self._staging_still_serves(main)
 
     def _delete_branch(self, main: str) -> None:
         hello = self._environment(Stage.DEVELOPMENT)
@@ -136,7 +134,7 @@ class Demo:
             result = self.results[str(hello)]
             result.stack = result.url = None
             staging, production = self._environment(Stage.STAGING), self._environment(Stage.PRODUCTION)
-            self._hold("staging still serves main", self.watcher.serves(staging, main, "main"))
+            self._staging_still_serves(main)
             first = self.results[str(production)].commit
             self._hold(f"production still serves {RELEASE}", self.watcher.serves(production, first, "main"))
         for identity in (staging, production):
@@ -168,6 +166,11 @@ class Demo:
         self.results[str(environment)] = Result(
             environment, ref, sha, stack["StackName"], url, self._statuses(environment, sha), seconds, own
         )
+
+    def _staging_still_serves(self, main: str) -> None:
+        """What happens elsewhere is not to touch staging."""
+        staging = self._environment(Stage.STAGING)
+        self._hold("staging still serves main", self.watcher.serves(staging, main, "main"))
 
     def _push(self, *refspecs: str) -> float:
         self._mark()
