@@ -53,8 +53,8 @@ def test_up_says_where_everything_is_until_it_is_interrupted_and_reset_forgets_i
         found = {line.split()[0]: line.split()[-1] for line in said.splitlines() if "http://" in line}
         assert found["Git"].startswith("http://127.0.0.1:")
         assert found["Git"].endswith("/acme/site.git")
-        assert urllib3.request("POST", found["Webhook"], body=b"{}", retries=False).status == 401
-        refs = urllib3.request("GET", f"{found['Git']}/info/refs?service=git-upload-pack", retries=False)
+        assert urllib3.request("POST", found["Webhook"], body=b"{}", retries=False, timeout=PATIENCE).status == 401
+        refs = urllib3.request("GET", f"{found['Git']}/info/refs?service=git-upload-pack", retries=False, timeout=PATIENCE)
         assert refs.status == 200
 
         second = deployer("up", "--data", str(data))
