@@ -54,7 +54,9 @@ def test_up_says_where_everything_is_until_it_is_interrupted_and_reset_forgets_i
         assert found["Git"].startswith("http://127.0.0.1:")
         assert found["Git"].endswith("/acme/site.git")
         assert urllib3.request("POST", found["Webhook"], body=b"{}", retries=False, timeout=PATIENCE).status == 401
-        refs = urllib3.request("GET", f"{found['Git']}/info/refs?service=git-upload-pack", retries=False, timeout=PATIENCE)
+        refs = urllib3.request(
+            "GET", f"{found['Git']}/info/refs?service=git-upload-pack", retries=False, timeout=PATIENCE
+        )
         assert refs.status == 200
 
         second = deployer("up", "--data", str(data))
