@@ -387,6 +387,45 @@ def test_a_failed_update_says_why_and_the_next_push_mends_it(world: Any) -> None
     assert world.prep(mended).startswith("success")
 
 
+@pytest.mark.parametrize("ref", [MAIN, HELLO], ids=["F51-staging", "F51-development"])
+def test_a_rollback_that_failed_is_taken_up_again_by_the_next_push(world: Any, ref: str) -> None:
+    world.live(ref)
+    world.cloud.irreversible = True
+    broken = world.commit(pipeline("two"))
+    world.look(world.push(ref, broken))
+    assert world.finish(ref, failing="Role (AWS::IAM::Role): no") == "UPDATE_ROLLBACK_FAILED"
+    state, said = world.prep(broken).split(": ", 1)
+    assert (state, "Role (AWS::IAM::Role): no" in said) == ("failure", True)
+    assert "push again" in said
+    assert [operation for operation, *_ in world.cloud.operations] == ["create", "update"], "nothing by itself"
+
+    mended = world.commit(pipeline("three"))
+    world.look(world.push(ref, mended))
+    assert world.finish(ref) == "UPDATE_ROLLBACK_COMPLETE"
+    assert [operation for operation, *_ in world.cloud.operations][2:] == ["continue", "update"]
+    assert world.finish(ref) == "UPDATE_COMPLETE"
+    world.run_to(ref)
+    assert world.built(ref)[-1] == mended
+    assert world.prep(mended).startswith("success")
+
+
+def test_F51_a_rollback_that_never_ends_well_is_given_up_and_a_person_is_asked(world: Any) -> None:
+    world.live(MAIN)
+    world.cloud.irreversible = True
+    world.look(world.push(MAIN, world.commit(pipeline("two"))))
+    world.finish(MAIN, failing="Role (AWS::IAM::Role): no")
+    commit = world.commit(pipeline("three"))
+    world.look(world.push(MAIN, commit))
+    for _ in range(3):
+        assert world.prep(commit).startswith("pending")
+        assert world.finish(MAIN, failing="Table (AWS::DynamoDB::Table): gone") == "UPDATE_ROLLBACK_FAILED"
+    assert [operation for operation, *_ in world.cloud.operations][2:] == ["continue"] * 3
+    state, said = world.prep(commit).split(": ", 1)
+    assert state == "failure"
+    assert "repair or delete it in CloudFormation" in said
+    assert "Table (AWS::DynamoDB::Table): gone" in said
+
+
 @pytest.mark.parametrize("pinnable", [True, False], ids=["F60-v2", "F60-v1"])
 def test_F60_each_generation_has_exactly_one_run(world: Any, *, pinnable: bool) -> None:
     world.cloud.pinnable = pinnable

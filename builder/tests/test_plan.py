@@ -86,6 +86,9 @@ def test_what_must_never_happen_never_does() -> None:
             assert not any(isinstance(step, Stop) for step in steps), f"{where}: only development is stopped"
             if wish == "gone":
                 assert steps == (), f"{where}: a reserved environment went with its ref"
+        if Operation.CONTINUE in operations:
+            assert stack, where
+            assert stack.status == "UPDATE_ROLLBACK_FAILED", f"{where}: nothing to be rolled back"
         if Operation.DELETE in operations and wish != "gone":
             assert stack, where
             failed = stack.status == "DELETE_FAILED" and stage is Stage.DEVELOPMENT
@@ -126,7 +129,8 @@ def test_a_run_belongs_to_the_generation_whose_source_it_read(run: Run, source: 
     assert belongs(item, run) is expected
 
 
-def test_a_stuck_stack_says_what_a_person_has_to_do() -> None:
-    found = situation(Stage.STAGING, "UPDATE_ROLLBACK_FAILED", WISHES["changed"], ours=True, runs="idle", known=True)
+@pytest.mark.parametrize("status", ["UPDATE_FAILED", "DELETE_FAILED", "IMPORT_ROLLBACK_FAILED"])
+def test_a_stuck_stack_says_what_a_person_has_to_do(status: str) -> None:
+    found = situation(Stage.STAGING, status, WISHES["changed"], ours=True, runs="idle", known=True)
     [report] = [step for step in plan(found) if isinstance(step, Report) and step.outcome is Outcome.FAILURE]
     assert "repair or delete it in CloudFormation" in report.text

@@ -133,6 +133,36 @@ def test_F90_a_stack_is_deleted_by_its_arn(aws: Aws) -> None:
     stacks.delete(ARN, "token-1")
 
 
+def test_F51_a_failed_rollback_is_taken_up_again_by_arn(aws: Aws) -> None:
+    stacks, stub = aws
+    stub.add_response("continue_update_rollback", {}, {"StackName": ARN, "ClientRequestToken": "token-1"})
+    stacks.continue_rollback(ARN, "token-1")
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "kind"),
+    [
+        pytest.param(
+            "ValidationError",
+            f"Stack:{ARN} is in UPDATE_ROLLBACK_COMPLETE state and can not continue update rollback.",
+            Transient,
+            id="F51-over-by-now",
+        ),
+        pytest.param("ValidationError", "RoleArn is not valid", Rejected, id="F51-the-role"),
+        pytest.param("AccessDenied", "not authorized", Broken, id="F51-not-ours-to-do"),
+        pytest.param("TokenAlreadyExistsException", "token", None, id="F51-accepted-before"),
+    ],
+)
+def test_what_a_rollback_is_answered(aws: Aws, code: str, message: str, kind: type[DeployerError] | None) -> None:
+    stacks, stub = aws
+    stub.add_client_error("continue_update_rollback", code, message)
+    if kind is None:
+        stacks.continue_rollback(ARN, "token-1")
+    else:
+        with pytest.raises(kind):
+            stacks.continue_rollback(ARN, "token-1")
+
+
 REFUSALS = [
     pytest.param("AlreadyExistsException", "exists", Transient, id="F44-somebody-was-here-first"),
     pytest.param(

@@ -172,6 +172,24 @@ def test_an_update_that_fails_leaves_what_was(cloud: Cloud) -> None:
     assert cloud.update(request("two", "t5")) is True
 
 
+def test_F51_a_rollback_that_failed_can_only_be_taken_up_again(cloud: Cloud) -> None:
+    cloud.create(request())
+    cloud.finish("site-staging")
+    cloud.update(request("two", "t2"))
+    cloud.failing, cloud.irreversible = "Topic (AWS::SNS::Topic): no", True
+    assert cloud.finish("site-staging") == "UPDATE_ROLLBACK_FAILED"
+    with pytest.raises(Rejected):
+        cloud.update(request("three", "t3"))
+    stack = cloud.describe("site-staging")
+    assert stack
+    for _ in range(2):
+        cloud.continue_rollback(stack.id, "t4")
+    assert cloud.finish("site-staging") == "UPDATE_ROLLBACK_COMPLETE"
+    with pytest.raises(Transient):
+        cloud.continue_rollback(stack.id, "t5")
+    assert cloud.update(request(token="t6")) is False
+
+
 def test_F60_a_pipeline_starts_by_itself_and_its_change_cancels_its_run(cloud: Cloud) -> None:
     cloud.create(request())
     assert cloud.runs("site-staging") == ()

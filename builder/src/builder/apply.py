@@ -192,6 +192,11 @@ class _Work:
                 raise Broken("a plan may delete only a stack that is this environment's")
             self._to.stacks.delete(stack.id, token)
             return True
+        if operation is Operation.CONTINUE:
+            if stack is None or not self._situation.ours:
+                raise Broken("a plan may roll back only a stack that is this environment's")
+            self._to.stacks.continue_rollback(stack.id, token)
+            return True
         request = self._request(token)
         if operation is Operation.CREATE:
             self._to.stacks.create(request)

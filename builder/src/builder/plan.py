@@ -193,6 +193,13 @@ def _recover(situation: Situation, item: Environment) -> tuple[Step, ...]:
     ours = item.operation is Operation.DELETE or not situation.id.reserved
     if status == "DELETE_FAILED" and ours and item.attempt + 1 < MAX_ATTEMPTS:
         return _when_idle(situation, Operate(Operation.DELETE))
+    if status == "UPDATE_ROLLBACK_FAILED":
+        if item.operation is Operation.UPDATE:
+            # What this very commit asked for; the next one starts by taking the rollback up again.
+            text = "the stack could be neither updated nor rolled back; push again once the cause is mended"
+            return (Report(Outcome.FAILURE, text, look_up=True),)
+        if item.operation is not Operation.CONTINUE or item.attempt + 1 < MAX_ATTEMPTS:
+            return _when_idle(situation, Operate(Operation.CONTINUE))
     text = f"the stack is in {status}: repair or delete it in CloudFormation, then push again"
     return (Report(Outcome.FAILURE, text, look_up=True),)
 

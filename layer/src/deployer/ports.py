@@ -140,6 +140,9 @@ class Stacks(Protocol):
 
     def delete(self, stack_id: str, token: str) -> None: ...
 
+    def continue_rollback(self, stack_id: str, token: str) -> None:
+        """Take the rollback of an update up again, where it failed (UPDATE_ROLLBACK_FAILED)."""
+
     def failure(self, stack_id: str, token: str = "") -> str:
         """The first failed resource and its reason, of the operation with that token, or empty."""
 
@@ -209,6 +212,7 @@ class Operation(StrEnum):
     CREATE = "create"
     UPDATE = "update"
     DELETE = "delete"
+    CONTINUE = "continue"  # the rollback of an update, where it failed
 
 
 class Outcome(StrEnum):

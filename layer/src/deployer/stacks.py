@@ -125,6 +125,19 @@ class CloudFormation:
         with translated(f"delete stack {stack_id}"), _once():
             self._client.delete_stack(StackName=stack_id, ClientRequestToken=token)
 
+    def continue_rollback(self, stack_id: str, token: str) -> None:
+        """ContinueUpdateRollback, by ARN; with the role that the stack remembers.
+
+        Transient where the stack is in another status by now.
+        """
+        with translated(f"continue the rollback of stack {stack_id}"), _once():
+            try:
+                self._client.continue_update_rollback(StackName=stack_id, ClientRequestToken=token)
+            except ClientError as error:
+                if code_of(error) == "ValidationError" and "state" in message_of(error):
+                    raise Transient(f"stack {stack_id} is in another state by now") from error
+                raise
+
     def failure(self, stack_id: str, token: str = "") -> str:
         """The first failed resource of the latest operation: ``Site (AWS::S3::Bucket): reason``; empty if none failed.
 

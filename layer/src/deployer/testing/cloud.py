@@ -30,7 +30,8 @@ class Cloud:
     """One account.
 
     ``version``: answers with the version id of the source object that a run would read now. ``pinnable``: whether the
-    pipelines are V2. ``sourced``: whether they read the artifact store at all.
+    pipelines are V2. ``sourced``: whether they read the artifact store at all. ``failing``: why the next operation that
+    ends fails. ``irreversible``: whether an update that fails can't be rolled back either.
     """
 
     tape: Tape = field(default_factory=Tape)
@@ -40,6 +41,7 @@ class Cloud:
     executions: dict[str, list[Run]] = field(default_factory=dict)
     operations: list[tuple[str, str, str]] = field(default_factory=list)
     failing: str = ""
+    irreversible: bool = False
     tokens: set[str] = field(default_factory=set)
     pinnable: bool = True
     sourced: bool = True
@@ -96,6 +98,16 @@ class Cloud:
                 if kept.stack.id == stack_id and token not in self.tokens:
                     kept.stack = replace(kept.stack, status="DELETE_IN_PROGRESS")
                     self._did("delete", kept.stack.name, token)
+
+    def continue_rollback(self, stack_id: str, token: str) -> None:
+        """Accept that a failed rollback is taken up again."""
+        with self.tape.call("cloudformation.continue_rollback"):
+            for kept in self.kept.values():
+                if kept.stack.id == stack_id and token not in self.tokens:
+                    if kept.stack.status != "UPDATE_ROLLBACK_FAILED":
+                        raise Transient(f"stack {stack_id} is in another state by now")
+                    kept.stack = replace(kept.stack, status="UPDATE_ROLLBACK_IN_PROGRESS")
+                    self._did("continue", kept.stack.name, token)
 
     def failure(self, stack_id: str, token: str = "") -> str:
         """The first failed resource."""
@@ -161,7 +173,9 @@ class Cloud:
                     if run.state is RunState.IN_PROGRESS:
                         self._change(name, run.id, RunState.CANCELLED)
             case "UPDATE_IN_PROGRESS", True:
-                status = "UPDATE_ROLLBACK_COMPLETE"
+                status = "UPDATE_ROLLBACK_FAILED" if self.irreversible else "UPDATE_ROLLBACK_COMPLETE"
+            case "UPDATE_ROLLBACK_IN_PROGRESS", _:
+                status = "UPDATE_ROLLBACK_FAILED" if failed else "UPDATE_ROLLBACK_COMPLETE"
             case "DELETE_IN_PROGRESS", True:
                 status = "DELETE_FAILED"
             case "DELETE_IN_PROGRESS", False:
