@@ -74,7 +74,7 @@ def test_the_pure_modules_import_only_the_standard_library_and_each_other(file: 
             assert name not in WORLDLY, f"{name} touches the world"
 
 
-@pytest.mark.parametrize("module", ["plan", "situation", "baseline"])
+@pytest.mark.parametrize("module", ["plan", "situation", "baseline", "admission"])
 def test_the_plan_is_pure(module: str) -> None:
     for name in imports(ROOT / "builder" / "src" / "builder" / f"{module}.py"):
         top, _, rest = name.partition(".")

@@ -12,6 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from builder.admission import Admission, patterns_of
 from builder.apply import Applier
 from builder.observe import Observer
 from builder.plan import plan
@@ -51,6 +52,8 @@ class Settings:
     github_token_parameter: str
     github_api_url: str = "https://api.github.com"
     connection_arn: str = ""
+    branches: str = "*"
+    excluded_branches: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,7 @@ def _builder() -> tuple[Builder, Hide]:
         boundary=settings.boundary_arn,
         token=token,
         connection=settings.connection_arn,
+        admission=Admission(patterns_of(settings.branches), patterns_of(settings.excluded_branches)),
     )
     sqs = boto3.client("sqs", config=config)
     builder = Builder(

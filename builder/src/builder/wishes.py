@@ -7,8 +7,9 @@ fetched by commit, and only where the stack is to be made or changed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from builder.admission import Admission
 from builder.baseline import baseline_of, parked
 from builder.situation import Gone, Invalid, Nothing, Present, Refused, Wish
 from builder.templates import (
@@ -43,6 +44,7 @@ class Installation:
     boundary: str
     token: Callable[[], str]
     connection: str = ""
+    admission: Admission = field(default_factory=Admission)
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,8 @@ class Wishes:
 
     def _at(self, question: Question, repository: Repository, baseline: Baseline, ref: str, tip: Tip) -> Wish:
         item, stack = question.item, question.stack
+        if skipped := self.installation.admission.skips(ref, question.environment.stage):
+            return Nothing(skipped)
         if item is None and parked(baseline, ref, tip.object, question.look):
             return Nothing(f"{ref} has not moved since this repository became known")
         production = question.environment.stage is Stage.PRODUCTION

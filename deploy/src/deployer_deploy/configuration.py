@@ -9,13 +9,16 @@ from dataclasses import dataclass
 class Configuration:
     """None: what the installed stacks have, else the templates' defaults.
 
-    ``allowed_repositories``: comma list of ``owner/name``, ``owner/*`` or ``*``. ``tracing``: ``Active`` or
+    ``allowed_repositories``: comma list of ``owner/name``, ``owner/*`` or ``*``. ``branches``, ``excluded_branches``:
+    comma lists of patterns of branches that get an environment, and of those that get none. ``tracing``: ``Active`` or
     ``PassThrough``. ``connection_arn``: the CodeConnections connection that templates are offered.
     """
 
     name: str = "opolis-deployer"
     stage: str = "prod"
     allowed_repositories: str | None = None
+    branches: str | None = None
+    excluded_branches: str | None = None
     slack_channel: str | None = None
     alarm_email: str | None = None
     connection_arn: str | None = None
@@ -36,6 +39,8 @@ class Configuration:
             "DeployerPrefix": self.prefix,
             "DeployerStage": self.stage,
             "AllowedRepositories": self.allowed_repositories,
+            "Branches": self.branches,
+            "ExcludedBranches": self.excluded_branches,
             "SlackChannel": self.slack_channel,
             "AlarmEmail": self.alarm_email,
             "ConnectionArn": self.connection_arn,
