@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+FUZZ_SECONDS ?= 60
 PACKAGES := layer listener builder notifier s3deployer s3cleaner stack_cleaner deploy local cli
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types clean
+.PHONY: help setup demo test fuzz lint types clean
 
 help: ## What can be done
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/:/' | awk -F: '{printf "make %-8s %s\n", $$1, $$2}'
@@ -33,6 +34,9 @@ demo: $(VENV)/ready ## Push, break, mend, release and delete, on this machine
 
 test: $(VENV)/tox ## Every test: each package's, then those that span packages
 	@$(BIN)/tox run --quiet
+
+fuzz: $(VENV)/tox ## Fuzz the listener for a minute, or for FUZZ_SECONDS
+	@$(BIN)/tox run --quiet -e fuzz -- --seconds $(FUZZ_SECONDS)
 
 lint: $(VENV)/tox ## Style and types only
 	@$(BIN)/tox run --quiet -e lint,types

@@ -3,102 +3,29 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import io
 import json
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.webhooks.endpoints import sign
+from tests.webhooks.listening import NAME, SECRET, Endpoint, endpoint_with
+from tests.webhooks.payloads import EXAMPLES, push
 
-from deployer.errors import Broken, DeployerError, Transient
-from deployer.events import Look, decode, parse_look
+from deployer.errors import Transient
+from deployer.events import decode, parse_look
 from deployer.observability import JsonFormatter
-from listener.handler import Listener
 from listener.request import MAX_BODY
-from listener.signature import KEPT, PREVIOUS, REREAD_AFTER, Verifier, digest_of, matches
-
-NAME, SECRET = "opolis.github.hmac", "a webhook's secret"
-EXAMPLES = json.loads((Path(__file__).parent / "data" / "github-webhooks.json").read_text("utf-8"))
-
-
-@dataclass
-class Clock:
-    """A monotonic clock that stands still until it is told otherwise."""
-
-    now: float = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class Vault:
-    """Secrets in memory: counts what is read, forgets nothing by itself."""
-
-    values: dict[str, str] = field(default_factory=dict)
-    reads: list[str] = field(default_factory=list)
-    failure: DeployerError | None = None
-
-    def get(self, name: str) -> str:
-        self.reads.append(name)
-        if self.failure:
-            raise self.failure
-        if name not in self.values:
-            raise Broken(f"secret {name} can't be read")
-        return self.values[name]
-
-    def forget(self, name: str) -> None:
-        """Nothing is kept here."""
-
-
-@dataclass
-class Queue:
-    """The queue of looks in memory; ``failure``: raised instead of taking one."""
-
-    looks: list[Look] = field(default_factory=list)
-    failure: DeployerError | None = None
-
-    def send(self, look: Look) -> None:
-        if self.failure:
-            raise self.failure
-        self.looks.append(look)
-
-
-@dataclass
-class Endpoint:
-    """The listener between its fakes."""
-
-    vault: Vault
-    queue: Queue
-    clock: Clock
-    listener: Listener
-
-    def answer(self, event: Any) -> tuple[int, str]:
-        """Status and message."""
-        answer = self.listener.answer(event)
-        assert answer["headers"] == {"content-type": "application/json"}
-        return answer["statusCode"], json.loads(answer["body"])["message"]
-
-
-def endpoint_with(patterns: str = "*", **secrets: str) -> Endpoint:
-    vault, queue, clock = Vault(secrets or {NAME: SECRET}), Queue(), Clock()
-    return Endpoint(vault, queue, clock, Listener(Verifier(vault, NAME, clock), queue, patterns))
+from listener.signature import KEPT, PREVIOUS, REREAD_AFTER, digest_of, matches
 
 
 @pytest.fixture
 def endpoint() -> Endpoint:
     return endpoint_with()
-
-
-def sign(body: bytes, secret: str = SECRET) -> str:
-    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
 def request(body: bytes | Any, *, secret: str = SECRET, **headers: str) -> dict[str, Any]:
@@ -119,12 +46,6 @@ def request(body: bytes | Any, *, secret: str = SECRET, **headers: str) -> dict[
         "body": raw.decode("utf-8"),
         "isBase64Encoded": False,
     }
-
-
-def push(ref: str = "refs/heads/master", **changes: Any) -> dict[str, Any]:
-    """GitHub's own example of a push to ``master``, with another ref or other fields."""
-    example = next(each for each in EXAMPLES["push"] if each["ref"] == "refs/heads/master")
-    return {**example, "ref": ref, **changes}
 
 
 Event = dict[str, Any]
@@ -194,7 +115,7 @@ def test_refuses_each_push_with_any_one_bit_of_its_signature_changed(endpoint: E
         pytest.param({"x_hub_signature_256": "sha256=" + "0" * 63}, id="F4-too-short"),
         pytest.param({"x_hub_signature_256": "sha256=" + "0" * 64 + "\n"}, id="F4-a-line-more"),
         pytest.param({"x_hub_signature_256": "0" * 64}, id="F4-no-scheme"),
-        pytest.param({"x_hub_signature_256": f"{sign(b'')}, {sign(b'')}"}, id="F4-two-of-them"),
+        pytest.param({"x_hub_signature_256": f"{sign(b'', SECRET)},{sign(b'', SECRET)}"}, id="F4-two-of-them"),
     ],
 )
 def test_what_is_no_signature_is_refused_before_any_secret_is_read(endpoint: Endpoint, headers: dict[str, str]) -> None:
@@ -241,7 +162,7 @@ class Uncomparable(str):
 
 @pytest.mark.parametrize("right", [True, False])
 def test_F5_compare_digest_decides(right: bool) -> None:
-    digest = sign(b"body").removeprefix("sha256=") if right else "0" * 64
+    digest = sign(b"body", SECRET).removeprefix("sha256=") if right else "0" * 64
     assert matches(SECRET, b"body", Uncomparable(digest)) is right
 
 
@@ -519,7 +440,7 @@ def test_F91_neither_secret_nor_digest_nor_payload_is_logged(
         endpoint.answer(event)
     text = json.dumps(lines())
     assert "refused" in text
-    for canary in (SECRET, "canary", sign(json.dumps(payload).encode()).removeprefix("sha256=")):
+    for canary in (SECRET, "canary", sign(json.dumps(payload).encode(), SECRET).removeprefix("sha256=")):
         assert canary not in text
 
 

@@ -36,7 +36,14 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             entry["error"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False, default=str)
+        return _printable(json.dumps(entry, ensure_ascii=False, default=str))
+
+
+def _printable(line: str) -> str:
+    """JSON with what moves a cursor, turns text around or is no UTF-8 (a lone surrogate) written as an escape."""
+    if line.isprintable():
+        return line
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in line)
 
 
 class Log:

@@ -7,6 +7,7 @@ Source: https://docs.github.com/webhooks/webhook-events-and-payloads#push
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -16,6 +17,12 @@ from deployer.environments import environment_of
 from deployer.events import Look, RepositoryName
 from deployer.refs import is_commit
 from listener.request import Refused
+
+# What GitHub gives to owners and repositories: nothing that leads to another place in a URL.
+_NAME = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,100}", re.ASCII)
+# Bytes; DynamoDB takes keys of 2,048, and Git hosts refs of a few hundred.
+MAX_REF = 1024
+MAX_NUMBER = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -59,24 +66,24 @@ def admit(payload: Mapping[str, Any], patterns: str, delivery: str) -> Look | Ig
     owner = _object(repository.get("owner"), "repository.owner")
     name = RepositoryName(
         id=_number(repository.get("id"), "repository.id"),
-        owner=_text(owner.get("login") or owner.get("name"), "repository.owner.login"),
-        name=_text(repository.get("name"), "repository.name"),
+        owner=_name(owner.get("login") or owner.get("name"), "repository.owner.login"),
+        name=_name(repository.get("name"), "repository.name"),
     )
-    ref = _text(payload.get("ref"), "ref")
+    ref = _ref(payload.get("ref"))
     default_branch = _text(repository.get("default_branch"), "repository.default_branch")
     if not allowed(name.full_name, patterns):
         raise Refused(403, f"{name.full_name} is not on this deployer's allow-list")
     environment = environment_of(name.id, ref, default_branch)
     if environment is None:
         return Ignored(f"{ref} is neither a branch nor a release tag (vX.Y.Z)")
-    after, pushed_at = payload.get("after"), repository.get("pushed_at")
+    after = payload.get("after")
     return Look(
         environment=str(environment),
         repository=name,
-        reason=f"push {delivery[:64]}".strip(),
+        reason=f"push {delivery}".strip(),
         ref=ref,
         after=after if isinstance(after, str) and is_commit(after) else "",
-        pushed_at=max(0, int(pushed_at)) if isinstance(pushed_at, int) else 0,
+        pushed_at=_seconds(repository.get("pushed_at")),
     )
 
 
@@ -92,7 +99,25 @@ def _text(value: Any, what: str) -> str:
     return value
 
 
+def _name(value: Any, what: str) -> str:
+    text = _text(value, what)
+    if not _NAME.fullmatch(text):
+        raise Refused(400, f"{what} is no name that GitHub gives")
+    return text
+
+
+def _ref(value: Any) -> str:
+    text = _text(value, "ref")
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_REF:
+        raise Refused(400, "ref is too long")
+    return text
+
+
 def _number(value: Any, what: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= MAX_NUMBER:
         raise Refused(400, f"{what} is missing")
     return value
+
+
+def _seconds(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_NUMBER else 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,8 @@ from listener.request import Refused, parse
 from listener.signature import Verifier, digest_of
 
 log = logger("listener")
+# A GUID; no signature covers the header, so anything else is not taken along.
+_DELIVERY = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,13 @@ class Listener:
         if digest is None or not self.verifier.verify(request.body, digest):
             raise Refused(401, "the signature is missing or wrong")
         kind, delivery = request.header("x-github-event"), request.header("x-github-delivery")
+        delivery = delivery if _DELIVERY.fullmatch(delivery) else ""
         payload = decode(request.body, request.header("content-type"))
         if kind == "ping":
             return 200, "hello: pushes to this repository will be deployed"
         if kind != "push":
             return 202, "ignored: only pushes are acted upon"
-        with bound(delivery=delivery[:64]):
+        with bound(delivery=delivery):
             admitted = admit(payload, self.patterns, delivery)
             if isinstance(admitted, Ignored):
                 log.info("ignored", reason=admitted.reason)

@@ -44,13 +44,8 @@ def parse(event: Any) -> Request:
     """
     if not isinstance(event, dict):
         raise Refused(400, "not an HTTP request")
-    headers: dict[str, str] = {}
-    for source in (event.get("multiValueHeaders"), event.get("headers")):
-        if isinstance(source, dict):
-            for name, value in source.items():
-                text = value[-1] if isinstance(value, list) and value else value
-                if isinstance(name, str) and isinstance(text, str):
-                    headers[name.lower()] = text
+    # The lists win: of a repeated header `headers` has the last one alone.
+    headers = {**_combined(event.get("headers")), **_combined(event.get("multiValueHeaders"))}
     body = event.get("body")
     if body is None:
         body = ""
@@ -66,3 +61,13 @@ def parse(event: Any) -> Request:
     if len(raw) > MAX_BODY:
         raise Refused(413, "the body is larger than any that GitHub sends")
     return Request(headers, raw)
+
+
+def _combined(source: Any) -> dict[str, str]:
+    """Repeated headers, and those that differ only by case, combined with commas, as the HTTP API does."""
+    found: dict[str, list[str]] = {}
+    for name, value in source.items() if isinstance(source, dict) else ():
+        texts = [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
+        if texts and isinstance(name, str):
+            found.setdefault(name.lower(), []).extend(texts)
+    return {name: ",".join(texts) for name, texts in found.items()}
