@@ -322,7 +322,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, target / name, ignore=ignored)
     (target / "tests").mkdir()
     shutil.copyfile(ROOT / "tests" / "test_architecture.py", target / "tests" / "test_architecture.py")
-    shutil.copytree(ROOT / "tests" / "data", target / "tests" / "data")
+    for name in ("data", "webhooks"):
+        shutil.copytree(ROOT / "tests" / name, target / "tests" / name)
     for name in ("pyproject.toml", "conftest.py", "VERSION"):
         shutil.copyfile(ROOT / name, target / name)
     return target

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,11 +48,28 @@ def test_an_unchanged_template_goes_straight_to_the_run(world: Any) -> None:
     assert world.built(MAIN) == [first, second]
 
 
-def test_a_redelivery_does_nothing_more(world: Any) -> None:
-    sha = world.live(MAIN)
-    before = (operations(world), world.built(MAIN), len(world.forge.statuses))
-    world.look(world.pushed(MAIN, sha))
-    assert (operations(world), world.built(MAIN), len(world.forge.statuses)) == before
+@pytest.mark.parametrize("reason", ["push 72d3162e", "push another-id"], ids=["F14-redelivered", "F12-another-id"])
+def test_the_same_push_again_does_nothing_more(world: Any, reason: str) -> None:
+    def again() -> None:
+        before = (operations(world), world.built(HELLO), len(world.forge.statuses), len(world.cloud.executions))
+        for _ in range(2):
+            world.look(replace(pushed, reason=reason))
+        after = (operations(world), world.built(HELLO), len(world.forge.statuses), len(world.cloud.executions))
+        assert after == before
+
+    pushed = replace(world.push(HELLO, world.commit()), reason="push 72d3162e")
+    world.look(pushed)
+    again()
+    world.finish(HELLO)
+    again()
+    world.run_to(HELLO)
+    again()
+    assert len(world.built(HELLO)) == 1
+    world.look(world.remove(HELLO))
+    again()
+    world.finish(HELLO)
+    again()
+    assert world.item(HELLO) is None
 
 
 def test_a_commit_pushed_back_to_is_built_again(world: Any) -> None:

@@ -6,7 +6,11 @@ import hashlib
 import hmac
 import json
 import logging
+import re
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -70,6 +74,61 @@ def test_F16_what_hangs_is_given_up_on_inside_githubs_ten_seconds(queue: tuple[A
     for client in (listener.looks._sqs, listener.verifier._secrets._ssm):
         config = client.meta.config
         assert config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout) <= 8
+
+
+class Away(BaseHTTPRequestHandler):
+    """An SQS that answers, and takes nothing."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.asked += 1  # type: ignore[attr-defined]
+        self.send_response(503)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Keeps the test's output clean."""
+
+
+def test_F16_a_queue_that_is_away_is_answered_with_503_after_two_tries(
+    queue: tuple[Any, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Away) as server:
+        server.asked = 0  # type: ignore[attr-defined]
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", f"http://127.0.0.1:{server.server_port}")
+            answer = subject.handler(webhook(), None)
+        finally:
+            server.shutdown()
+            thread.join()
+        assert answer["statusCode"] == 503
+        assert server.asked == 2  # type: ignore[attr-defined]
+
+
+def test_F16_lambda_gives_up_before_github_does() -> None:
+    template = (Path(__file__).parents[1] / "template.yaml").read_text("utf-8")
+    [timeout] = re.findall(r"^      Timeout: (\d+)$", template, re.MULTILINE)
+    assert int(timeout) < 10
+
+
+@pytest.mark.parametrize("value", [" ", None], ids=["F2-blank", "F2-unset"])
+def test_without_a_secret_nothing_is_queued(queue: tuple[Any, str], value: str | None) -> None:
+    ssm = boto3.client("ssm")
+    ssm.delete_parameter(Name="opolis.github.hmac")
+    if value:
+        ssm.put_parameter(Name="opolis.github.hmac", Value=value, Type="SecureString")
+    assert [subject.handler(webhook(secret), None)["statusCode"] for secret in (SECRET, "", " ")] == [503] * 3
+    assert "Messages" not in queue[0].receive_message(QueueUrl=queue[1])
+
+
+def test_F18_both_parameters_are_valid_while_the_secret_is_rotated(queue: tuple[Any, str]) -> None:
+    ssm = boto3.client("ssm")
+    ssm.put_parameter(Name="opolis.github.hmac.previous", Value=SECRET, Type="SecureString")
+    ssm.put_parameter(Name="opolis.github.hmac", Value="rotated", Type="SecureString", Overwrite=True)
+    answers = [subject.handler(webhook(secret), None)["statusCode"] for secret in ("rotated", SECRET, "forged")]
+    assert answers == [202, 202, 401]
 
 
 @pytest.mark.parametrize("value", ["", None], ids=["empty", "unset"])

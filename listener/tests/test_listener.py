@@ -1,90 +1,36 @@
-"""The webhook endpoint between in-memory fakes: GitHub's own example payloads, signed, forged and mangled."""
+"""The webhook endpoint between in-memory fakes: signatures, nonsense, kinds of webhook, what a look says."""
 
 from __future__ import annotations
 
-import base64
-import io
 import json
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from tests.webhooks.endpoints import sign
+from tests.webhooks.endpoints import Event, delivery, http_api, sign
 from tests.webhooks.listening import NAME, SECRET, Endpoint, endpoint_with
 from tests.webhooks.payloads import EXAMPLES, push
 
 from deployer.errors import Transient
 from deployer.events import decode, parse_look
-from deployer.observability import JsonFormatter
 from listener.request import MAX_BODY
-from listener.signature import KEPT, PREVIOUS, REREAD_AFTER, digest_of, matches
+from listener.signature import KEPT, PREVIOUS, REREAD_AFTER, matches
 
-
-@pytest.fixture
-def endpoint() -> Endpoint:
-    return endpoint_with()
+Lines = Callable[[], list[Event]]
 
 
 def request(body: bytes | Any, *, secret: str = SECRET, **headers: str) -> dict[str, Any]:
     """A signed push as the HTTP API hands it over (payload 2.0); a header given as "" is left out."""
-    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    sent = {
-        "content-type": "application/json",
-        "x-github-event": "push",
-        "x-github-delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958",
-        "x-hub-signature-256": sign(raw, secret),
-        **{name.replace("_", "-"): value for name, value in headers.items()},
-    }
-    return {
-        "version": "2.0",
-        "routeKey": "POST /webhook",
-        "headers": {name: value for name, value in sent.items() if value},
-        "requestContext": {"http": {"method": "POST", "path": "/prod/webhook"}},
-        "body": raw.decode("utf-8"),
-        "isBase64Encoded": False,
-    }
+    post = delivery(body if isinstance(body, bytes) else json.dumps(body).encode(), secret)
+    for name, value in headers.items():
+        post = post.having(name.replace("_", "-"), *([value] if value else []))
+    return http_api(post)
 
 
-Event = dict[str, Any]
 PUSHES = [
     pytest.param(each, id=f"{each['ref']}-{'deleted' if each['deleted'] else 'created'}") for each in EXAMPLES["push"]
 ]
-
-
-@pytest.fixture
-def lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """What was logged, as the JSON objects that CloudWatch gets."""
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonFormatter())
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    root.removeHandler(handler)
-    root.setLevel(level)
-
-
-# --- real payloads
-
-
-@pytest.mark.parametrize("payload", PUSHES)
-def test_accepts_each_of_githubs_pushes(endpoint: Endpoint, payload: Event) -> None:
-    status, message = endpoint.answer(request(payload))
-    assert status == 202
-    if payload["ref"] == "refs/heads/master":
-        [look] = endpoint.queue.looks
-        assert (look.environment, look.ref) == (f"{payload['repository']['id']}/staging", "refs/heads/master")
-        assert (look.after, look.pushed_at) == (payload["after"], payload["repository"]["pushed_at"])
-        assert look.repository.full_name == payload["repository"]["full_name"]
-        assert parse_look(decode(look.to_json())) == look
-    else:
-        assert endpoint.queue.looks == []
-        assert "neither a branch nor a release tag" in message
 
 
 @pytest.mark.parametrize("payload", PUSHES)
@@ -199,49 +145,6 @@ def test_F18_the_old_secret_ends_by_itself() -> None:
 # --- requests
 
 
-def http_api(event: Event) -> Event:
-    return event
-
-
-def rest_api(event: Event) -> Event:
-    """API Gateway's payload 1.0: headers as they were sent, and as lists."""
-    headers = {name.title(): value for name, value in event["headers"].items()}
-    return {
-        "version": "1.0",
-        "httpMethod": "POST",
-        "path": "/webhook",
-        "headers": headers,
-        "multiValueHeaders": {name: [value] for name, value in headers.items()},
-        "body": event["body"],
-        "isBase64Encoded": False,
-    }
-
-
-def lists_alone(event: Event) -> Event:
-    return {**rest_api(event), "headers": None}
-
-
-def function_url(event: Event) -> Event:
-    return {**event, "routeKey": "$default", "requestContext": {"domainName": "x.lambda-url.eu-west-1.on.aws"}}
-
-
-def shouted(event: Event) -> Event:
-    return {**event, "headers": {name.upper(): value for name, value in event["headers"].items()}}
-
-
-SHAPES = [http_api, rest_api, lists_alone, function_url, shouted]
-
-
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"F8-{shape.__name__}")
-@pytest.mark.parametrize("encoded", [False, True], ids=["text", "base64"])
-def test_each_shape_of_a_request(endpoint: Endpoint, shape: Callable[[Event], Event], encoded: bool) -> None:
-    event = shape(request(push("refs/heads/grüße")))
-    if encoded:
-        event |= {"body": base64.b64encode(event["body"].encode()).decode(), "isBase64Encoded": True}
-    assert endpoint.answer(event)[0] == 202
-    assert len(endpoint.queue.looks) == 1
-
-
 def test_F8_the_very_bytes_are_what_is_signed(endpoint: Endpoint) -> None:
     raw = b"\n  " + json.dumps(push(), indent=3).encode() + b"\r\n"
     event = request(raw)
@@ -280,6 +183,13 @@ def test_F6_nothing_of_an_oversized_body_is_hashed(endpoint: Endpoint) -> None:
     assert endpoint.vault.reads == []
 
 
+@pytest.mark.parametrize("binary", [False, True], ids=["text", "base64"])
+def test_F7_the_largest_payload_that_github_sends_is_kept(endpoint: Endpoint, binary: bool) -> None:
+    body = json.dumps(push()).encode().ljust(MAX_BODY)
+    assert endpoint.answer(http_api(delivery(body, SECRET, binary=binary)))[0] == 202
+    assert len(endpoint.queue.looks) == 1
+
+
 def test_F7_of_a_large_push_only_a_few_fields_are_kept(endpoint: Endpoint) -> None:
     commits = [{"id": f"{number:040x}", "message": "x" * 1000} for number in range(5000)]
     assert endpoint.answer(request(push(commits=commits)))[0] == 202
@@ -300,9 +210,13 @@ def test_F7_of_a_large_push_only_a_few_fields_are_kept(endpoint: Endpoint) -> No
         pytest.param(b"{}", id="F9-nothing-in-it"),
     ],
 )
-def test_signed_nonsense(endpoint: Endpoint, body: bytes) -> None:
+def test_signed_nonsense(endpoint: Endpoint, lines: Lines, body: bytes) -> None:
     assert endpoint.answer(request(body))[0] == 400
     assert endpoint.queue.looks == []
+    assert [(each["level"], each["message"]) for each in lines() if each["message"] == "refused"] == [
+        ("WARNING", "refused")
+    ]
+    assert not any("error" in each for each in lines()), "a traceback in the log"
 
 
 REPOSITORY = push()["repository"]
@@ -316,12 +230,24 @@ REPOSITORY = push()["repository"]
         pytest.param({"repository": {**REPOSITORY, "id": True}}, id="id-true"),
         pytest.param({"repository": {**REPOSITORY, "id": -1}}, id="id-negative"),
         pytest.param({"repository": {**REPOSITORY, "id": 1.5}}, id="id-fraction"),
+        pytest.param({"repository": {**REPOSITORY, "id": float("nan")}}, id="id-nan"),
+        pytest.param({"repository": {**REPOSITORY, "id": 2**63}}, id="id-longer-than-a-number"),
         pytest.param({"repository": {**REPOSITORY, "owner": "x"}}, id="owner-text"),
         pytest.param({"repository": {**REPOSITORY, "owner": {"login": 5}}}, id="login-number"),
+        pytest.param({"repository": {**REPOSITORY, "owner": {"login": "acme/.."}}}, id="login-with-a-path"),
+        pytest.param({"repository": {**REPOSITORY, "owner": {"login": ".."}}}, id="login-of-dots"),
+        pytest.param({"repository": {**REPOSITORY, "owner": {"login": "acme\n"}}}, id="login-with-a-line-more"),
+        pytest.param({"repository": {**REPOSITORY, "owner": {"login": "\u212aelvin"}}}, id="login-that-lowers-to-k"),
         pytest.param({"repository": {**REPOSITORY, "name": []}}, id="name-list"),
+        pytest.param({"repository": {**REPOSITORY, "name": "../x"}}, id="name-with-a-path"),
+        pytest.param({"repository": {**REPOSITORY, "name": "."}}, id="name-of-a-dot"),
+        pytest.param({"repository": {**REPOSITORY, "name": "x" * 101}}, id="name-too-long"),
         pytest.param({"repository": {**REPOSITORY, "default_branch": None}}, id="default-branch-null"),
         pytest.param({"ref": None}, id="ref-null"),
+        pytest.param({"repository": {**REPOSITORY, "default_branch": ""}}, id="default-branch-empty"),
         pytest.param({"ref": {"a": 1}}, id="ref-object"),
+        pytest.param({"ref": "refs/heads/" + "x" * 1014}, id="ref-longer-than-a-key"),
+        pytest.param({"ref": "refs/heads/" + "\U0001f680" * 254}, id="ref-longer-than-a-key-in-bytes"),
     ],
 )
 def test_F9_a_field_of_the_wrong_type(endpoint: Endpoint, changes: Event) -> None:
@@ -329,20 +255,72 @@ def test_F9_a_field_of_the_wrong_type(endpoint: Endpoint, changes: Event) -> Non
     assert endpoint.queue.looks == []
 
 
-@pytest.mark.parametrize("pushed_at", [None, "2019-05-15T15:20:33Z", True, -5, 1.5, []])
-@pytest.mark.parametrize("after", [None, 5, "", "0" * 40, "x" * 40, "A" * 40])
+@pytest.mark.parametrize("pushed_at", [None, "2019-05-15T15:20:33Z", True, -5, 1.5, [], 2**63, float("inf")])
+@pytest.mark.parametrize("after", [None, 5, "", "0" * 40, "x" * 40, "A" * 40, "a" * 40 + "\n"])
 def test_F9_a_look_is_always_one_that_the_builder_can_read(endpoint: Endpoint, pushed_at: Any, after: Any) -> None:
     payload = push(after=after, repository={**REPOSITORY, "pushed_at": pushed_at})
     assert endpoint.answer(request(payload))[0] == 202
     [look] = endpoint.queue.looks
     assert parse_look(decode(look.to_json())) == look
-    assert look.after == ""
+    assert (look.after, look.pushed_at) == ("", 0)
+
+
+BODY = json.dumps(push("refs/heads/last"), separators=(",", ":")).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b'{"ref":"refs/heads/first",' + BODY[1:], id="F9-a-key-twice"),
+        pytest.param(BODY.replace(b'"size":', b'"size":NaN,"other":'), id="F9-nan"),
+        pytest.param(BODY.replace(b'"size":', b'"size":-Infinity,"other":'), id="F9-infinity"),
+        pytest.param(BODY.replace(b'"size":', b'"other":"\\ud800","size":'), id="F9-half-a-character"),
+        pytest.param(b"\xef\xbb\xbf" + BODY, id="F9-byte-order-mark"),
+        pytest.param(BODY.decode().encode("utf-16"), id="F9-utf-16"),
+    ],
+)
+def test_json_as_others_write_it(endpoint: Endpoint, body: bytes) -> None:
+    assert endpoint.answer(http_api(delivery(body, SECRET, binary=True)))[0] == 202
+    assert [look.ref for look in endpoint.queue.looks] == ["refs/heads/last"]
+
+
+@pytest.mark.parametrize("text", [b"\xff{}", b'{"ref":"\xe9"}', b"\x00"], ids=["F9-no-text", "F9-latin-1", "F9-nul"])
+def test_what_is_no_unicode(endpoint: Endpoint, text: bytes) -> None:
+    assert endpoint.answer(http_api(delivery(text, SECRET, binary=True)))[0] == 400
+
+
+def test_the_owners_login_is_its_name(endpoint: Endpoint) -> None:
+    for owner in ({"login": "acme", "name": "other"}, {"name": "acme"}):
+        assert endpoint.answer(request(push(repository={**REPOSITORY, "owner": owner})))[0] == 202
+    assert {look.repository.owner for look in endpoint.queue.looks} == {"acme"}
+
+
+@pytest.mark.parametrize(
+    "guid",
+    [
+        pytest.param("72d3162e\r\nforged: line", id="lines"),
+        pytest.param("\x1b[2Jcleared", id="escape"),
+        pytest.param("\u202eturned", id="turned-around"),
+        pytest.param("x" * 100_000, id="endless"),
+        pytest.param("\ud800", id="half-a-character"),
+    ],
+)
+def test_F12_what_is_no_deliverys_id_goes_no_further(endpoint: Endpoint, lines: Lines, guid: str) -> None:
+    assert endpoint.answer(request(push(), x_github_delivery=guid))[0] == 202
+    [look] = endpoint.queue.looks
+    assert look.reason == "push"
+    assert [each["delivery"] for each in lines() if each["message"] == "look queued"] == [""]
 
 
 @pytest.mark.parametrize(
     ("headers", "status", "text"),
     [
-        pytest.param({"content_type": "application/x-www-form-urlencoded"}, 415, "application/json", id="F10-form"),
+        pytest.param(
+            {"content_type": "application/x-www-form-urlencoded"},
+            415,
+            "content type to application/json",
+            id="F10-form",
+        ),
         pytest.param({"content_type": ""}, 415, "application/json", id="F10-none"),
         pytest.param({"content_type": "Application/JSON; charset=utf-8"}, 202, "looking at", id="F10-with-charset"),
         pytest.param({"x_github_event": "ping"}, 200, "hello", id="F11-ping"),
@@ -358,6 +336,13 @@ def test_kinds_of_webhook(endpoint: Endpoint, headers: dict[str, str], status: i
     assert len(endpoint.queue.looks) == (1 if text == "looking at" else 0)
 
 
+def test_F10_a_form_as_github_sends_it(endpoint: Endpoint) -> None:
+    form = urlencode({"payload": json.dumps(push())}).encode()
+    status, message = endpoint.answer(request(form, content_type="application/x-www-form-urlencoded"))
+    assert (status, endpoint.queue.looks) == (415, [])
+    assert "application/json" in message
+
+
 def test_F11_githubs_own_ping(endpoint: Endpoint) -> None:
     assert endpoint.answer(request(EXAMPLES["ping"][0], x_github_event="ping"))[0] == 200
     assert endpoint.queue.looks == []
@@ -367,8 +352,8 @@ def test_F11_githubs_own_ping(endpoint: Endpoint) -> None:
 
 
 def test_F12_F14_whatever_the_delivery_it_is_the_same_hint(endpoint: Endpoint) -> None:
-    for delivery in ("one", "two", "two"):
-        assert endpoint.answer(request(push(), x_github_delivery=delivery))[0] == 202
+    for guid in ("one", "two", "two"):
+        assert endpoint.answer(request(push(), x_github_delivery=guid))[0] == 202
     first, second, again = endpoint.queue.looks
     assert second == again, "redelivered: looked at again"
     assert (first.environment, first.after) == (second.environment, second.after)
@@ -405,8 +390,11 @@ def test_F16_what_does_not_answer_is_answered_with_503(endpoint: Endpoint, faili
 )
 def test_F17_the_allow_list(patterns: str, status: int) -> None:
     endpoint = endpoint_with(patterns)
-    assert endpoint.answer(request(push()))[0] == status
+    answer = endpoint.answer(request(push()))
+    assert answer[0] == status
     assert len(endpoint.queue.looks) == (1 if status == 202 else 0)
+    if status == 403:
+        assert "Codertocat/Hello-World is not on this deployer's allow-list" in answer[1]
 
 
 @pytest.mark.parametrize(
@@ -423,7 +411,7 @@ def test_F17_the_allow_list(patterns: str, status: int) -> None:
     ],
     ids=lambda ref: f"F35-{ref!a}",
 )
-def test_an_ignored_ref_is_in_the_log(endpoint: Endpoint, lines: Callable[[], list[Event]], ref: str) -> None:
+def test_an_ignored_ref_is_in_the_log(endpoint: Endpoint, lines: Lines, ref: str) -> None:
     status, message = endpoint.answer(request(push(ref)))
     assert (status, endpoint.queue.looks) == (202, [])
     assert "ignored" in message
@@ -432,9 +420,7 @@ def test_an_ignored_ref_is_in_the_log(endpoint: Endpoint, lines: Callable[[], li
     assert line["delivery"]
 
 
-def test_F91_neither_secret_nor_digest_nor_payload_is_logged(
-    endpoint: Endpoint, lines: Callable[[], list[Event]]
-) -> None:
+def test_F91_neither_secret_nor_digest_nor_payload_is_logged(endpoint: Endpoint, lines: Lines) -> None:
     payload = push(head_commit={"message": "canary-in-a-message"})
     for event in (request(payload), request(payload, secret="forged"), request(b"[canary-in-a-message"), {"body": 1}):
         endpoint.answer(event)
@@ -442,45 +428,3 @@ def test_F91_neither_secret_nor_digest_nor_payload_is_logged(
     assert "refused" in text
     for canary in (SECRET, "canary", sign(json.dumps(payload).encode(), SECRET).removeprefix("sha256=")):
         assert canary not in text
-
-
-# --- anything at all
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=12,
-)
-HEADERS = st.sampled_from(["x-hub-signature-256", "X-Hub-Signature-256", "content-type", "x-github-event", "other"])
-EVENTS = JSON | st.fixed_dictionaries(
-    {},
-    optional={
-        "headers": JSON | st.dictionaries(HEADERS, st.text() | st.just("sha256=" + "0" * 64) | JSON, max_size=5),
-        "multiValueHeaders": JSON | st.dictionaries(HEADERS, st.lists(st.text(), max_size=2) | JSON, max_size=3),
-        "body": JSON | st.binary().map(lambda raw: base64.b64encode(raw).decode()),
-        "isBase64Encoded": JSON,
-    },
-)
-
-
-@settings(max_examples=200, deadline=None)
-@given(EVENTS)
-def test_no_event_is_accepted_unsigned_and_none_raises(event: Any) -> None:
-    endpoint = endpoint_with()
-    assert endpoint.answer(event)[0] in (400, 401, 413)
-    assert endpoint.queue.looks == []
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.dictionaries(st.sampled_from(["ref", "after", "repository", "deleted"]), JSON), JSON)
-def test_nothing_that_is_signed_raises(changes: dict[str, Any], repository: Any) -> None:
-    endpoint = endpoint_with()
-    changed = {**REPOSITORY, **repository} if isinstance(repository, dict) else REPOSITORY
-    assert endpoint.answer(request({**push(), "repository": changed, **changes}))[0] in (202, 400)
-    assert all(parse_look(decode(look.to_json())) == look for look in endpoint.queue.looks)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.text())
-def test_only_the_documented_form_is_a_digest(header: str) -> None:
-    assert digest_of(header) is None

@@ -44,7 +44,7 @@ def seeds() -> Iterator[bytes]:
         yield _shaped(WITH_REF, len(target.SPACES) - 1) + ref.encode()
         yield _shaped(MERGED, 0) + json.dumps({"ref": ref, "after": "0" * 40}).encode()
     for number in range(len(target.SIGNATURES)):
-        yield _shaped(WITH_REF, 0, installed=1, binary=number % 2, signature=number) + b"main"
+        yield _shaped(WITH_REF, 0, installed=1, binary=number % 2, signature=number, delivery=number) + b"main"
     for number in range(len(target.INSTALLED)):
         yield _shaped(WITH_REF, 0, installed=number, shape=number, case=number) + b"main"
     for number in range(len(target.CONTENT_TYPES)):

@@ -3,11 +3,13 @@
 import hashlib
 import hmac
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.webhooks import payloads
 
 from .conftest import Forge, Receiver, Work
 
@@ -137,6 +139,9 @@ def test_no_more_than_2048_commits(forge: Forge, site: Work, hooked: Receiver) -
     site.git("push", "-q", "origin", "long")
     (push,) = heard(forge, hooked)
     assert (len(push["commits"]), push["commits"][-1]["id"]) == (2048, push["after"])
+    made = payloads.long()
+    assert (len(made["commits"]), made["commits"][-1]["id"]) == (2048, made["after"])
+    assert form(push["commits"], "commits") == form(made["commits"], "commits")
 
 
 def test_payload_has_every_field_of_the_recorded_one(forge: Forge, site: Work, hooked: Receiver) -> None:
@@ -156,6 +161,69 @@ def test_payload_has_every_field_of_the_recorded_one(forge: Forge, site: Work, h
     }
     assert differing == set()
     assert isinstance(push["repository"]["pushed_at"], int)
+
+
+def form(value: Any, field: str = "") -> Any:
+    """What a payload's field looks like, whatever its value: its fields and types, gone or not, what is compared."""
+    if isinstance(value, dict):  # a username is told only where GitHub knows the address
+        return {key: form(each, key) for key, each in value.items() if key != "username"}
+    if isinstance(value, list):
+        return [form(value[0], field)] if value and field == "commits" else []
+    if field == "compare":
+        return re.sub(r"[0-9a-f]{12,40}", "#", value.partition("/compare/")[2])
+    return "gone" if value == ZERO else type(value).__name__
+
+
+@pytest.mark.parametrize(
+    ("made", "commands"),
+    [
+        pytest.param(payloads.updated("refs/heads/topic"), ["commit", "push -q origin topic"], id="updated"),
+        pytest.param(
+            payloads.forced("refs/heads/topic"),
+            ["commit --amend -q -m amended", "push -q --force origin topic"],
+            id="forced",
+        ),
+        pytest.param(payloads.created("refs/heads/new"), ["push -q origin main:new"], id="created"),
+        pytest.param(payloads.deleted("refs/heads/topic"), ["push -q origin :topic"], id="deleted"),
+        pytest.param(payloads.created("refs/tags/v1.2.3"), ["tag v1.2.3", "push -q origin v1.2.3"], id="tagged"),
+        pytest.param(
+            payloads.annotated("refs/tags/v1.2.3"),
+            ["tag -a v1.2.3 -m release", "push -q origin v1.2.3"],
+            id="F37-annotated",
+        ),
+        pytest.param(
+            payloads.deleted("refs/tags/v1.2.3"),
+            ["tag v1.2.3", "push -q origin v1.2.3", "push -q origin :v1.2.3"],
+            id="tag-deleted",
+        ),
+        *(
+            pytest.param(each.payload, ["commit", f"push -q origin topic:{each.payload['ref']}"], id=each.name)
+            for each in payloads.MADE
+            if each.name in ("branch-composed", "branch-decomposed", "branch-emoji", "branch-right-to-left")
+        ),
+    ],
+)
+def test_made_pushes_look_as_real_ones(
+    forge: Forge, site: Work, hooked: Receiver, made: dict[str, Any], commands: list[str]
+) -> None:
+    site.git("push", "-q", "origin", "main:topic")
+    site.git("checkout", "-q", "-b", "topic")
+    if made["ref"] not in ("refs/heads/topic", "refs/heads/new") and made["ref"].startswith("refs/heads/"):
+        site.git("push", "-q", "origin", f"topic:{made['ref']}")
+    for command in commands:
+        if command == "commit":
+            site.commit("second", added="a")
+        else:
+            site.git(*command.split())
+    *_, real = heard(forge, hooked)
+    assert real["ref"] == made["ref"]
+    about = made.keys() - {"repository", "sender", "pusher", "installation"}
+    assert about <= real.keys()
+    assert {key: form(real[key], key) for key in about} == {key: form(made[key], key) for key in about}
+    flags = ("created", "deleted", "forced", "base_ref")
+    assert [bool(real[flag]) for flag in flags] == [bool(made[flag]) for flag in flags]
+    named = real["head_commit"] and real["after"] == real["head_commit"]["id"]
+    assert named == (made["head_commit"] and made["after"] == made["head_commit"]["id"])
 
 
 def test_ping_greets_a_new_hook(forge: Forge, receiver: Receiver) -> None:
