@@ -293,14 +293,14 @@ MUTANTS = [
         "listener/src/listener/handler.py",
         "if digest is None or not self.verifier.verify(request.body, digest):",
         "if digest is None:",
-        ("listener/tests",),
+        ("listener/tests/test_listener.py",),
     ),
     Mutant(
         "the-signature-is-over-the-raw-bytes",
         "listener/src/listener/request.py",
         "raw = base64.b64decode(body, validate=True) if encoded else",
         "raw =",
-        ("listener/tests",),
+        ("listener/tests/test_listener.py",),
     ),
     Mutant(
         "refs-that-stood-before-are-left-alone",

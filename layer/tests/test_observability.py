@@ -85,6 +85,21 @@ def test_no_text_can_make_a_line_of_its_own(lines: Lines) -> None:
     assert len(lines()) == 1
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["grüße, \U0001f680", "\x9b2J", "\x7f", "a\u2028b", "\u202egnp.exe", "\ud800", "\U000e0041", "\x1b[2J"],
+    ids=ascii,
+)
+def test_no_text_moves_a_cursor_or_turns_a_line_around(text: str) -> None:
+    record = logging.LogRecord("x", logging.INFO, "", 0, "message", (), None)
+    record.fields = {"ref": text}
+    line = JsonFormatter().format(record)
+    assert line.isprintable()
+    assert line.encode("utf-8")
+    assert json.loads(line)["ref"] == text
+    assert (text in line) is text.isprintable(), "what can be read stays readable"
+
+
 def test_the_context_ends_with_the_invocation(lines: Lines) -> None:
     class Context:
         aws_request_id = "request-1"

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.webhooks import target
+from tests.webhooks import mangled, promises, target
 from tests.webhooks.fuzz import Said, main, seeds
 from tests.webhooks.listening import NAME, Queue
 
@@ -38,11 +38,11 @@ def test_the_seeds_bring_every_documented_answer() -> None:
 
     for seed in SEEDS:
         target.check(seed, Watched)
-    assert seen == target.DOCUMENTED
+    assert seen == promises.DOCUMENTED
 
 
 def test_the_same_bytes_make_the_same_webhook() -> None:
-    assert all(target.webhook(seed) == target.webhook(seed) for seed in SEEDS)
+    assert all(mangled.webhook(seed) == mangled.webhook(seed) for seed in SEEDS)
 
 
 class Trusting(Verifier):
@@ -87,7 +87,7 @@ class Talkative(Listener):
     """Says in the log what it compares."""
 
     def answer(self, event: Any) -> dict[str, Any]:
-        for each in target.signatures_of(event):
+        for each in mangled.signatures_of(event):
             logger("listener").info("compared", header=each)
         return super().answer(event)
 

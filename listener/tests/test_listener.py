@@ -10,11 +10,10 @@ from urllib.parse import urlencode
 import pytest
 from tests.webhooks.endpoints import Event, delivery, http_api, sign
 from tests.webhooks.listening import NAME, SECRET, Endpoint, endpoint_with
-from tests.webhooks.payloads import EXAMPLES, push
+from tests.webhooks.payloads import EXAMPLES, LARGEST_PAYLOAD, push
 
 from deployer.errors import Transient
 from deployer.events import decode, parse_look
-from listener.request import MAX_BODY
 from listener.signature import KEPT, PREVIOUS, REREAD_AFTER, matches
 
 Lines = Callable[[], list[Event]]
@@ -164,10 +163,10 @@ def test_F8_the_very_bytes_are_what_is_signed(endpoint: Endpoint) -> None:
         pytest.param({"headers": {}, "body": {"a": 1}}, 400, id="F9-body-an-object"),
         pytest.param({"headers": {}, "body": "*", "isBase64Encoded": True}, 400, id="F8-bad-base64"),
         pytest.param({"headers": {}, "body": "é", "isBase64Encoded": True}, 400, id="F8-base64-not-ascii"),
-        pytest.param({"headers": {}, "body": "x" * (MAX_BODY + 1)}, 413, id="F6-text"),
-        pytest.param({"headers": {}, "body": "é" * (MAX_BODY // 2 + 1)}, 413, id="F6-text-of-wide-characters"),
+        pytest.param({"headers": {}, "body": "x" * (LARGEST_PAYLOAD + 1)}, 413, id="F6-text"),
+        pytest.param({"headers": {}, "body": "é" * (LARGEST_PAYLOAD // 2 + 1)}, 413, id="F6-text-of-wide-characters"),
         pytest.param(
-            {"headers": {}, "body": "A" * (MAX_BODY * 4 // 3 + 8), "isBase64Encoded": True}, 413, id="F6-base64"
+            {"headers": {}, "body": "A" * (LARGEST_PAYLOAD * 4 // 3 + 8), "isBase64Encoded": True}, 413, id="F6-base64"
         ),
     ],
 )
@@ -178,14 +177,14 @@ def test_what_is_no_webhook(endpoint: Endpoint, event: Any, status: int) -> None
 
 def test_F6_nothing_of_an_oversized_body_is_hashed(endpoint: Endpoint) -> None:
     event = request(push())
-    event["body"] = "x" * (MAX_BODY + 1)
+    event["body"] = "x" * (LARGEST_PAYLOAD + 1)
     assert endpoint.answer(event)[0] == 413
     assert endpoint.vault.reads == []
 
 
 @pytest.mark.parametrize("binary", [False, True], ids=["text", "base64"])
 def test_F7_the_largest_payload_that_github_sends_is_kept(endpoint: Endpoint, binary: bool) -> None:
-    body = json.dumps(push()).encode().ljust(MAX_BODY)
+    body = json.dumps(push()).encode().ljust(LARGEST_PAYLOAD)
     assert endpoint.answer(http_api(delivery(body, SECRET, binary=binary)))[0] == 202
     assert len(endpoint.queue.looks) == 1
 

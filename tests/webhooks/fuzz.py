@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.webhooks import target
+from tests.webhooks import mangled, target
 from tests.webhooks.endpoints import delivery, http_api
 from tests.webhooks.payloads import EXAMPLES, MADE, MASTER
 
@@ -31,23 +31,23 @@ WORDS = """
     true 1e999 NaN -1 [ { ":" .lock headers multiValueHeaders body isBase64Encoded x-hub-signature-256 sha256=
     content-type application/json x-github-event push ping x-github-delivery \\ud800 \\u0000 .. @{ // {"repository":{"
 """
-SHAPED, RAW, ENDLESS = 0, 5, 7  # places in target.FORMS
-AS_IS, MERGED, WITH_REF, DEEP = range(4)  # places in target.BODIES
+SHAPED, RAW, ENDLESS = 0, 5, 7  # places in mangled.FORMS
+AS_IS, MERGED, WITH_REF, DEEP = range(4)  # places in mangled.BODIES
 
 
 def seeds() -> Iterator[bytes]:
     """What to begin with: each payload signed, each form of a signature, each set-up, some refs, an event as it is."""
     for kind, payloads in EXAMPLES.items():
         for payload in payloads:
-            yield _shaped(AS_IS, kind=target.KINDS.index(kind)) + json.dumps(payload).encode()
+            yield _shaped(AS_IS, kind=mangled.KINDS.index(kind)) + json.dumps(payload).encode()
     for ref in dict.fromkeys(pushed.payload["ref"] for pushed in MADE):
-        yield _shaped(WITH_REF, len(target.SPACES) - 1) + ref.encode()
+        yield _shaped(WITH_REF, len(mangled.SPACES) - 1) + ref.encode()
         yield _shaped(MERGED, 0) + json.dumps({"ref": ref, "after": "0" * 40}).encode()
-    for number in range(len(target.SIGNATURES)):
+    for number in range(len(mangled.SIGNATURES)):
         yield _shaped(WITH_REF, 0, installed=1, binary=number % 2, signature=number, delivery=number) + b"main"
-    for number in range(len(target.INSTALLED)):
+    for number in range(len(mangled.INSTALLED)):
         yield _shaped(WITH_REF, 0, installed=number, shape=number, case=number) + b"main"
-    for number in range(len(target.CONTENT_TYPES)):
+    for number in range(len(mangled.CONTENT_TYPES)):
         yield _shaped(WITH_REF, 2, content_type=number, method=number, delivery=number) + b"nightly"
     for change in ({"owner": {"login": "../x"}}, {"id": 2**70}, {"id": True}, {"pushed_at": -1.5}, {"name": 5}):
         yield _shaped(MERGED, 0) + json.dumps({"repository": change}).encode()
@@ -58,12 +58,12 @@ def seeds() -> Iterator[bytes]:
     yield _shaped(AS_IS) + json.dumps(small).encode()
     for signed in range(2):
         raw = bytes((RAW, 0, signed))
-        yield raw + json.dumps(http_api(delivery(small, target.CURRENT))).encode()
+        yield raw + json.dumps(http_api(delivery(small, mangled.CURRENT))).encode()
         for body in ("e30=", "*", "e30"):
             event = {"headers": {"x-github-event": "push"}, "body": body, "isBase64Encoded": True}
             yield raw + json.dumps(event).encode()
         yield raw + b'{"headers":{"x-hub-signature-256":[]},"body":{}}'
-    for shape in range(len(target.SHAPES)):
+    for shape in range(len(mangled.SHAPES)):
         yield bytes((ENDLESS, 0, shape, shape))
 
 
@@ -149,7 +149,7 @@ def main() -> int:
     if given.finding is None:
         return fuzz(given.seconds)
     data = given.finding.read_bytes()
-    print(f"{target.webhook(data)}"[:4000])
+    print(f"{mangled.webhook(data)}"[:4000])
     target.check(data)
     print("everything holds for it")
     return 0

@@ -22,6 +22,9 @@ EXAMPLES: dict[str, list[Payload]] = json.loads(
 )
 MASTER: Payload = next(each for each in EXAMPLES["push"] if each["ref"] == "refs/heads/master")
 MOST_COMMITS = 2048
+# Bytes; GitHub sends no larger payload.
+# Source: https://docs.github.com/webhooks/webhook-events-and-payloads#payload-cap
+LARGEST_PAYLOAD = 25 * 1024 * 1024
 
 
 @dataclass(frozen=True)
