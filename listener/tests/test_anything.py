@@ -119,7 +119,7 @@ REFS = st.builds(
 
 
 @settings(max_examples=300)
-@given(REFS, st.sampled_from(["master", "main", "release/1.0"]))
+@given(REFS, st.sampled_from(["master", "refs/heads/master", "release/1.0"]) | st.text(min_size=1, max_size=20))
 def test_F31_F35_a_look_is_for_the_pushed_ref_or_there_is_none(ref: str, default_branch: str) -> None:
     endpoint = endpoint_with()
     payload = push(ref, repository={**REPOSITORY, "default_branch": default_branch})

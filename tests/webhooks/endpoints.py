@@ -143,15 +143,15 @@ def http_api_1(post: Post) -> Event:
 
 def http_api(post: Post) -> Event:
     """An HTTP API's payload 2.0: names in lower case, repeated headers combined with commas."""
-    return _second(post, DOMAIN, route="POST /webhook", stage="prod", path="/prod/webhook")
+    return _second(post, DOMAIN, account=ACCOUNT, route="POST /webhook", stage="prod", path="/prod/webhook")
 
 
 def function_url(post: Post) -> Event:
-    """A function URL's: payload 2.0 with what a URL has in place of a route and a stage."""
-    return _second(post, URL, route="$default", stage="$default", path="/")
+    """A function URL's: payload 2.0 with what a URL that anybody may call has in place of account, route and stage."""
+    return _second(post, URL, account="anonymous", route="$default", stage="$default", path="/")
 
 
-def _second(post: Post, domain: str, *, route: str, stage: str, path: str) -> Event:
+def _second(post: Post, domain: str, *, account: str, route: str, stage: str, path: str) -> Event:
     prefix = domain.partition(".")[0]
     headers: dict[str, str] = {}
     for name, value in post.headers:
@@ -166,7 +166,7 @@ def _second(post: Post, domain: str, *, route: str, stage: str, path: str) -> Ev
         "headers": headers,
         "queryStringParameters": {"parameter1": "value1,value2"},
         "requestContext": {
-            "accountId": ACCOUNT,
+            "accountId": account,
             "apiId": prefix,
             "authentication": None,
             "authorizer": {},
