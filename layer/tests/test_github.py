@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deployer.errors import Broken, DeployerError, Rejected, Transient
 from deployer.events import RepositoryName
@@ -350,11 +352,27 @@ def test_a_status(server: Any, github: GitHub) -> None:
         ("a\n  b\tc ", "a b c"),
         ("", ""),
         ("x" * 138 + " " + "y" * 20, "x" * 138 + "…"),
+        ("🪣" * 70, "🪣" * 70),
+        ("🪣" * 71, "🪣" * 69 + "…"),
+        ("e\u0301" * 71, "e\u0301" * 69 + "e…"),
     ],
 )
 def test_a_description_is_cut(text: str, shown: str) -> None:
     assert cut(text) == shown
     assert len(cut(text)) <= 140
+
+
+@given(st.text(max_size=300) | st.text(st.sampled_from("ae\u0301\u200d👩🏽🪣 \n\ud800"), max_size=300))
+def test_a_description_of_any_text_is_cut_and_never_too_long_however_characters_are_counted(text: str) -> None:
+    shown, whole = cut(text), " ".join(text.split())
+    assert len(shown) <= 140
+    assert len(shown.encode("utf-16-le", "surrogatepass")) <= 280
+    if len(whole.encode("utf-16-le", "surrogatepass")) <= 280:
+        assert shown == whole
+    else:
+        assert shown.endswith("…")
+        assert whole.startswith(shown[:-1])
+        assert len(shown.encode("utf-16-le", "surrogatepass")) >= 276, "all but half a pair and a space is kept"
 
 
 def test_a_rotated_token_is_used_at_once(server: Any) -> None:

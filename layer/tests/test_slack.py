@@ -1,23 +1,29 @@
-"""Slack through slack-sdk, against a scripted server on loopback."""
+"""Slack through slack-sdk, against a scripted server on loopback; every call has to be one that Slack documents."""
 
 from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from tests import slack_contract
 
+from deployer import lengths
 from deployer.errors import Broken, DeployerError, Rejected, Transient
-from deployer.slack import TEXT_LENGTH, Slack
+from deployer.slack import FALLBACK_LENGTH, TEXT_LENGTH, Slack, _cut, _said
 
 TOKEN = "xoxb-canary-0123456789"
 
 
 @pytest.fixture
-def slack(server: Any) -> Slack:
-    return Slack(f"{server.url}/api/", lambda: TOKEN)
+def slack(server: Any) -> Iterator[Slack]:
+    yield Slack(f"{server.url}/api/", lambda: TOKEN)
+    for asked in server.asked:
+        assert slack_contract.of_request(asked.target.removeprefix("/api/"), asked.json) == []
 
 
 def test_a_message_and_its_replies(server: Any, slack: Slack) -> None:
@@ -34,6 +40,7 @@ def test_a_message_and_its_replies(server: Any, slack: Slack) -> None:
         "channel": "deployments",
         "text": "*hello*",
         "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "*hello*", "verbatim": True}}],
+        "parse": "none",
         "unfurl_links": False,
     }
     assert reply.json["thread_ts"] == "1.2"
@@ -46,6 +53,36 @@ def test_a_block_holds_3000_characters(server: Any, slack: Slack) -> None:
     [block] = server.asked[0].json["blocks"]
     assert len(block["text"]["text"]) == TEXT_LENGTH
     assert block["text"]["text"].endswith("…")
+
+
+def torn(text: str) -> bool:
+    """Whether Slack would see the beginning of a link or an entity and not its end."""
+    return text.rfind("<") > text.rfind(">") or "&" in text[-5:].rpartition(";")[2]
+
+
+PIECES = st.lists(st.sampled_from(["&amp;", "&lt;", "&gt;", "<https://x|abc>", "é", "🪣", "a", " "]), max_size=20)
+WRITTEN = st.tuples(PIECES.map("".join), st.integers(1, 120)).map(lambda made: made[0] * made[1])
+
+
+@given(WRITTEN)
+@example("x" * 2997 + "&amp;" * 10)
+@example("x" * 2990 + "<https://console|abc>" * 10)
+@example("🪣" * 1501)
+def test_F69_a_text_of_any_length_is_taken_and_no_link_or_entity_is_torn(text: str) -> None:
+    said = _said(text)
+    [block] = said["blocks"]
+    shown = block["text"]["text"]
+    assert slack_contract.of_request("chat.update", said) == [] or not text
+    assert sum(map(lengths.units, shown)) <= TEXT_LENGTH
+    assert len(said["text"].encode()) <= FALLBACK_LENGTH
+    assert not torn(shown)
+    assert not torn(said["text"])
+    if sum(map(lengths.units, text)) <= TEXT_LENGTH:
+        assert shown == text
+
+
+def test_what_is_not_cut_is_left_as_it_is() -> None:
+    assert _cut("a < b &am…", 100, lengths.units) == "a < b &am…"
 
 
 Call = Callable[[Slack], object]
@@ -67,6 +104,13 @@ CALLS: list[Call] = [lambda slack: slack.post("C1", "text"), lambda slack: slack
         pytest.param(200, {"ok": False, "error": "token_revoked"}, {}, (Broken, None), id="token-revoked"),
         pytest.param(200, {"ok": False, "error": "channel_not_found"}, {}, (Rejected, None), id="no-channel"),
         pytest.param(200, {"ok": False}, {}, (Rejected, None), id="no-reason"),
+        pytest.param(200, b"<html>Maintenance</html>", {}, (Transient, None), id="F70-200-no-json"),
+        pytest.param(200, b"", {}, (Transient, None), id="F70-200-empty"),
+        pytest.param(200, b"[]", {}, (Transient, None), id="F70-200-an-array"),
+        pytest.param(200, b"null", {}, (Transient, None), id="F70-200-null"),
+        pytest.param(200, b'"ok"', {}, (Transient, None), id="F70-200-a-string"),
+        pytest.param(200, b"\xff", {}, (Transient, None), id="F70-200-no-utf-8"),
+        pytest.param(503, b"[]", {}, (Transient, None), id="F70-503-an-array"),
     ],
 )
 def test_refusals(  # noqa: PLR0917 - a table

@@ -16,6 +16,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import urllib3
 
+from deployer import lengths
 from deployer.errors import Broken, Rejected, Transient
 from deployer.events import RepositoryName
 from deployer.ports import Commit, CommitStatus, Repository, Tip
@@ -230,9 +231,13 @@ class GitHub:
 
 
 def cut(description: str) -> str:
-    """At most 140 characters, GitHub's limit for a description; more would answer 422."""
+    """At most 140 characters, GitHub's limit for a description; more would answer 422.
+
+    Whether GitHub counts code points or UTF-16 units is not documented: both stay below.
+    """
     text = " ".join(description.split())
-    return text if len(text) <= DESCRIPTION_LENGTH else text[: DESCRIPTION_LENGTH - 1].rstrip() + "…"
+    shown = lengths.cut(text, DESCRIPTION_LENGTH)
+    return shown if shown == text else shown[:-1].rstrip() + lengths.ELLIPSIS
 
 
 def _encode(path: str) -> str:

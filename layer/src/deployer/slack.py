@@ -6,17 +6,26 @@ Source: https://docs.slack.dev/reference/methods/chat.postMessage
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from http.client import HTTPException
 from typing import Any
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web import SlackResponse
 
-from deployer.errors import Broken, Rejected, Transient
+from deployer import lengths
+from deployer.errors import Broken, DeployerError, Rejected, Transient
 
+# A section's text, and (in bytes, to be on the safe side) what chat.update takes as a message's own.
+# https://docs.slack.dev/reference/block-kit/blocks/section-block, https://docs.slack.dev/reference/methods/chat.update
 TEXT_LENGTH = 3000
+FALLBACK_LENGTH = 4000
+# A reference, link or entity that was cut off: Slack would show its remains.
+_TORN = re.compile(r"(?:<[^<>]*|&[a-z]{0,3})(?=…\Z)")
 _TOKEN_ERRORS = frozenset({"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"})
+_WORD = re.compile(r"[a-z_]+")
 _BUSY = frozenset({"ratelimited", "rate_limited", "internal_error", "service_unavailable", "fatal_error"})
 
 
@@ -33,38 +42,55 @@ class Slack:
 
         Answers with the message's (channel id, ``ts``); an update does not take a channel's name.
         """
-        arguments: dict[str, Any] = {"channel": channel, "text": text, "blocks": _blocks(text)}
+        arguments = {"channel": channel, **_said(text), "unfurl_links": False}
         if thread:
             arguments["thread_ts"] = thread
         return self._call("chat.postMessage", arguments)
 
     def update(self, channel: str, ts: str, text: str) -> None:
         """chat.update; ``channel`` is an id."""
-        self._call("chat.update", {"channel": channel, "ts": ts, "text": text, "blocks": _blocks(text)})
+        self._call("chat.update", {"channel": channel, "ts": ts, **_said(text)})
 
     def _call(self, method: str, arguments: dict[str, Any]) -> tuple[str, str]:
+        headers = {"Authorization": f"Bearer {self._token()}"}
         try:
-            answer = self._client.api_call(
-                method, json={**arguments, "unfurl_links": False}, headers={"Authorization": f"Bearer {self._token()}"}
-            )
+            answer = self._client.api_call(method, json=arguments, headers=headers)
         except SlackApiError as error:
-            code = str(error.response.get("error", "unknown"))[:200]
-            headers = {name.lower(): str(value) for name, value in error.response.headers.items()}
-            wait = headers.get("retry-after", "")
-            if error.response.status_code == 429 or error.response.status_code >= 500 or code in _BUSY:
-                raise Transient(f"Slack: {code}", float(wait) if wait.isdigit() else None) from error
-            if code in _TOKEN_ERRORS:
-                raise Broken(f"Slack refused the token ({code}); set opolis.slack.token") from error
-            raise Rejected(f"Slack refused {method}: {code}") from error
+            raise _refusal(method, error.response) from error
         except (SlackClientError, HTTPException, OSError) as error:
             raise Transient(f"Slack did not answer: {type(error).__name__}") from error
+        except (AttributeError, ValueError) as error:  # slack-sdk stumbles over JSON that is no object, and no UTF-8
+            raise Transient("Slack answered with something else than a JSON object") from error
         return str(answer.get("channel", "")), str(answer.get("ts", ""))
 
 
-def _blocks(text: str) -> list[dict[str, Any]]:
-    """One section. ``verbatim``: Slack makes no mentions or links of its own out of names such as ``@here``.
+def _refusal(method: str, response: SlackResponse) -> DeployerError:
+    data = response.data if isinstance(response.data, dict) else {}
+    code = str(data.get("error", "unknown"))[:200]
+    headers = {name.lower(): str(value) for name, value in response.headers.items()}
+    wait = headers.get("retry-after", "")
+    if response.status_code == 429 or response.status_code >= 500 or code in _BUSY:
+        return Transient(f"Slack: {code}", float(wait) if wait.isdigit() else None)
+    if not data or not _WORD.fullmatch(code):  # slack-sdk puts a proxy's page where the error should be
+        return Transient("Slack answered with something else than a JSON object")
+    if code in _TOKEN_ERRORS:
+        return Broken(f"Slack refused the token ({code}); set opolis.slack.token")
+    return Rejected(f"Slack refused {method}: {code}")
 
+
+def _said(text: str) -> dict[str, Any]:
+    """The arguments that carry a text: one section, and what notifications show of it.
+
+    ``verbatim``: Slack makes no mentions or links of its own out of names such as ``@here``; ``parse`` says the same
+    of the text, for which chat.update has another default than chat.postMessage.
     Source: https://docs.slack.dev/reference/block-kit/composition-objects/text-object
     """
-    cut = text if len(text) <= TEXT_LENGTH else text[: TEXT_LENGTH - 1] + "…"
-    return [{"type": "section", "text": {"type": "mrkdwn", "text": cut, "verbatim": True}}]
+    shown = {"type": "mrkdwn", "text": _cut(text, TEXT_LENGTH, lengths.units), "verbatim": True}
+    fallback = _cut(text, FALLBACK_LENGTH, lengths.octets)
+    return {"text": fallback, "parse": "none", "blocks": [{"type": "section", "text": shown}]}
+
+
+def _cut(text: str, most: int, measure: lengths.Measure) -> str:
+    """Cut without leaving half of a link or entity, which Slack would show as it is."""
+    cut = lengths.cut(text, most, measure)
+    return cut if cut == text else _TORN.sub("", cut)
