@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import html
+import re
 from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import Stubber
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from deployer.environments import parse
 from deployer.errors import Broken
@@ -52,6 +56,55 @@ def test_F69_outside_text_mentions_nobody_and_links_nowhere(text: str) -> None:
         assert not {"<", ">"} & set(shown)
         assert escape(text) in shown
     assert reply.count("```") == 2
+
+
+TEXTS = st.text(st.sampled_from("&<>`!@#|*_~ abcé🪣\n\u0301\u200d"), max_size=400) | st.text(max_size=40)
+NAMES = st.tuples(TEXTS, st.integers(1, 20)).map(lambda made: made[0] * made[1])
+
+
+@given(NAMES, NAMES, NAMES, st.sampled_from(RunState))
+@example("<" * 250, "&" * 4000, ">" * 4000, RunState.SUPERSEDED)
+def test_F69_no_text_from_outside_is_a_control_sequence(
+    branch: str, subject: str, author: str, state: RunState
+) -> None:
+    """``<`` begins every reference, mention and link: the only one is ours."""
+    item = environment(f"refs/heads/{branch}", f"7/refs/heads/{branch or 'x'}")
+    message = run_message(item, Commit(SHA, subject, author, ""), state, "https://console")
+    assert units(message) <= 3000
+    ours = f"<https://console|{SHA[:7]}>"
+    assert message.count(ours) == 1
+    head, _, rest = message.partition(ours)
+    assert not {"<", ">"} & set(head + rest)
+    assert re.findall(r"&(?!amp;|lt;|gt;)", message) == []
+    for said in (branch or "x", subject, author):
+        assert shown_in(said, html.unescape(head + rest))
+
+
+@given(NAMES, NAMES, NAMES, st.lists(TEXTS, max_size=5))
+@example("&" * 100, "<" * 100, "🪣" * 4000, ["🪣" * 4000])
+def test_F69_nor_is_what_a_build_says(stage: str, action: str, reason: str, lines: list[str]) -> None:
+    failed = ActionRun("Build", action, "CodeBuild", "Failed", 0, 0)
+    said = Failure(reason, tuple(lines))
+    reply = stage_reply(StageProgress(stage, CommitState.FAILURE, "failed", 3, 4, failed), said)
+    assert units(reply) <= 3000
+    assert not {"<", ">"} & set(reply)
+    assert re.findall(r"&(?!amp;|lt;|gt;)", reply) == []
+    log = "\n".join(lines).replace("```", "'''")
+    if log:
+        shown = html.unescape(reply.removesuffix("```"))
+        assert reply.endswith("```")
+        assert shown.endswith(log[-200:]), "the end of the log is what is kept"
+        head = reply[: -len("```") - len(escape(log))]
+        assert len(escape(log)) > 1500 - 12 or head.endswith("```")
+
+
+def shown_in(text: str, shown: str) -> bool:
+    """Whether people read this text, or as much of its beginning as there is room for."""
+    return text in shown or any(f"{text[:length]}…" in shown for length in range(50, len(text)))
+
+
+def units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
 
 
 def test_a_reply_shows_the_end_of_the_log() -> None:

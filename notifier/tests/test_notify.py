@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,10 +16,12 @@ from hypothesis import strategies as st
 from deployer.environments import EnvironmentId, parse
 from deployer.errors import Broken, DeployerError, Rejected, Transient
 from deployer.events import Malformed, RepositoryName, RunChange
+from deployer.github import GitHub as RealGitHub
 from deployer.github import cut
 from deployer.pipelines import ActionRun, RunDetails
 from deployer.ports import Commit, CommitStatus, Environment
-from deployer.queues import process
+from deployer.queues import LONGEST, process
+from deployer.slack import Slack as RealSlack
 from deployer.states import CommitState, RunState
 from notifier.builds import Failure
 from notifier.handler import receive
@@ -249,7 +252,7 @@ def test_a_run_from_its_start_to_its_end() -> None:
     st.lists(st.integers(0, len(LIFE) - 1), max_size=10).map(sorted),
     st.lists(st.integers(0, 3), min_size=len(LIFE), max_size=len(LIFE)),
 )
-def test_F23_F63_lost_doubled_and_reordered_events_end_in_the_same(steps: list[int], doubles: list[int]) -> None:
+def test_F23_F63_F66_lost_doubled_and_reordered_events_end_in_the_same(steps: list[int], doubles: list[int]) -> None:
     """An event only wakes: its contents, which would arrive in any order, are not even looked at."""
     world = World()
     live(world, steps, lambda step: doubles[step])
@@ -261,6 +264,11 @@ def test_F23_F63_lost_doubled_and_reordered_events_end_in_the_same(steps: list[i
     [message] = world.slack.messages.values()
     assert "is deployed" in message
     assert len(world.slack.replies) == len(set(world.slack.replies))
+    once = World()
+    live(once, steps, lambda step: min(1, doubles[step]))
+    live(once, [len(LIFE) - 1])
+    assert world.github.statuses == once.github.statuses, "F66: what has not changed is not posted again"
+    assert world.slack.replies == once.slack.replies
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["STARTED", "SUCCEEDED", "FAILED"])), ids="-".join)
@@ -281,6 +289,40 @@ def test_F65_somebody_elses_pipeline() -> None:
     world = World(memory=Memory())
     world.notice()
     assert (world.github.reads, world.slack_made, world.notes.ranks) == (0, 0, {})
+
+
+@pytest.mark.parametrize(
+    ("memory", "fetched"),
+    [(Memory(), set()), (Memory(environment()), {"github", "slack"})],
+    ids=["F65-somebody-elses", "ours"],
+)
+def test_F65_no_token_is_fetched_for_somebody_elses_pipeline(memory: Memory, fetched: set[str]) -> None:
+    """Over the real adapters: whoever asks GitHub or Slack anything asks for a token first."""
+    asked: list[str] = []
+
+    def token(of: str) -> str:
+        asked.append(of)
+        raise Broken(f"no token of {of}")
+
+    github: Any = RealGitHub("http://127.0.0.1:1", lambda: token("github"))
+    slack = RealSlack("http://127.0.0.1:1/", lambda: token("slack"))
+    runs = Runs(RunState.SUCCEEDED, LIFE[-1][1])
+    subject = Notifier(memory, runs, Builds(), github, github, Notes(), lambda: slack, "deployments", "eu-west-1")
+    with suppress(Broken):
+        subject.notice(RunChange(PIPELINE, RUN, "STARTED", "Source"))
+    assert set(asked) == fetched
+
+
+def test_F64_the_source_stage_starts_before_the_run_has_read_anything() -> None:
+    world = World(runs=Runs(RunState.IN_PROGRESS, LIFE[1][1], revisions={}))
+    receive(world.notifier, record(envelope(stage="Source", state="STARTED")))
+    [status] = world.github.statuses
+    assert (status.sha, status.context, str(status.state)) == (NEW, "pipeline/Source", "pending")
+    [message] = world.slack.messages.values()
+    assert NEW[:7] in message
+    world.runs = Runs(RunState.IN_PROGRESS, LIFE[2][1], revisions={"GitHub": ("version-8", OLD)})
+    receive(world.notifier, record(envelope(stage="Source", state="SUCCEEDED")))
+    assert world.github.statuses[-1].sha == OLD, "and once it has, what it read is believed"
 
 
 def test_F65_an_environment_that_is_gone() -> None:
@@ -351,6 +393,45 @@ def test_github_down_leaves_slack_told(failure: DeployerError) -> None:
     world.notice()
     assert len(world.github.statuses) == 2
     assert len(world.slack.replies) == 2
+
+
+@pytest.mark.parametrize("failure", [KeyError("channel"), AttributeError("get")], ids=["F70-a-bug", "F70-another"])
+@pytest.mark.parametrize("down", ["github", "slack"])
+def test_a_bug_met_on_one_side_leaves_the_other_told(down: str, failure: Any) -> None:
+    world = World()
+    world.runs.state, world.runs.done = LIFE[4]
+    side: Any = getattr(world, down)
+    side.failure = failure
+    with pytest.raises(Transient):
+        world.notice()
+    told = (len(world.github.statuses), len(world.slack.messages), len(world.slack.replies))
+    assert told == ((0, 1, 2) if down == "github" else (2, 0, 0))
+    side.failure = None
+    world.notice()
+    assert (len(world.github.statuses), len(world.slack.messages), len(world.slack.replies)) == (2, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("github", "slack", "hidden"),
+    [
+        pytest.param(Transient("403", 30.0), None, 30, id="F67-github"),
+        pytest.param(None, Transient("429", 77.0), 77, id="F67-slack"),
+        pytest.param(Transient("403", 30.0), Transient("429", 77.0), 77, id="F67-both-slack-longer"),
+        pytest.param(Transient("403", 77.0), Transient("429", 30.0), 77, id="F67-both-github-longer"),
+        pytest.param(Transient("502"), Transient("429", 77.0), 77, id="F67-slack-and-github-does-not-say"),
+        pytest.param(Broken("token"), Transient("429", 77.0), 77, id="F67-slack-and-no-token-for-github"),
+        pytest.param(Transient("403", 10.0**6), None, LONGEST, id="F67-no-longer-than-sqs-hides"),
+    ],
+)
+def test_the_message_stays_away_until_nobody_asks_to_wait(
+    github: DeployerError | None, slack: DeployerError | None, hidden: int
+) -> None:
+    world = World(github=GitHub(failure=github), slack=Slack(failure=slack))
+    world.runs.state, world.runs.done = LIFE[4]
+    away: list[int] = []
+    batch = {"Records": [record(envelope())]}
+    process(batch, lambda each: receive(world.notifier, each), lambda _, seconds: away.append(seconds))
+    assert away == [hidden]
 
 
 def test_F67_the_other_side_says_how_long_to_wait() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from deployer import lengths
 from deployer.ports import Commit, Environment
 from deployer.refs import TAGS
 from deployer.states import CommitState, RunState
@@ -28,12 +29,22 @@ _RUN_TEXTS = {
     RunState.CANCELLED: (CommitState.ERROR, "was cancelled"),
     RunState.SUPERSEDED: (CommitState.ERROR, "was superseded by a newer run"),
 }
-_CODE = 2500
+# Lengths of what comes from outside, once it is escaped: together they stay below a section's 3,000 characters.
+_NAME, _SUBJECT, _REASON, _CODE = 400, 900, 700, 1500
 
 
 def escape(text: str) -> str:
     """Outside text as Slack shows it verbatim. Source: https://docs.slack.dev/messaging/formatting-message-text"""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _outside(text: str, most: int) -> str:
+    """Outside text, cut where its escaped form would be too long."""
+    return escape(lengths.cut(text, most, _escaped))
+
+
+def _escaped(character: str) -> int:
+    return lengths.units(character) + len(escape(character)) - 1
 
 
 def run_message(environment: Environment, commit: Commit, state: RunState, url: str) -> str:
@@ -42,22 +53,25 @@ def run_message(environment: Environment, commit: Commit, state: RunState, url: 
     repository, ref, where = environment.repository.full_name, environment.ref, environment.id.label
     if ref.startswith(TAGS):
         where = f"{where} {ref.removeprefix(TAGS)}"
-    author = f" by {escape(commit.author)}" if commit.author else ""
-    head = f"{_ICONS[status]} *{escape(repository)}* `{escape(where)}` {words}"
-    return f"{head}\n<{url}|{commit.sha[:7]}> {escape(commit.subject[:200])}{author}"
+    author = f" by {_outside(commit.author, _NAME)}" if commit.author else ""
+    head = f"{_ICONS[status]} *{_outside(repository, _NAME)}* `{_outside(where, _NAME)}` {words}"
+    return f"{head}\n<{url}|{commit.sha[:7]}> {_outside(commit.subject, _SUBJECT)}{author}"
 
 
 def stage_reply(progress: StageProgress, failure: Failure | None) -> str:
     """A stage's reply: how it ended; where it failed, why, with the log's end."""
-    head = f"{_ICONS[progress.state]} *{escape(progress.stage)}* {progress.text} after {progress.seconds} s"
+    stage = _outside(progress.stage, _NAME // 2)
+    head = f"{_ICONS[progress.state]} *{stage}* {progress.text} after {progress.seconds} s"
     if failure is None:
         return head
-    action = f" ({escape(progress.failed.action)})" if progress.failed else ""
-    return f"{head}{action}: {escape(failure.reason[:500])}{_code(failure.lines)}"
+    action = f" ({_outside(progress.failed.action, _NAME // 2)})" if progress.failed else ""
+    return f"{head}{action}: {_outside(failure.reason, _REASON)}{_code(failure.lines)}"
 
 
 def _code(lines: Sequence[str]) -> str:
-    if not lines:
+    """The end of a log as a block of code, which what is in it cannot close."""
+    text = "\n".join(lines).replace("```", "'''")
+    if not text:
         return ""
-    text = escape("\n".join(lines)).replace("```", "'''")
-    return f"\n```{text[-_CODE:]}```"
+    end = lengths.cut(text[::-1], _CODE, _escaped)[::-1]  # cut at its beginning
+    return f"\n```{escape(end)}```"

@@ -121,7 +121,9 @@ class Notifier:
                 if (error := self._try(side, change, environment))
             ]
         if errors:
-            raise next((error for error in errors if isinstance(error, Transient)), errors[0])
+            # Trying again asks both sides: none before it is ready.
+            waits = [error for error in errors if isinstance(error, Transient)]
+            raise max(waits, key=lambda error: error.retry_after or 0.0) if waits else errors[0]
 
     def _try(
         self, side: Callable[[Observed], bool], change: RunChange, environment: Environment
@@ -140,6 +142,9 @@ class Notifier:
         except DeployerError as error:
             log.warning("not said yet", reason=str(error), kind=type(error).__name__)
             return error
+        except Exception as error:
+            log.exception("not said yet", kind=type(error).__name__)
+            return Transient(f"unexpected {type(error).__name__}")
         return Transient("others are saying the same at the same time", 1.0)
 
     def _observe(self, change: RunChange, environment: Environment) -> Observed | None:
@@ -221,8 +226,9 @@ class Notifier:
     def _message(self, observed: Observed) -> str:
         try:
             commit = self.repositories.commit(observed.environment.repository, observed.commit)
-        except DeployerError as error:  # Slack is told also while GitHub is down
-            log.warning("the commit's author and subject are left out", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - Slack is told also while GitHub is down or answers strangely
+            reason = str(error) if isinstance(error, DeployerError) else type(error).__name__
+            log.warning("the commit's author and subject are left out", reason=reason)
             commit = Commit(observed.commit, "", "", "")
         return run_message(observed.environment, commit, observed.run.state, self._console(observed))
 
@@ -235,7 +241,7 @@ class Notifier:
             return True
         try:
             speak()
-        except DeployerError:
+        except Exception:
             self.notes.release(run, topic, rank)
             raise
         return self.notes.confirm(run, topic, rank)
