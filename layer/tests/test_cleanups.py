@@ -198,6 +198,46 @@ def test_the_real_alarm_rings_from_another_thread() -> None:
     assert not never.is_set()
 
 
+def test_F73_a_last_word_that_is_being_spoken_is_waited_for_and_its_failure_is_the_invocations() -> None:
+    """Lambda freezes what runs when the invocation ends, and tries again only where it failed."""
+    speaking, may_end, spoken = threading.Event(), threading.Event(), threading.Event()
+
+    def speak() -> None:
+        speaking.set()
+        assert may_end.wait(30)
+        spoken.set()
+        raise Transient("the answer was not taken: HTTP 503")
+
+    def invocation() -> None:
+        with alarm(0, speak):
+            assert speaking.wait(30)
+            threading.Timer(0.01, may_end.set).start()
+        raise AssertionError("it ended well")
+
+    with pytest.raises(Transient, match="503"):
+        invocation()
+    assert spoken.is_set()
+
+
+def test_F73_an_answer_for_a_call_that_hangs_which_is_not_taken_fails_the_invocation() -> None:
+    world, ringing = World(), threading.Event()
+
+    def refuse(request: Request, answer: Answer) -> None:
+        ringing.set()
+        raise Transient("HTTP 503")
+
+    def hang(request: Request, state: Mapping[str, str], left: TimeLeft) -> Outcome:
+        assert ringing.wait(30)
+        return Done()
+
+    mailbox = Mailbox(world)
+    mailbox.send = refuse  # type: ignore[method-assign]
+    cleaner = Cleaner(hang, world, mailbox, lambda: world.now, lambda _, action: alarm(0, action))
+    with pytest.raises(Transient, match="503"):
+        cleaner(EVENT, world)
+    assert not world.messages, "nobody has answered and nobody will: Lambda has to try again"
+
+
 def test_a_long_cleanup_goes_on_by_one_message() -> None:
     world, steps, cleaner = start(*[Unfinished("busy")] * 9, Done())
     cleaner(EVENT, world)

@@ -11,11 +11,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
+from urllib3.exceptions import ProtocolError
 
 from deployer.custom_resource import (
+    _RETRIES,
     MAX_ANSWER,
     Done,
     Failed,
@@ -171,11 +172,41 @@ class TestAnswer:
         assert document["PhysicalResourceId"] == CREATED
         assert document["Reason"].endswith("…")
 
-    @given(st.text(max_size=6000))
-    def test_it_always_fits_and_parses(self, reason: str) -> None:
-        body = answer_body(DELETE, Failed(reason))
+    @given(
+        text=st.text(max_size=80) | st.text(st.sampled_from('"\\\n\x01ä🪣\ud800'), max_size=80),
+        times=st.integers(1, 300),
+        lengths=st.tuples(st.integers(1, 128), st.integers(1, 255), st.integers(0, 1024)),
+        kind=st.sampled_from(RequestType),
+        value=st.text(max_size=3000),
+    )
+    def test_F74_it_always_fits_and_only_the_reason_is_cut(
+        self, *, text: str, times: int, lengths: tuple[int, int, int], kind: RequestType, value: str
+    ) -> None:
+        """Names as long as AWS lets them be, in whatever event: they come back as they were."""
+        (stack, logical, physical), reason = lengths, text * times
+        request = parse(
+            event(
+                RequestType=kind.value,
+                StackId=STACK.replace("site-staging", "s" * stack),
+                LogicalResourceId="L" * logical,
+                PhysicalResourceId="p" * physical,
+                ResourceProperties={"Bucket": value},
+            )
+        )
+        body = answer_body(request, Failed(reason))
+        document = json.loads(body)
         assert len(body) <= MAX_ANSWER
-        assert json.loads(body)["Status"] == "FAILED"
+        kept = document.pop("Reason")
+        assert document == {
+            "Status": "FAILED",
+            "PhysicalResourceId": physical_id(request, Failed(reason)),
+            "StackId": request.stack_id,
+            "RequestId": request.request_id,
+            "LogicalResourceId": request.logical_id,
+        }
+        assert document["PhysicalResourceId"] == request.physical_id or not physical
+        whole = (reason or "no reason known").encode("utf-8", "replace").decode()
+        assert kept == whole or (kept.endswith("…") and whole.startswith(kept[:-1]) and len(body) > MAX_ANSWER * 0.9)
 
 
 class Endpoint:
@@ -190,7 +221,11 @@ class Endpoint:
             def do_PUT(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 endpoint.puts.append((self.path, {key.lower(): value for key, value in self.headers.items()}, body))
-                self.send_response(endpoint.statuses.pop(0) if endpoint.statuses else 200)
+                status = endpoint.statuses.pop(0) if endpoint.statuses else 200
+                if not status:  # hang up
+                    self.close_connection = True
+                    return
+                self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -213,15 +248,8 @@ def endpoint() -> Iterator[Endpoint]:
 
 
 def responder() -> Responder:
-    retries = urllib3.Retry(
-        total=4,
-        redirect=0,
-        allowed_methods={"PUT"},
-        status_forcelist={500, 503},
-        backoff_factor=0,
-        raise_on_status=False,
-    )
-    return Responder(retries=retries)
+    """The product's own retries, without their pauses."""
+    return Responder(retries=_RETRIES.new(backoff_factor=0))
 
 
 class TestDelivery:
@@ -236,6 +264,21 @@ class TestDelivery:
         endpoint.statuses = [503, 500]
         responder().send(replace(DELETE, response_url=endpoint.url), Done())
         assert len(endpoint.puts) == 3
+
+    def test_F73_a_connection_that_breaks_is_tried_again(self, endpoint: Endpoint) -> None:
+        endpoint.statuses = [0, 0]
+        responder().send(replace(DELETE, response_url=endpoint.url), Done())
+        assert len(endpoint.puts) == 3
+
+    def test_F73_pauses_are_short_whatever_the_other_side_asks(self) -> None:
+        """An invocation has 8 s for its last word."""
+        history = _RETRIES
+        waits = []
+        for _ in range(_RETRIES.total or 0):
+            history = history.increment("PUT", "/", error=ProtocolError("broken"))
+            waits.append(history.get_backoff_time())
+        assert sum(waits) < 4
+        assert not _RETRIES.respect_retry_after_header
 
     def test_F73_retries_are_bounded(self, endpoint: Endpoint) -> None:
         endpoint.statuses = [503] * 50

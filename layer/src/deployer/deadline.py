@@ -34,14 +34,29 @@ def time_left(context: Context, reserve: float) -> TimeLeft:
 
 @contextmanager
 def alarm(seconds: float, action: Callable[[], None]) -> Iterator[None]:
-    """Call ``action`` in a thread of its own after ``seconds``, unless the block has ended by then."""
-    timer = threading.Timer(max(0.0, seconds), action)
+    """Call ``action`` in a thread of its own after ``seconds``, unless the block has ended by then.
+
+    An action that has begun is waited for: Lambda freezes what still runs when the invocation ends. What it raises is
+    raised when the block ends, so that an invocation whose last word was not taken fails, and Lambda tries it again.
+    """
+    unsaid: list[Exception] = []
+
+    def speak() -> None:
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - raised below, in the thread that somebody looks at
+            unsaid.append(error)
+
+    timer = threading.Timer(max(0.0, seconds), speak)
     timer.daemon = True
     timer.start()
     try:
         yield
     finally:
         timer.cancel()
+        timer.join()
+    if unsaid:
+        raise unsaid[0]
 
 
 class Once:
