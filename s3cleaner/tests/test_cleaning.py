@@ -8,12 +8,13 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 from moto import mock_aws
 
 from deployer.buckets import Bucket as S3Bucket
 from deployer.buckets import Gone, Upload, Version
-from deployer.cleanups import Unfinished
-from deployer.custom_resource import Done, Failed, Request, RequestType
+from deployer.cleanups import Cleaner, Unfinished
+from deployer.custom_resource import Answer, Done, Failed, Request, RequestType
 from deployer.errors import Rejected, Transient
 from deployer.ports import Stack, StackResource
 from deployer.states import GOING, StackPhase, stack_phase
@@ -152,6 +153,34 @@ class TestDecide:
         assert {stack_phase(status) for status in GOING} == {StackPhase.BUSY}
 
 
+class Answers:
+    """CloudFormation's mailbox."""
+
+    def __init__(self) -> None:
+        self.sent: list[Answer] = []
+
+    def send(self, request: Request, answer: Answer) -> None:
+        self.sent.append(answer)
+
+
+class Queue:
+    """The function's own queue."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def send(self, body: str, delay: int) -> None:
+        self.sent.append(body)
+
+    def hide(self, receipt: str, seconds: int) -> None:
+        raise AssertionError("nothing was received")
+
+
+class Context:
+    def get_remaining_time_in_millis(self) -> int:
+        return 900_000
+
+
 MANY = 2_500
 
 
@@ -245,6 +274,24 @@ class TestRefusals:
     def test_there_is_no_endless_loop(self, bucket: FakeBucket) -> None:
         with pytest.raises(Rejected, match="still lists"):
             empty(bucket, plenty)
+
+    def test_F77_errors_in_an_answer_of_200_are_answered_with_failed(self) -> None:
+        """From S3's answer to CloudFormation's: nothing in between is a fake but S3 and the mailbox."""
+        client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+        kept = [{"Key": "b", "VersionId": "1"}, {"Key": "c", "VersionId": "1"}]
+        said = [{"Key": each["Key"], "Code": code} for each, code in zip(kept, ("AccessDenied", "X"), strict=True)]
+        with Stubber(client) as s3:
+            s3.add_response("list_multipart_uploads", {})
+            s3.add_response("list_object_versions", {"Versions": [{"Key": "a", "VersionId": "1"}, *kept]})
+            s3.add_response("delete_objects", {"Deleted": [{"Key": "a", "VersionId": "1"}], "Errors": said})
+            cloudformation, answers, queue = FakeCloudFormation(), Answers(), Queue()
+            step = S3Cleaner(cloudformation, cloudformation, lambda name, owner: S3Bucket(client, name, owner))
+            assert Cleaner(step, queue, answers)(request().event(), Context()) is None
+            s3.assert_no_pending_responses()  # and another call would have been an error
+        [answer] = answers.sent
+        assert isinstance(answer, Failed)
+        assert "2 of 3 objects; the first is 'b': AccessDenied" in answer.reason
+        assert queue.sent == [], "it does not come back to try again"
 
     def test_F88_throttling_is_not_gone(self) -> None:
         with pytest.raises(Transient):

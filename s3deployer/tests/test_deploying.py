@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,9 +12,12 @@ from typing import IO, Any, cast
 
 import boto3
 import pytest
-from botocore.stub import Stubber
+from botocore.stub import ANY, Stubber
+from hypothesis import given
+from hypothesis import strategies as st
 from moto import mock_aws
 
+from deployer import deadline
 from deployer.buckets import Bucket, ObjectReader
 from deployer.errors import Broken, Rejected, Transient
 from s3deployer.deploying import MAX_MESSAGE, S3Deployer, Source
@@ -160,9 +164,57 @@ def test_nothing_is_written_before_the_whole_archive_is_checked(world: World, si
 )
 def test_somebody_elses_bucket_is_refused_before_the_first_put(world: World, parameters: dict[str, str] | None) -> None:
     world.put("outputs.zip", zipped({"outputs.json": json.dumps({"Bucket": "victims-bucket"}).encode()}))
+    world.s3.put_object(Bucket="victims-bucket", Key="index.html", Body=b"theirs")
     world.run(event(ARTIFACTS, parameters))
-    assert "victims-bucket is refused" in world.failures[0][1]
-    assert world.objects("victims-bucket") == {}
+    ((job, message),) = world.failures
+    assert job == JOB_ID
+    assert "victims-bucket is refused" in message
+    assert world.objects("victims-bucket") == {"index.html": b"theirs"}
+    assert world.objects() == {}
+    assert world.successes == []
+
+
+class Failing(World):
+    """Every call that a job makes is counted, and the one numbered ``fails_at`` raises ``problem``."""
+
+    def __init__(self, s3: Any, fails_at: int, problem: Exception) -> None:
+        super().__init__(s3)
+        self.made: list[str] = []
+        self._fails_at, self._problem, self._lock = fails_at, problem, threading.Lock()
+
+    def call(self, name: str) -> None:
+        with self._lock:
+            self.made.append(name)
+            failing = len(self.made) == self._fails_at + 1
+        if failing:
+            raise self._problem
+
+    def open_artifact(self, artifact: Artifact, credentials: Credentials) -> Source:
+        self.call(f"read {artifact.name}")
+        return super().open_artifact(artifact, credentials)
+
+    def show(self, bucket: str, job: Job) -> str:
+        self.call("prove")
+        return super().show(bucket, job)
+
+    def open_bucket(self, name: str, owner: str) -> Bucket:
+        self.call("open")
+        opened, put = super().open_bucket(name, owner), Bucket.put
+
+        def counted(key: str, body: bytes, content_type: str) -> None:
+            self.call(f"put {key}")
+            put(opened, key, body, content_type)
+
+        opened.put = counted  # type: ignore[method-assign]
+        return opened
+
+
+def raising(problem: Exception | None) -> Callable[..., Any]:
+    def call(*_: object) -> Any:
+        assert problem is not None
+        raise problem
+
+    return call
 
 
 class TestAResultIsAlwaysPosted:
@@ -175,7 +227,7 @@ class TestAResultIsAlwaysPosted:
             pytest.param(
                 ZeroDivisionError(SECRET), "unexpected ZeroDivisionError; the function's log has more", id="F81-bug"
             ),
-            pytest.param(Rejected("x" * 9000), "x" * MAX_MESSAGE, id="F81-too-long"),
+            pytest.param(Rejected("x" * 9000), "x" * (MAX_MESSAGE - 1) + "…", id="F81-too-long"),
         ],
     )
     def test_whatever_goes_wrong(self, world: World, problem: Exception, message: str) -> None:
@@ -198,6 +250,89 @@ class TestAResultIsAlwaysPosted:
         world.run(given)
         assert len(world.failures) == 1
         assert world.objects() == {}
+
+    @pytest.mark.parametrize(
+        "problem",
+        [Rejected("no"), Transient("Rate exceeded"), Broken("no permission"), KeyError(SECRET), MemoryError()],
+        ids=lambda problem: f"F81-{type(problem).__name__}",
+    )
+    def test_at_whichever_call_it_goes_wrong(self, world: World, problem: Exception) -> None:
+        """Each call that a job makes fails in turn, from the first to the last."""
+        calls = 0
+        while True:
+            world.failures.clear()
+            world.successes.clear()
+            failing = Failing(world.s3, fails_at=calls, problem=problem)
+            failing.successes, failing.failures = world.successes, world.failures
+            failing.run(event(ARTIFACTS))
+            assert len(world.successes) + len(world.failures) == 1
+            if world.successes:
+                break
+            [(job, message)] = world.failures
+            assert (job, bool(message), SECRET in message) == (JOB_ID, True, False)
+            calls += 1
+        assert calls == len(failing.made) == 9, failing.made  # two artifacts, proof, bucket, five objects
+
+    @pytest.mark.parametrize("refusal", [Rejected("summary: invalid"), Broken("no permission")], ids=["F81-a", "F81-b"])
+    def test_a_success_that_is_not_taken_for_good_is_posted_as_a_failure(
+        self, world: World, refusal: Exception
+    ) -> None:
+        class Refusing(World):
+            def succeeded(self, job: str, summary: str, variables: Mapping[str, str]) -> None:
+                raise refusal
+
+        refusing = Refusing(world.s3)
+        refusing.run(event(ARTIFACTS))
+        assert refusing.failures == [(JOB_ID, f"published, and CodePipeline did not take the result: {refusal}")]
+
+    @pytest.mark.parametrize("problem", [None, Rejected("not yours")], ids=["F81-success", "F81-failure"])
+    def test_a_result_that_is_not_taken_now_fails_the_invocation(self, world: World, problem: Exception | None) -> None:
+        """Lambda tries an invocation that failed again, and a job can be done twice."""
+
+        class Deaf(World):
+            def succeeded(self, job: str, summary: str, variables: Mapping[str, str]) -> None:
+                raise Transient("Rate exceeded")
+
+            def failed(self, job: str, message: str) -> None:
+                raise Transient("Rate exceeded")
+
+        with pytest.raises(Transient, match="Rate exceeded"):
+            Deaf(world.s3, problem=problem).run(event(ARTIFACTS))
+
+    def test_F81_a_last_word_that_is_not_taken_fails_the_invocation(self, world: World) -> None:
+        tried = threading.Event()
+
+        class Hanging(World):
+            def show(self, bucket: str, job: Job) -> str:
+                assert tried.wait(30)
+                return super().show(bucket, job)
+
+            def failed(self, job: str, message: str) -> None:
+                tried.set()
+                raise Transient("Rate exceeded")
+
+        hanging = Hanging(world.s3)
+        hanging.alarm = lambda seconds, action: deadline.alarm(0, action)  # type: ignore[method-assign]
+        with pytest.raises(Transient, match="Rate exceeded"):
+            hanging.run(event(ARTIFACTS))
+        assert hanging.successes == []
+
+    @given(text=st.text(max_size=60), times=st.integers(1, 400))
+    def test_F81_a_message_of_any_length_is_taken(self, text: str, times: int) -> None:
+        client = boto3.client("codepipeline", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+        with Stubber(client) as stub:
+            stub.add_response("put_job_failure_result", {}, {"jobId": JOB_ID, "failureDetails": ANY})
+            world = World(None, problem=Rejected(text * times))
+            sent: list[str] = []
+            client.meta.events.register(
+                "provide-client-params.codepipeline.PutJobFailureResult",
+                lambda params, **_: sent.append(params["failureDetails"]["message"]),
+            )
+            world.failed = JobResults(client).failed  # type: ignore[method-assign]
+            world.open_artifact = raising(world.problem)  # type: ignore[method-assign]
+            world.run(event(ARTIFACTS))
+        assert 1 <= len(sent[0].encode("utf-16-le")) // 2 <= MAX_MESSAGE
+        assert (text * times).startswith(sent[0].removesuffix("…")) or not text
 
     def test_F81_the_deadline_nears(self, world: World) -> None:
         world.remaining = 20

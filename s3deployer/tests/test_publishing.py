@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import mimetypes
 import os
+import re
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -137,6 +138,34 @@ def opened(files: dict[str, bytes]) -> Iterator[tuple[zipfile.ZipFile, tuple[Ent
         yield archive, entries(archive.infolist(), len(content))
 
 
+def site(number: str, names: str) -> dict[str, bytes]:
+    """A site in a version: four pages that lead to each other, and what they show."""
+    files = {f"app.{names}.js": b"", f"css/site.{names}.css": b"", f"logo.{names}.svg": b""}
+    shown = "".join(f'<link href="{name}">' for name in list(files)[:2])
+    links = {"index.html": "about/index.html", "about/index.html": "docs/a.html", "docs/a.html": "imprint.html"}
+    pages = {page: f'{shown}<a href="{links.get(page, "index.html")}">'.encode() for page in (*links, "imprint.html")}
+    return {name: body + f"<!-- version {number} -->".encode() for name, body in {**pages, **files}.items()}
+
+
+def refers(page: bytes) -> list[str]:
+    return re.findall(r'href="([^"]+)"', page.decode())
+
+
+def version(body: bytes) -> str:
+    return body.decode().rpartition("version ")[2]
+
+
+def reachable(found: dict[str, bytes]) -> set[str]:
+    """The pages that lead on from the entry page, itself included."""
+    pages, queue = set[str](), ["index.html"]
+    while queue:
+        page = queue.pop()
+        if page not in pages:
+            pages.add(page)
+            queue += [name for name in refers(found[page]) if name.endswith(".html")]
+    return pages
+
+
 class TestPublish:
     def test_everything_is_written(self) -> None:
         bucket = FakeBucket()
@@ -146,12 +175,37 @@ class TestPublish:
         assert {key: body for key, (body, _) in bucket.objects.items()} == SITE
         assert list(bucket.objects)[-1] == "index.html"
 
-    @pytest.mark.parametrize("broken", ["app.js", "css/site.css"])
-    def test_F84_a_failure_midway_leaves_the_old_pages(self, broken: str) -> None:
-        bucket = FakeBucket(broken)
-        with opened(SITE) as (archive, files), pytest.raises(Broken):
-            publish(archive, plan(files, ""), bucket, plenty, at_once=2)
-        assert not [key for key in bucket.objects if key.endswith(".html")]
+    @pytest.mark.parametrize("at_once", [1, 8])
+    @pytest.mark.parametrize("renamed", [False, True], ids=["F84-the-same-names", "F84-names-of-their-own"])
+    def test_a_failure_at_any_object_leaves_the_old_site_working(self, renamed: bool, at_once: int) -> None:
+        """As a reader sees it: each page that could be reached is there, whole, with all that it shows.
+
+        Where every version's files have names of their own, as build tools make them, they are the page's version too.
+        """
+        old, new = site("1", "1"), site("2", "2" if renamed else "1")
+        pages = reachable(old)
+        assert len(pages) == 4
+        for broken in new:
+            bucket = FakeBucket(broken)
+            bucket.objects = {key: (body, "") for key, body in old.items()}
+            with opened(new) as (archive, files), pytest.raises(Broken):
+                publish(archive, plan(files, ""), bucket, plenty, at_once)
+            now = {key: body for key, (body, _) in bucket.objects.items()}
+            assert now["index.html"] == old["index.html"], f"{broken} failed"
+            for page in pages:
+                assert now[page] in (old[page], new[page]), f"{page}, where {broken} failed"
+                shown = {name: now.get(name) for name in refers(now[page]) if not name.endswith(".html")}
+                assert len(shown) == 2
+                assert None not in shown.values(), f"{page} lacks something where {broken} failed"
+                if renamed:
+                    assert {version(now[page])} == {version(body) for body in shown.values() if body}
+
+    def test_F84_a_failure_before_the_pages_leaves_all_the_old_ones(self) -> None:
+        for broken in (name for name in SITE if not name.endswith(".html")):
+            bucket = FakeBucket(broken)
+            with opened(SITE) as (archive, files), pytest.raises(Broken):
+                publish(archive, plan(files, ""), bucket, plenty, at_once=2)
+            assert not [key for key in bucket.objects if key.endswith(".html")]
 
     def test_large_files_are_streamed(self) -> None:
         bucket = FakeBucket()

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, Any, Protocol
 
-from deployer import deadline
+from deployer import deadline, lengths
 from deployer.errors import Broken, DeployerError, Rejected
 from deployer.observability import logger
 from s3deployer.archive import entries, readable, verify
@@ -109,9 +109,14 @@ class S3Deployer:
                 return
         if isinstance(outcome, Deployed):
             log.info("published", job=job, summary=outcome.summary)
-            self.results.succeeded(job, outcome.summary[:MAX_SUMMARY], outcome.variables)
-        else:
-            self.results.failed(job, outcome[:MAX_MESSAGE])
+            try:
+                self.results.succeeded(job, lengths.cut(outcome.summary, MAX_SUMMARY), outcome.variables)
+            except (Rejected, Broken) as error:  # for good: trying again would end here again
+                log.exception("the success is not taken", job=job)
+                outcome = f"published, and CodePipeline did not take the result: {error}"
+            else:
+                return
+        self.results.failed(job, lengths.cut(outcome, MAX_MESSAGE))
 
     def _outcome(self, event: Mapping[str, Any], job: str, left: deadline.TimeLeft) -> Deployed | str:
         try:
