@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import slack_contract
 from tests.sites import PATIENCE, Site
 
 from deployer.environments import EnvironmentId
@@ -20,6 +21,7 @@ from deployer.refs import Stage
 from deployer_cli.demo.expect import until
 from deployer_cli.demo.watch import Page, contexts
 from deployer_local.engine import Engine
+from deployer_local.slack import Exchange
 
 BRANCH = "feature/hello"
 PLAIN, RELEASE = contexts(), contexts("production", "production")
@@ -91,10 +93,15 @@ class Story:
     released: Seen
     deleted: Seen
     life: Life
+    told_slack: list[Exchange]
 
 
 @pytest.fixture(scope="module")
 def story(installed: Engine, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    told_slack: list[Exchange] = []
+    installed.slack.watch(told_slack.append)
+    installed.slack.fail_next(429, retry_after=1, method="chat.postMessage")
+    installed.slack.fail_next(503, method="chat.postMessage")
     site = Site(installed, tmp_path_factory.mktemp("work") / "site")
     life, tree = Life(site), site.tree
 
@@ -142,7 +149,7 @@ def story(installed: Engine, tmp_path_factory: pytest.TempPathFactory) -> Story:
     until("its stacks are gone", gone(life, stack), PATIENCE)
     until("its memory is gone", lambda: None if not remembered(installed, life.ids[BRANCH]) else "not yet", PATIENCE)
     deleted = life.seen(mended)
-    return Story(first, second, hello, (about[0], about[1]), broken, fixed, released, deleted, life)
+    return Story(first, second, hello, (about[0], about[1]), broken, fixed, released, deleted, life, told_slack)
 
 
 def life_failed(site: Site, commit: str) -> bool:
@@ -222,6 +229,19 @@ def test_slack_has_one_message_a_run_and_the_end_of_the_failed_log(story: Story)
     assert len(failed) == 1
     assert any("broken link in index.html: nowhere.html" in reply.text for reply in failed[0].replies)
     assert all(f"`{BRANCH}`" in message.text for message in failed)
+
+
+def test_F67_F70_slack_is_told_once_it_takes_messages_again(story: Story) -> None:
+    """The two messages that it did not take are among those of the test above: each run still has one."""
+    posts = [exchange.status for exchange in story.told_slack if exchange.method == "chat.postMessage"]
+    assert posts[:2] == [429, 503]
+    assert set(posts[2:]) == {200}
+
+
+def test_what_was_said_to_slack_and_what_it_answered_is_as_slack_documents_it(story: Story) -> None:
+    assert {exchange.method for exchange in story.told_slack} == {"chat.postMessage", "chat.update"}
+    wrong = [each for exchange in story.told_slack for each in slack_contract.of_exchange(exchange, ours=True)]
+    assert wrong == []
 
 
 def test_a_release_serves_exactly_the_tagged_commit(story: Story) -> None:

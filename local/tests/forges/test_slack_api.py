@@ -1,6 +1,10 @@
-"""The local Slack through slack_sdk's own client, unmodified, and plain HTTP where that client is too careful."""
+"""The local Slack through slack_sdk's own client, unmodified, and plain HTTP where that client is too careful.
 
-from collections.abc import Iterator
+Every exchange of every test here is held to Slack's published contract.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +14,14 @@ import pytest
 import urllib3
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
+from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler, ServerErrorRetryHandler
+from slack_sdk.http_retry.builtin_interval_calculators import FixedValueRetryIntervalCalculator
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from tests import slack_contract
 
-from deployer_local.slack import Slack
+from deployer_local.slack import Exchange, Slack
+from deployer_local.slack.methods import METHODS
 
 from .conftest import served
 
@@ -32,20 +40,35 @@ class Workspace:
     def call(self, method: str, token: str | None = TOKEN, **arguments: Any) -> dict[str, Any]:
         """One call with a JSON body, its answer as it came."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        answer = urllib3.request("POST", self.url + method, json=arguments, headers=headers)
+        answer = request(self.url + method, json=arguments, headers=headers)
         assert answer.status == 200
         found: dict[str, Any] = answer.json()
         return found
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    """A local Slack mounted as the engine mounts it."""
-    slack = Slack(tmp_path / "slack", token=TOKEN)
+def request(url: str, headers: dict[str, str] | None = None, **more: Any) -> urllib3.BaseHTTPResponse:
+    """A POST whose connection ends with it: one that is kept would hold up the server's end."""
+    return urllib3.request("POST", url, headers={"Connection": "close", **(headers or {})}, retries=False, **more)
+
+
+@contextmanager
+def opened(folder: Path, **settings: Any) -> Iterator[Workspace]:
+    """A local Slack mounted as the engine mounts it; in the end every exchange has to have been as Slack's are."""
+    slack, seen = Slack(folder, token=TOKEN, **settings), list[Exchange]()
+    slack.watch(seen.append)
     with served(lambda _: Starlette(routes=[Mount("/slack/api", slack.app)])) as base:
         url = f"{base}/slack/api/"
         yield Workspace(slack, url, WebClient(TOKEN, base_url=url))
     slack.close()
+    assert seen, "nothing was asked"
+    assert [wrong for exchange in seen for wrong in slack_contract.of_exchange(exchange)] == []
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    """A local Slack with its channels and nobody in it."""
+    with opened(tmp_path / "slack") as found:
+        yield found
 
 
 def test_message_thread_and_edit(workspace: Workspace) -> None:
@@ -63,12 +86,9 @@ def test_message_thread_and_edit(workspace: Workspace) -> None:
 
 
 def test_timestamps_are_slacks(tmp_path: Path) -> None:
-    slack = Slack(tmp_path, token=TOKEN, clock=lambda: 1_700_000_000.0001)
-    with served(lambda _: slack.app) as base:
-        client = WebClient(TOKEN, base_url=f"{base}/")
-        stamps = [client.chat_postMessage(channel="general", text="x")["ts"] for _ in range(3)]
+    with opened(tmp_path, clock=lambda: 1_700_000_000.0001) as workspace:
+        stamps = [workspace.client.chat_postMessage(channel="general", text="x")["ts"] for _ in range(3)]
     assert stamps == ["1700000000.000100", "1700000000.000101", "1700000000.000102"]
-    slack.close()
 
 
 def test_reply_to_a_reply_joins_the_thread(workspace: Workspace) -> None:
@@ -86,38 +106,6 @@ def test_update_keeps_blocks_that_are_not_given(workspace: Workspace) -> None:
     assert "blocks" not in workspace.call("chat.update", **place, text="b", blocks=[])["message"]
 
 
-def section(length: int) -> dict[str, Any]:
-    """A section of so many characters."""
-    return {"type": "section", "text": {"type": "mrkdwn", "text": "x" * length}}
-
-
-@pytest.mark.parametrize(
-    ("blocks", "ok"),
-    [
-        pytest.param([section(3000)], True, id="section-3000"),
-        pytest.param([section(3001)], False, id="section-3001"),
-        pytest.param([{"type": "header", "text": {"type": "plain_text", "text": "x" * 150}}], True, id="header-150"),
-        pytest.param([{"type": "header", "text": {"type": "plain_text", "text": "x" * 151}}], False, id="header-151"),
-        pytest.param([{"type": "header", "text": {"type": "mrkdwn", "text": "x"}}], False, id="header-is-plain"),
-        pytest.param([{"type": "divider"}] * 50, True, id="50-blocks"),
-        pytest.param([{"type": "divider"}] * 51, False, id="51-blocks"),
-        pytest.param([{"type": "sektion"}], False, id="unknown-type"),
-        pytest.param([{"type": "section"}], False, id="section-without-text"),
-        pytest.param([{"type": "section", "fields": [{"type": "mrkdwn", "text": "x"}] * 11}], False, id="11-fields"),
-        pytest.param(
-            [{"type": "context", "elements": [{"type": "mrkdwn", "text": "x"}] * 11}], False, id="11-in-context"
-        ),
-        pytest.param([{"type": "divider", "block_id": "a"}] * 2, False, id="block-id-twice"),
-        pytest.param(["text"], False, id="not-an-object"),
-        pytest.param({}, False, id="not-a-list"),
-    ],
-)
-def test_block_kit_limits(workspace: Workspace, blocks: object, ok: bool) -> None:
-    answer = workspace.call("chat.postMessage", channel="general", text="x", blocks=blocks)
-    assert answer["ok"] is ok
-    assert answer.get("error") == (None if ok else "invalid_blocks")
-
-
 @pytest.mark.parametrize(
     ("method", "arguments", "error"),
     [
@@ -125,11 +113,19 @@ def test_block_kit_limits(workspace: Workspace, blocks: object, ok: bool) -> Non
         ("chat.postMessage", {"text": "x"}, "channel_not_found"),
         ("chat.postMessage", {"channel": "general"}, "no_text"),
         ("chat.postMessage", {"channel": "general", "text": "  "}, "no_text"),
-        ("chat.postMessage", {"channel": "general", "text": "x" * 40_001}, "msg_too_long"),
         ("chat.postMessage", {"channel": "general", "text": "x", "blocks": "[{"}, "invalid_blocks_format"),
         ("chat.postMessage", {"channel": "general", "text": "x", "thread_ts": "1.000001"}, "thread_not_found"),
         ("chat.update", {"channel": "general", "ts": "1.000001", "text": "x"}, "channel_not_found"),
         ("chat.update", {"channel": "C0LOCAL0001", "ts": "1.000001", "text": "x"}, "message_not_found"),
+        ("chat.getPermalink", {"channel": "C0LOCAL0001", "message_ts": "1.000001"}, "message_not_found"),
+        ("chat.getPermalink", {"channel": "general", "message_ts": "1.000001"}, "channel_not_found"),
+        ("conversations.info", {"channel": "general"}, "channel_not_found"),
+        ("conversations.history", {"channel": "C9"}, "channel_not_found"),
+        ("conversations.history", {"channel": "C0LOCAL0001", "limit": 0}, "invalid_limit"),
+        ("conversations.history", {"channel": "C0LOCAL0001", "limit": "all"}, "invalid_limit"),
+        ("conversations.history", {"channel": "C0LOCAL0001", "limit": 1000}, "invalid_limit"),
+        ("conversations.list", {"cursor": "x"}, "invalid_cursor"),
+        ("conversations.replies", {"channel": "C0LOCAL0001", "ts": "1.000001"}, "thread_not_found"),
         ("users.lookupByEmail", {"email": "nobody@example.com"}, "users_not_found"),
         ("chat.delete", {}, "unknown_method"),
     ],
@@ -146,7 +142,7 @@ def test_tokens(workspace: Workspace, token: str | None, error: str) -> None:
 
 
 def test_token_in_the_form(workspace: Workspace) -> None:
-    answer = urllib3.request("POST", workspace.url + "auth.test", body=urlencode({"token": TOKEN}), headers=FORM)
+    answer = request(workspace.url + "auth.test", body=urlencode({"token": TOKEN}), headers=FORM)
     assert answer.json()["ok"]
 
 
@@ -154,7 +150,7 @@ def test_form_bodies_and_email(workspace: Workspace) -> None:
     identity = workspace.slack.add_user("mona@example.com", "Mona Lisa")
     assert workspace.client.users_lookupByEmail(email="Mona@example.com")["user"]["id"] == identity
     fields = {"token": TOKEN, "channel": identity, "text": "a&b", "blocks": '[{"type": "divider"}]'}
-    answer = urllib3.request("POST", workspace.url + "chat.postMessage", body=urlencode(fields), headers=FORM).json()
+    answer = request(workspace.url + "chat.postMessage", body=urlencode(fields), headers=FORM).json()
     assert answer["ok"]
     assert [(each.text, each.blocks) for each in workspace.slack.messages()] == [("a&b", [{"type": "divider"}])]
 
@@ -162,7 +158,7 @@ def test_form_bodies_and_email(workspace: Workspace) -> None:
 def test_bodies_that_are_not_json(workspace: Workspace) -> None:
     def post(body: bytes, kind: str) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": kind}
-        found: dict[str, Any] = urllib3.request("POST", workspace.url + "auth.test", body=body, headers=headers).json()
+        found: dict[str, Any] = request(workspace.url + "auth.test", body=body, headers=headers).json()
         return found
 
     assert post(b"{", "application/json")["error"] == "invalid_json"
@@ -186,8 +182,132 @@ def test_F70_errors_on_demand(workspace: Workspace) -> None:
     workspace.slack.fail_next("fatal_error")
     assert workspace.call("auth.test")["error"] == "fatal_error"
     workspace.slack.fail_next(503)
-    assert urllib3.request("POST", workspace.url + "auth.test", retries=False).status == 503
+    assert request(workspace.url + "auth.test").status == 503
     assert workspace.call("auth.test")["ok"]
+
+
+def test_F67_slack_sdks_own_handlers_wait_and_try_again(workspace: Workspace) -> None:
+    client = WebClient(
+        TOKEN,
+        base_url=workspace.url,
+        retry_handlers=[
+            RateLimitErrorRetryHandler(max_retry_count=3),
+            ServerErrorRetryHandler(max_retry_count=3, interval_calculator=FixedValueRetryIntervalCalculator(0)),
+        ],
+    )
+    workspace.slack.fail_next(429, retry_after=0)
+    workspace.slack.fail_next(500)
+    workspace.slack.fail_next(503)
+    assert client.chat_postMessage(channel="general", text="once")["ok"]
+    assert [each.text for each in workspace.slack.messages()] == ["once"]
+    workspace.slack.fail_next(500, times=4)
+    with pytest.raises(SlackApiError):
+        client.chat_postMessage(channel="general", text="not at all")
+    assert len(workspace.slack.messages()) == 1
+
+
+def test_F67_one_message_a_second_for_each_channel_where_it_is_asked_for(tmp_path: Path) -> None:
+    now = [1_700_000_000.0]
+    with opened(tmp_path, clock=lambda: now[0], paced=True) as workspace:
+
+        def post(channel: str) -> str | None:
+            try:
+                workspace.client.chat_postMessage(channel=channel, text="x")
+            except SlackApiError as refused:
+                return f"{refused.response.status_code} {refused.response.headers['Retry-After']}"
+            return None
+
+        assert [post("general"), post("#general"), post("deployments")] == [None, "429 1", None]
+        now[0] += 0.5
+        assert post("C0LOCAL0001") == "429 1", "by its id it is the same channel"
+        now[0] += 0.5
+        assert post("general") is None
+        assert workspace.client.conversations_list()["ok"], "and posting alone is paced"
+
+
+def test_everything_that_was_said_can_be_read_through_the_api(workspace: Workspace) -> None:
+    client = workspace.client
+    names = {each["name"]: each["id"] for each in client.conversations_list()["channels"]}
+    assert sorted(names) == ["deployments", "general"]
+    place = names["deployments"]
+    assert client.conversations_info(channel=place)["channel"]["name"] == "deployments"
+    first, second = (client.chat_postMessage(channel=place, text=text)["ts"] for text in ("one", "two"))
+    answers = [client.chat_postMessage(channel=place, text=text, thread_ts=first)["ts"] for text in ("a", "b", "c")]
+    client.chat_update(channel=place, ts=first, text="one more")
+    history = client.conversations_history(channel=place)
+    assert [(each["text"], each.get("reply_count")) for each in history["messages"]] == [("two", None), ("one more", 3)]
+    assert not history["has_more"]
+    pages = [page["messages"] for page in client.conversations_replies(channel=place, ts=first, limit=3)]
+    assert [[each["text"] for each in page] for page in pages] == [["one more", "a", "b"], ["c"]]
+    assert [each["ts"] for page in pages for each in page] == [first, *answers]
+    assert [len(page["channels"]) for page in client.conversations_list(limit=1)] == [1, 1]
+    link = client.chat_getPermalink(channel=place, message_ts=second)["permalink"]
+    assert link.endswith(f"/archives/{place}/p{second.replace('.', '')}")
+    assert f"thread_ts={first}" in client.chat_getPermalink(channel=place, message_ts=answers[0])["permalink"]
+
+
+def test_a_direct_message_is_a_conversation(workspace: Workspace) -> None:
+    mona = workspace.slack.add_user("mona@example.com", "Mona Lisa")
+    posted = workspace.client.chat_postMessage(channel=mona, text="hello")
+    channel = workspace.client.conversations_info(channel=posted["channel"])["channel"]
+    assert (channel["is_im"], channel["user"]) == (True, mona)
+    assert channel["id"] not in {each["id"] for each in workspace.client.conversations_list()["channels"]}
+
+
+def test_a_text_over_40000_characters_is_cut_and_said_to_be(workspace: Workspace) -> None:
+    whole = workspace.client.chat_postMessage(channel="general", text="x" * 40_000)
+    assert "warning" not in whole.data
+    cut = workspace.client.chat_postMessage(channel="general", text="x" * 40_001)
+    assert (len(cut["message"]["text"]), cut["warning"]) == (40_000, "message_truncated")
+
+
+@pytest.mark.parametrize(
+    ("text", "ok"),
+    [("x" * 4000, True), ("x" * 4001, False), ("é" * 2000, True), ("é" * 2001, False)],
+    ids=["4000", "4001", "4000-bytes", "4002-bytes"],
+)
+def test_an_update_has_less_room(workspace: Workspace, text: str, ok: bool) -> None:
+    posted = workspace.call("chat.postMessage", channel="general", text="x")
+    answer = workspace.call("chat.update", channel=posted["channel"], ts=posted["ts"], text=text)
+    assert answer.get("error") == (None if ok else "msg_too_long")
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_arguments_are_slacks_and_one_that_is_not_honoured_is_refused(workspace: Workspace, method: str) -> None:
+    assert METHODS[method].arguments <= slack_contract.arguments_of(method)
+    unserved = slack_contract.arguments_of(method) - METHODS[method].arguments - {"token"}
+    for name in [*sorted(unserved), "colour"]:
+        answer = workspace.call(method, **{name: "x"})
+        said = f"not served by the local Slack: {name} [json-pointer:/{name}]"
+        assert (answer["error"], answer["errors"]) == ("invalid_arguments", [said])
+    for name, values in (METHODS[method].fixed or {}).items():
+        assert workspace.call(method, **{name: "other"})["error"] == "invalid_arguments"
+        assert workspace.call(method, **{name: values[0]}).get("error") != "invalid_arguments"
+
+
+def test_the_contract_knows_the_methods_that_are_served_and_no_others() -> None:
+    assert set(METHODS) == slack_contract.METHODS
+
+
+# A message that Slack would not take, or would not give: the checks of the contract have to be able to fail.
+BROKEN: list[tuple[str, Callable[[], list[str]]]] = [
+    ("a-field-of-our-own", lambda: slack_contract.of_answer("auth.test", 200, JSON, b'{"ok": true, "mood": "good"}')),
+    ("an-error-of-our-own", lambda: slack_contract.of_answer("auth.test", 200, JSON, b'{"ok": false, "error": "no"}')),
+    ("another-status", lambda: slack_contract.of_answer("auth.test", 403, JSON, NOT_AUTHED)),
+    ("no-json", lambda: slack_contract.of_answer("auth.test", 200, {}, NOT_AUTHED)),
+    ("no-retry-after", lambda: slack_contract.of_answer("auth.test", 429, JSON, NOT_AUTHED)),
+    ("an-unknown-argument", lambda: slack_contract.of_request("chat.update", {"unfurl_links": False})),
+    ("an-unknown-method", lambda: slack_contract.of_request("chat.shout", {})),
+    ("a-long-block", lambda: slack_contract.of_request("chat.update", {"blocks": [{"type": "header", "text": LONG}]})),
+]
+JSON, NOT_AUTHED = {"content-type": "application/json"}, b'{"ok": false, "error": "not_authed"}'
+LONG = {"type": "plain_text", "text": "x" * 151}
+
+
+@pytest.mark.parametrize("check", [each for _, each in BROKEN], ids=[name for name, _ in BROKEN])
+def test_the_contract_can_be_broken(check: Callable[[], list[str]]) -> None:
+    assert slack_contract.of_answer("auth.test", 200, JSON, NOT_AUTHED) == []
+    assert len(check()) >= 1
 
 
 def test_F98_messages_survive(tmp_path: Path) -> None:

@@ -66,6 +66,8 @@ class LoopbackServer:
         `ended` is called on the loop when the last answer was given, before the loop's tasks are cancelled.
         """
         started = threading.Event()
+        # hypercorn listens a moment after the start-up is over: who comes before waits instead of being refused.
+        self._socket.listen()
         self._thread = threading.Thread(target=self._serve, args=(application, started, ended), name=name, daemon=True)
         self._thread.start()
         started.wait()

@@ -56,6 +56,8 @@ class Message:
     blocks: Blocks
     edits: tuple[Version, ...] = ()
     replies: tuple["Message", ...] = ()
+    edited: str = ""
+    """Since when it says what it says; empty where it never said anything else."""
 
 
 class Messages:
@@ -93,6 +95,12 @@ class Messages:
             sql = "select * from channels where id = ? or name = ?"
             row = self._rows.execute(sql, (named, named.removeprefix("#"))).fetchone()
         return Channel(row["id"], row["name"]) if row else None
+
+    def channels(self) -> list[Channel]:
+        """Every channel, direct messages included."""
+        with self._lock:
+            rows = self._rows.execute("select * from channels order by id").fetchall()
+        return [Channel(row["id"], row["name"]) for row in rows]
 
     def add_person(self, email: str, name: str) -> str:
         """The id of the person with this address, who is made if there is none."""
@@ -148,9 +156,7 @@ class Messages:
 
     def threads(self, channel: Channel | None) -> list[Message]:
         """Every message that starts a thread or stands alone, oldest first, with its replies."""
-        with self._lock:
-            rows = self._rows.execute("select * from channels order by id").fetchall()
-        channels = [channel] if channel else [Channel(row["id"], row["name"]) for row in rows]
+        channels = [channel] if channel else self.channels()
         return sorted((each for one in channels for each in self._all(one) if not each.thread_ts), key=lambda m: m.ts)
 
     def _all(self, channel: Channel) -> list[Message]:
@@ -164,7 +170,7 @@ class Messages:
 
         def one(row: sqlite3.Row, replies: tuple[Message, ...]) -> Message:
             *edits, now = said[row["ts"]]
-            last = (now.text, now.blocks, tuple(edits), replies)
+            last = (now.text, now.blocks, tuple(edits), replies, now.at if edits else "")
             return Message(channel.name, channel.id, row["ts"], row["thread_ts"], *last)
 
         threads: dict[str, list[Message]] = {}

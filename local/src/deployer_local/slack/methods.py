@@ -1,13 +1,15 @@
 """The Web API's methods: arguments in, Slack's answer out.
 
 Plain functions over the stored messages. Refusals are Slack's own words in an answer of HTTP 200, raised as
-`SlackError`. Knows nothing of HTTP; the token was checked before.
+`SlackError`. An argument that would have an effect which is not shown here is refused by name, never ignored. Knows
+nothing of HTTP; the token was checked before.
 
 https://docs.slack.dev/reference/methods
 """
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from deployer_local.slack.blocks import complaints
@@ -17,7 +19,12 @@ Json = dict[str, Any]
 Arguments = Mapping[str, Any]
 
 TEAM, BOT, BOT_USER, APP = "T0LOCAL0001", "B0LOCAL0001", "U0LOCAL0000", "A0LOCAL0001"
+HOME = "https://local.slack.invalid/"
+# chat.postMessage cuts and warns: https://api.slack.com/changelog/2018-04-truncating-really-long-messages
 LONGEST_TEXT = 40_000
+# chat.update refuses; seen to be counted in bytes: https://gitlab.com/gitlab-org/gitlab/-/merge_requests/258898
+LONGEST_UPDATE = 4000
+LARGEST_PAGE = 999
 
 
 class SlackError(Exception):
@@ -27,6 +34,36 @@ class SlackError(Exception):
         """`error` in Slack's own words, such as channel_not_found."""
         super().__init__(error)
         self.answer: Json = {"ok": False, "error": error} | details
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method with the arguments that it honours, and others that change nothing here whatever they say.
+
+    `fixed`: arguments of which only one value is honoured.
+    """
+
+    answer: Callable[[Messages, Arguments], Json]
+    honoured: frozenset[str] = frozenset()
+    harmless: frozenset[str] = frozenset()
+    fixed: Mapping[str, tuple[object, ...]] | None = None
+
+    def __call__(self, messages: Messages, arguments: Arguments) -> Json:
+        """Slack's answer; SlackError where it refuses."""
+        fixed = self.fixed or {}
+        wrong = [
+            f"not served by the local Slack: {name} [json-pointer:/{name}]"
+            for name, value in arguments.items()
+            if name not in {"token", *self.honoured, *self.harmless} and value not in fixed.get(name, ())
+        ]
+        if wrong:
+            raise _invalid("invalid_arguments", wrong)
+        return self.answer(messages, arguments)
+
+    @property
+    def arguments(self) -> frozenset[str]:
+        """The names that are taken."""
+        return self.honoured | self.harmless | frozenset(self.fixed or ())
 
 
 def post_message(messages: Messages, arguments: Arguments) -> Json:
@@ -40,28 +77,70 @@ def post_message(messages: Messages, arguments: Arguments) -> Json:
     text, blocks = _said(arguments)
     thread = arguments.get("thread_ts")
     try:
-        message = messages.post(channel, text, blocks or [], str(thread) if thread else None)
+        message = messages.post(channel, text[:LONGEST_TEXT], blocks or [], str(thread) if thread else None)
     except KeyError as error:
         raise SlackError("thread_not_found") from error
-    return {"ok": True, "channel": channel.id, "ts": message.ts, "message": _shape(message)}
+    answer = {"ok": True, "channel": channel.id, "ts": message.ts, "message": _shape(message)}
+    if len(text) > LONGEST_TEXT:
+        said = "[WARN] Your message was truncated but still posted. The `text` field accepts up to 40,000 characters."
+        answer |= {"response_metadata": {"messages": [said], "warnings": ["message_truncated"]}}
+    return answer
 
 
 def update(messages: Messages, arguments: Arguments) -> Json:
     """chat.update. The channel must be an id; blocks that are not given stay as they are."""
     channel, ts = _identified(messages, arguments), str(arguments.get("ts") or "")
-    try:
-        before = messages.message(channel, ts)
-    except KeyError as error:
-        raise SlackError("message_not_found") from error
+    before = _message(messages, channel, ts)
     text, blocks = _said(arguments)
+    if len(text.encode("utf-8", "surrogatepass")) > LONGEST_UPDATE:
+        raise SlackError("msg_too_long")
     message = messages.edit(channel, ts, text, before.blocks if blocks is None else blocks)
     return {"ok": True, "channel": channel.id, "ts": ts, "text": message.text, "message": _shape(message)}
+
+
+def permalink(messages: Messages, arguments: Arguments) -> Json:
+    """chat.getPermalink."""
+    channel = _identified(messages, arguments)
+    message = _message(messages, channel, str(arguments.get("message_ts") or ""))
+    link = f"{HOME}archives/{channel.id}/p{message.ts.replace('.', '')}"
+    if message.thread_ts:
+        link += f"?thread_ts={message.thread_ts}&cid={channel.id}"
+    return {"ok": True, "channel": channel.id, "permalink": link}
+
+
+def channels(messages: Messages, arguments: Arguments) -> Json:
+    """conversations.list: every channel; direct messages are left out, as they are by default."""
+    limit = _limit(arguments)
+    found = [_channel(each) for each in messages.channels() if each.id.startswith("C")]
+    start = _cursor(arguments)
+    return {"ok": True, "channels": found[start : start + limit]} | _next(start + limit, len(found))
+
+
+def channel_info(messages: Messages, arguments: Arguments) -> Json:
+    """conversations.info."""
+    return {"ok": True, "channel": _channel(_identified(messages, arguments))}
+
+
+def history(messages: Messages, arguments: Arguments) -> Json:
+    """conversations.history: what is not a reply, newest first."""
+    found = messages.threads(_identified(messages, arguments))
+    return _page(arguments, [_shape(each) | _thread(each) for each in reversed(found)]) | {"pin_count": 0}
+
+
+def replies(messages: Messages, arguments: Arguments) -> Json:
+    """conversations.replies: the first message of a thread, then its replies, oldest first; of a reply itself alone."""
+    channel = _identified(messages, arguments)
+    try:
+        message = messages.message(channel, str(arguments.get("ts") or ""))
+    except KeyError as error:
+        raise SlackError("thread_not_found") from error
+    return _page(arguments, [_shape(message) | _thread(message), *map(_shape, message.replies)])
 
 
 def auth_test(messages: Messages, arguments: Arguments) -> Json:
     """auth.test."""
     del messages, arguments
-    names = {"url": "https://local.slack.invalid/", "team": "local", "user": "opolis-deployer"}
+    names = {"url": HOME, "team": "local", "user": "opolis-deployer"}
     return {"ok": True, **names, "team_id": TEAM, "user_id": BOT_USER, "bot_id": BOT, "is_enterprise_install": False}
 
 
@@ -76,12 +155,36 @@ def lookup_by_email(messages: Messages, arguments: Arguments) -> Json:
     return {"ok": True, "user": who | {"deleted": False, "is_bot": False, "is_app_user": False}}
 
 
-METHODS: dict[str, Callable[[Messages, Arguments], Json]] = {
-    "auth.test": auth_test,
-    "chat.postMessage": post_message,
-    "chat.update": update,
-    "users.lookupByEmail": lookup_by_email,
+# Nothing is unfurled here, names make no links, and text is kept as it came, which is `parse: none`.
+_FORMATTING: dict[str, tuple[object, ...]] = {"parse": ("none",), "link_names": (False, "0", "false")}
+_PAGES = frozenset(["cursor", "limit"])
+
+METHODS: dict[str, Method] = {
+    "auth.test": Method(auth_test),
+    "chat.getPermalink": Method(permalink, frozenset(["channel", "message_ts"])),
+    "chat.postMessage": Method(
+        post_message,
+        frozenset(["channel", "text", "blocks", "thread_ts"]),
+        frozenset(["unfurl_links", "unfurl_media"]),
+        {**_FORMATTING, "mrkdwn": (True,), "reply_broadcast": (False,), "attachments": ([], "[]")},
+    ),
+    "chat.update": Method(
+        update,
+        frozenset(["channel", "ts", "text", "blocks"]),
+        fixed={**_FORMATTING, "reply_broadcast": (False,), "attachments": ([], "[]")},
+    ),
+    "conversations.history": Method(history, frozenset(["channel", *_PAGES])),
+    "conversations.info": Method(channel_info, frozenset(["channel"])),
+    "conversations.list": Method(
+        channels, _PAGES, frozenset(["exclude_archived"]), {"types": ("public_channel",), "team_id": (TEAM,)}
+    ),
+    "conversations.replies": Method(replies, frozenset(["channel", "ts", *_PAGES])),
+    "users.lookupByEmail": Method(lookup_by_email, frozenset(["email"])),
 }
+
+
+def _invalid(error: str, wrong: list[str]) -> SlackError:
+    return SlackError(error, errors=wrong, response_metadata={"messages": [f"[ERROR] {each}" for each in wrong]})
 
 
 def _identified(messages: Messages, arguments: Arguments) -> Channel:
@@ -92,22 +195,69 @@ def _identified(messages: Messages, arguments: Arguments) -> Channel:
     return channel
 
 
+def _message(messages: Messages, channel: Channel, ts: str) -> Message:
+    try:
+        return messages.message(channel, ts)
+    except KeyError as error:
+        raise SlackError("message_not_found") from error
+
+
 def _said(arguments: Arguments) -> tuple[str, Blocks | None]:
     text, blocks = str(arguments.get("text") or ""), arguments.get("blocks")
-    if arguments.get("attachments"):
-        raise SlackError("invalid_attachments", note="the local Slack shows text and blocks only")
-    if len(text) > LONGEST_TEXT:
-        raise SlackError("msg_too_long")
     if isinstance(blocks, str):
         try:
             blocks = json.loads(blocks)
         except ValueError as error:
             raise SlackError("invalid_blocks_format") from error
     if blocks is not None and (wrong := complaints(blocks)):
-        raise SlackError("invalid_blocks", errors=wrong, response_metadata={"messages": wrong})
+        raise _invalid("invalid_blocks", wrong)
     if not text.strip() and not blocks:
         raise SlackError("no_text")
     return text, blocks
+
+
+def _limit(arguments: Arguments) -> int:
+    try:
+        limit = int(arguments.get("limit", 100))
+    except ValueError as error:
+        raise SlackError("invalid_limit") from error
+    if not 0 < limit <= LARGEST_PAGE:
+        raise SlackError("invalid_limit")
+    return limit
+
+
+def _cursor(arguments: Arguments) -> int:
+    cursor = str(arguments.get("cursor") or "0")
+    if not cursor.isdecimal():
+        raise SlackError("invalid_cursor")
+    return int(cursor)
+
+
+def _next(end: int, size: int) -> Json:
+    return {"response_metadata": {"next_cursor": str(end) if end < size else ""}}
+
+
+def _page(arguments: Arguments, found: list[Json]) -> Json:
+    start, limit = _cursor(arguments), _limit(arguments)
+    end = start + limit
+    more = _next(end, len(found)) if end < len(found) else {}
+    return {"ok": True, "messages": found[start:end], "has_more": end < len(found)} | more
+
+
+def _channel(channel: Channel) -> Json:
+    direct = channel.id.startswith("D")
+    named = {"user": channel.name} if direct else {"name": channel.name, "name_normalized": channel.name}
+    kind = {"is_channel": not direct, "is_group": False, "is_im": direct, "is_mpim": False, "is_private": direct}
+    place = {"created": 0, "is_archived": False, "is_org_shared": False, "context_team_id": TEAM}
+    return {"id": channel.id, **named, **kind, **place, "is_member": True}
+
+
+def _thread(message: Message) -> Json:
+    if not message.replies:
+        return {}
+    last = message.replies[-1].ts
+    counts = {"reply_count": len(message.replies), "reply_users_count": 1, "reply_users": [BOT_USER]}
+    return {"thread_ts": message.ts, "latest_reply": last, **counts}
 
 
 def _shape(message: Message) -> Json:
@@ -115,6 +265,6 @@ def _shape(message: Message) -> Json:
     if message.thread_ts:
         optional["thread_ts"] = message.thread_ts
     if message.edits:
-        optional["edited"] = {"user": BOT, "ts": message.ts}
+        optional["edited"] = {"user": BOT, "ts": message.edited}
     said = {"type": "message", "text": message.text, "ts": message.ts}
     return said | {"user": BOT_USER, "bot_id": BOT, "app_id": APP, "team": TEAM} | optional

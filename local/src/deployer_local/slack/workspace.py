@@ -8,10 +8,12 @@ https://docs.slack.dev/apis/web-api
 
 import hmac
 import json
+import math
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -28,6 +30,20 @@ from deployer_local.slack.methods import METHODS, Json, SlackError
 _LARGEST_BODY = 4 * 1024 * 1024
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """One call as it came and was answered, without its headers: they hold the token."""
+
+    method: str
+    query: str
+    content_type: str
+    body: bytes
+    status: int
+    headers: dict[str, str]
+    """The answer's, names in lower case."""
+    answer: bytes
+
+
 class Slack:
     """One workspace with one bot."""
 
@@ -38,16 +54,22 @@ class Slack:
         token: str,
         channels: Iterable[str] = ("general", "deployments"),
         clock: Callable[[], float] = time.time,
+        paced: bool = False,
     ) -> None:
         """Opens or creates the state in the folder `store`.
 
-        `token`: the bot's. `channels`: names that exist from the start. `clock`: seconds since the epoch.
+        `token`: the bot's. `channels`: names that exist from the start. `clock`: seconds since the epoch. `paced`: one
+        message a second for each channel, as Slack allows in general (it tolerates short bursts, this does not):
+        https://docs.slack.dev/apis/web-api/rate-limits
         """
         store.mkdir(parents=True, exist_ok=True)
         self._token = token
         self._messages = Messages(store / "slack.sqlite", clock)
         self._lock = threading.Lock()
         self._faults: list[tuple[str | None, int | str, int]] = []
+        self._watchers: list[Callable[[Exchange], None]] = []
+        self._clock, self._paced = clock, paced
+        self._free: dict[str, float] = {}
         for name in channels:
             self._messages.add_channel(name)
         self.app = Starlette(routes=[Route("/{method}", self._serve, methods=["GET", "POST"])])
@@ -86,23 +108,39 @@ class Slack:
         with self._lock:
             self._faults += [(method, what, retry_after)] * times
 
+    def watch(self, seen: Callable[[Exchange], None]) -> None:
+        """From now on `seen` is told of every exchange, in the order in which they were answered."""
+        self._watchers.append(seen)
+
     async def _serve(self, request: Request) -> Response:
-        headers = {"X-Slack-Req-Id": uuid.uuid4().hex}
-        method = str(request.path_params["method"])
-        fault = self._fault(method)
-        if fault is not None:
-            fault.headers.update(headers)
-            return fault
         body = b""
         async for chunk in request.stream():
             body += chunk
             if len(body) > _LARGEST_BODY:
-                return JSONResponse({"ok": False, "error": "request_timeout"}, 413, headers)
+                break
+        method = str(request.path_params["method"])
+        response = await run_in_threadpool(self._answer, request, method, body)
+        response.headers["X-Slack-Req-Id"] = uuid.uuid4().hex
+        kind = request.headers.get("content-type", "")
+        shown = dict(response.headers.items())
+        exchange = Exchange(method, request.url.query, kind, body, response.status_code, shown, bytes(response.body))
+        with self._lock:
+            for seen in self._watchers:
+                seen(exchange)
+        return response
+
+    def _answer(self, request: Request, method: str, body: bytes) -> Response:
+        fault = self._fault(method)
+        if fault is not None:
+            return fault
+        if len(body) > _LARGEST_BODY:
+            return JSONResponse({"ok": False, "error": "request_timeout"}, 413)
         try:
-            answer = await run_in_threadpool(self._call, request, method, body)
+            return JSONResponse(self._call(request, method, body))
+        except _TooFast as error:
+            return _limited(error.seconds)
         except SlackError as error:
-            answer = error.answer
-        return JSONResponse(answer, 200, headers)
+            return JSONResponse(error.answer)
 
     def _fault(self, method: str) -> Response | None:
         with self._lock:
@@ -113,8 +151,7 @@ class Slack:
                     if isinstance(what, str):
                         return JSONResponse({"ok": False, "error": what})
                     if what == 429:
-                        after = {"Retry-After": str(retry_after)}
-                        return JSONResponse({"ok": False, "error": "ratelimited"}, what, after)
+                        return _limited(retry_after)
                     return Response("Server Error", what)
         return None
 
@@ -128,10 +165,35 @@ class Slack:
             raise SlackError("not_authed")
         if not self._token or not hmac.compare_digest(token.encode("utf-8", "replace"), self._token.encode()):
             raise SlackError("invalid_auth")
+        if self._paced and method == "chat.postMessage":
+            self._pace(str(arguments.get("channel") or ""))
         answer = METHODS[method](self._messages, arguments)
         if warning:
-            answer |= {"warning": warning, "response_metadata": {"warnings": [warning]}}
+            metadata = answer.setdefault("response_metadata", {})
+            metadata["warnings"] = [warning, *metadata.get("warnings", ())]
+        if warnings := answer.get("response_metadata", {}).get("warnings"):
+            answer["warning"] = ",".join(warnings)
         return answer
+
+    def _pace(self, named: str) -> None:
+        channel = self._messages.channel(named)
+        key, now = channel.id if channel else named, self._clock()
+        with self._lock:
+            if (wait := self._free.get(key, 0.0) - now) > 0:
+                raise _TooFast(math.ceil(wait))
+            self._free[key] = now + 1.0
+
+
+class _TooFast(Exception):  # noqa: N818 - says what the caller is
+    """The next call is welcome in `seconds`."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+def _limited(seconds: int) -> Response:
+    return JSONResponse({"ok": False, "error": "ratelimited"}, 429, {"Retry-After": str(seconds)})
 
 
 def _arguments(request: Request, body: bytes) -> tuple[dict[str, Any], str | None]:

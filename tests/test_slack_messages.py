@@ -1,0 +1,163 @@
+"""What the notifier says, through slack-sdk and over the wire, as the local Slack receives it.
+
+Every exchange is held to Slack's published contract, the calls included.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from tests import slack_contract
+
+from deployer.environments import parse
+from deployer.errors import Broken, DeployerError, Rejected, Transient
+from deployer.events import RepositoryName
+from deployer.pipelines import ActionRun
+from deployer.ports import Commit, Environment
+from deployer.slack import Slack as Client
+from deployer.states import CommitState, RunState
+from deployer_local.aws.serving import LoopbackServer
+from deployer_local.slack import Exchange, Message, Slack
+from notifier.builds import Failure
+from notifier.messages import run_message, stage_reply
+from notifier.progress import StageProgress
+
+SHA, CONSOLE = "ab" * 20, "https://eu-west-1.console.aws.amazon.com/codesuite"
+OURS = f"<{CONSOLE}|{SHA[:7]}>"
+
+
+@dataclass
+class Workspace:
+    """A local Slack, our client of it, and what passed between them."""
+
+    slack: Slack
+    url: str
+    seen: list[Exchange] = field(default_factory=list)
+
+    @property
+    def client(self) -> Client:
+        """As the notifier makes it."""
+        return Client(self.url, lambda: "xoxb-canary", timeout=5)
+
+    def message(self, ts: str) -> Message:
+        """A message of the channel, as people see it now."""
+        return next(each for each in self.slack.messages("deployments") if each.ts == ts)
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    server, now = LoopbackServer(), iter(range(1_800_000_000, 1_900_000_000, 2))
+    slack = Slack(tmp_path_factory.mktemp("slack"), token="xoxb-canary", clock=lambda: float(next(now)))
+    server.start(Starlette(routes=[Mount("/slack/api", slack.app)]), "the local Slack")
+    workspace = Workspace(slack, f"{server.url}/slack/api/")
+    slack.watch(workspace.seen.append)
+    yield workspace
+    server.stop()
+    slack.close()
+
+
+@pytest.fixture
+def workspace(running: Workspace) -> Iterator[Workspace]:
+    running.seen.clear()
+    yield running
+    assert running.seen, "nothing was asked"
+    assert [wrong for each in running.seen for wrong in slack_contract.of_exchange(each, ours=True)] == []
+
+
+def environment(branch: str) -> Environment:
+    name = RepositoryName(7, "acme", "site")
+    return Environment(parse(f"7/refs/heads/{branch}"), name, f"refs/heads/{branch}", "site-x", 1, commit=SHA)
+
+
+def texts(said: Message | Any) -> list[str]:
+    """Everywhere that Slack reads control sequences in: the section, and what notifications show."""
+    [block] = said.blocks
+    assert block["text"]["verbatim"], "Slack is not to look for names and links of its own"
+    return [block["text"]["text"], said.text]
+
+
+def controls(text: str) -> list[str]:
+    """References, mentions and links, whole or torn, and what is left of entities."""
+    return re.findall(r"<[^>]*>?|>|&(?!amp;|lt;|gt;)", text)
+
+
+OUTSIDE = st.text(st.sampled_from("&<>!@#|;`* abglmpt日🪣\u0301"), min_size=1, max_size=60) | st.text(
+    min_size=1, max_size=30
+)
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(OUTSIDE, OUTSIDE, OUTSIDE, OUTSIDE)
+@example("<!channel>", "<!here|x> & <@U123>", "<https://evil|acme>", "&lt;!channel&gt;")
+@example("x" * 250, "&" * 4000, "<" * 4000, ">" * 4000)
+def test_F69_nothing_from_outside_is_a_control_sequence_where_slack_reads_it(
+    workspace: Workspace, branch: str, subject: str, author: str, reason: str
+) -> None:
+    commit, item, client = Commit(SHA, subject, author, ""), environment(branch), workspace.client
+    channel, ts = client.post("deployments", run_message(item, commit, RunState.IN_PROGRESS, CONSOLE))
+    failed = ActionRun("Build", subject, "CodeBuild", "Failed", 0, 0)
+    stage = StageProgress(branch, CommitState.FAILURE, "failed", 3, 4, failed)
+    client.post(channel, stage_reply(stage, Failure(reason, (author, subject))), thread=ts)
+    client.update(channel, ts, run_message(item, commit, RunState.FAILED, CONSOLE))
+    found = workspace.message(ts)
+    [before], [reply] = found.edits, found.replies
+    for text in (*texts(before), *texts(found)):
+        assert controls(text) == [OURS]
+        shown = html.unescape(text.replace(OURS, ""))
+        assert all(beginning(each) in shown for each in (branch, subject, author))
+    for text in texts(reply):
+        assert controls(text) == []
+        assert all(beginning(each) in html.unescape(text) for each in (branch, subject, reason))
+
+
+def beginning(text: str) -> str:
+    """What is read of it in any case."""
+    return text[:60]
+
+
+@pytest.mark.parametrize(
+    ("what", "kind", "wait"),
+    [
+        pytest.param(429, Transient, 7.0, id="F67-429"),
+        pytest.param("ratelimited", Transient, None, id="F67-said-in-the-body"),
+        pytest.param(500, Transient, None, id="F70-500"),
+        pytest.param(503, Transient, None, id="F70-503"),
+        pytest.param("fatal_error", Transient, None, id="F70-fatal-error"),
+        pytest.param("invalid_auth", Broken, None, id="F70-token"),
+        pytest.param("channel_not_found", Rejected, None, id="no-channel"),
+    ],
+)
+def test_refusals_on_demand(workspace: Workspace, what: int | str, kind: type, wait: float | None) -> None:
+    workspace.slack.fail_next(what, retry_after=7)
+    before = len(workspace.slack.messages())
+    with pytest.raises(DeployerError) as refusal:
+        workspace.client.post("deployments", "x")
+    assert (type(refusal.value), getattr(refusal.value, "retry_after", None)) == (kind, wait)
+    assert (len(workspace.seen), len(workspace.slack.messages())) == (1, before), "asked once, nothing posted"
+    workspace.client.post("deployments", "x")
+    assert len(workspace.slack.messages()) == before + 1
+
+
+def test_F67_a_message_too_many_says_when_it_is_welcome(tmp_path: Path) -> None:
+    server = LoopbackServer()
+    slack = Slack(tmp_path, token="xoxb-canary", clock=lambda: 1_800_000_000.0, paced=True)
+    server.start(slack.app, "a paced Slack")
+    try:
+        client = Client(f"{server.url}/", lambda: "xoxb-canary")
+        _, ts = client.post("deployments", "one")
+        with pytest.raises(Transient) as refusal:
+            client.post("deployments", "two", thread=ts)
+        assert refusal.value.retry_after == 1.0
+    finally:
+        server.stop()
+        slack.close()
