@@ -1,4 +1,4 @@
-"""Logs as JSON lines, and X-Ray only where an invocation is sampled."""
+"""Logs as JSON lines."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import ast
 import io
 import json
 import logging
-import os
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deployer.observability import JsonFormatter, bound, configure, logger, sampled, traced
+from deployer.observability import JsonFormatter, bound, configure, logger, traced
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -135,73 +131,6 @@ def test_F91_what_logs_whole_requests_is_silenced(noisy: str) -> None:
     finally:
         root.handlers[:] = before
         root.setLevel(level)
-
-
-@pytest.mark.parametrize(
-    ("header", "expected"),
-    [("", False), ("Root=1-2-3;Parent=4;Sampled=0", False), ("Root=1-2-3;Parent=4;Sampled=1", True)],
-)
-def test_sampled(monkeypatch: pytest.MonkeyPatch, header: str, expected: bool) -> None:
-    monkeypatch.setenv("_X_AMZN_TRACE_ID", header)
-    assert sampled() is expected
-
-
-SCRIPT = """
-import json, sys
-from deployer.observability import logger, traced
-
-@traced("listener")
-def handler(event, context):
-    logger("listener").info("inside")
-    if event == "fail":
-        raise ValueError("why")
-    return "done"
-
-try:
-    answer = handler(sys.argv[1], None)
-except ValueError:
-    answer = "failed"
-print(json.dumps({"answer": answer, "modules": [name for name in sys.modules if "." not in name]}))
-"""
-
-
-def invoke(event: str, header: str, daemon: str = "127.0.0.1:1") -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Run a traced handler in a process of its own, as Lambda would; answers with its result and its log."""
-    environ = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("AWS")},
-        "_X_AMZN_TRACE_ID": header,
-        "LAMBDA_TASK_ROOT": "/var/task",
-        "AWS_XRAY_DAEMON_ADDRESS": daemon,
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, event], env=environ, capture_output=True, text=True, check=True, timeout=60
-    )
-    return json.loads(done.stdout), [json.loads(line) for line in done.stderr.splitlines()]
-
-
-@pytest.mark.parametrize("header", ["", "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0"])
-def test_without_sampling_nothing_of_xray_is_imported(header: str) -> None:
-    answer, logged = invoke("go", header)
-    assert answer["answer"] == "done"
-    assert not {"aws_xray_sdk", "boto3", "botocore", "urllib3", "slack_sdk"} & set(answer["modules"])
-    assert [each["message"] for each in logged] == ["inside"]
-
-
-@pytest.mark.parametrize("event", ["go", "fail"])
-def test_a_sampled_invocation_is_traced(event: str) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daemon:
-        daemon.bind(("127.0.0.1", 0))
-        daemon.settimeout(10)
-        trace = "1-5759e988-bd862e3fe1be46a994272793"
-        answer, logged = invoke(
-            event, f"Root={trace};Parent=53995c3f42cd8ad8;Sampled=1", f"127.0.0.1:{daemon.getsockname()[1]}"
-        )
-        segment = json.loads(daemon.recv(65535).decode().split("\n", 1)[1])
-    assert answer["answer"] == ("done" if event == "go" else "failed")
-    assert "aws_xray_sdk" in answer["modules"]
-    assert (segment["name"], segment["trace_id"], segment["type"]) == ("listener", trace, "subsegment")
-    assert bool(segment.get("fault")) is (event == "fail")
-    assert "inside" in [each["message"] for each in logged]
 
 
 HANDLERS = sorted(ROOT.glob("*/src/*/handler.py"))

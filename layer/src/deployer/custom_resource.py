@@ -19,6 +19,7 @@ from typing import Any
 
 import urllib3
 
+from deployer import tracing
 from deployer.errors import Broken, Rejected, Transient
 
 MAX_ANSWER = 4096  # bytes, the whole JSON document
@@ -251,14 +252,16 @@ class Responder:
             Broken: where it never will be (an expired or forged URL).
         """
         try:
-            response = self._http.request(
-                "PUT",
-                request.response_url,
-                body=answer_body(request, answer),
-                headers={"Content-Type": ""},
-                retries=self._retries,
-                redirect=False,
-            )
+            with tracing.remote("PUT", request.response_url) as answered:
+                response = self._http.request(
+                    "PUT",
+                    request.response_url,
+                    body=answer_body(request, answer),
+                    headers={"Content-Type": ""},
+                    retries=self._retries,
+                    redirect=False,
+                )
+                answered(response.status)
         except urllib3.exceptions.HTTPError as error:
             # Not chained: urllib3's messages quote the URL.
             raise Transient(f"the answer could not be delivered: {type(error).__name__}") from None

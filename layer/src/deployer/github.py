@@ -16,7 +16,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import urllib3
 
-from deployer import lengths
+from deployer import lengths, tracing
 from deployer.errors import Broken, Rejected, Transient
 from deployer.events import RepositoryName
 from deployer.ports import Commit, CommitStatus, Repository, Tip
@@ -178,9 +178,12 @@ class GitHub:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, *, preload: bool = True
     ) -> urllib3.BaseHTTPResponse:
         try:
-            return self._http.request(
-                method, url, headers=headers, body=body, redirect=False, retries=False, preload_content=preload
-            )
+            with tracing.remote(method, url) as answered:
+                response = self._http.request(
+                    method, url, headers=headers, body=body, redirect=False, retries=False, preload_content=preload
+                )
+                answered(response.status)
+                return response
         except urllib3.exceptions.HTTPError as error:
             raise Transient(f"GitHub did not answer: {type(error).__name__}") from error
 

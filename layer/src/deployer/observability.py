@@ -1,7 +1,6 @@
-"""Structured logs and, where tracing is active, X-Ray.
+"""Structured logs: one JSON object a line, from the standard library's logging alone.
 
-One JSON object a line, from the standard library's logging alone. aws_xray_sdk costs 280 ms to import, so it is
-imported only inside an invocation that Lambda samples. Nothing here decides anything.
+Nothing here decides anything.
 """
 
 from __future__ import annotations
@@ -10,12 +9,13 @@ import contextvars
 import functools
 import json
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
+
+from deployer import tracing
 
 Handler = Callable[[Any, Any], Any]
 
@@ -104,26 +104,6 @@ def configure() -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-def sampled() -> bool:
-    """Whether Lambda traces this invocation (``_X_AMZN_TRACE_ID`` carries ``Sampled=1``).
-
-    Source: https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader
-    """
-    return "Sampled=1" in os.environ.get("_X_AMZN_TRACE_ID", "")
-
-
-_patched = False
-
-
-def _patch() -> None:
-    global _patched  # noqa: PLW0603 - once for each process
-    if not _patched:
-        from aws_xray_sdk.core import patch  # noqa: PLC0415 - costs 280 ms, paid only where sampled
-
-        patch(("botocore", "httplib"))
-        _patched = True
-
-
 def traced(name: str) -> Callable[[Handler], Handler]:
     """Decorate a Lambda handler: JSON logs, and a subsegment named ``name`` where the invocation is sampled."""
 
@@ -131,14 +111,8 @@ def traced(name: str) -> Callable[[Handler], Handler]:
         @functools.wraps(handler)
         def wrapped(event: Any, context: Any) -> Any:
             configure()
-            with bound(request=str(getattr(context, "aws_request_id", ""))):
-                if not sampled():
-                    return handler(event, context)
-                _patch()
-                from aws_xray_sdk.core import xray_recorder  # noqa: PLC0415
-
-                with xray_recorder.in_subsegment(name):
-                    return handler(event, context)
+            with bound(request=str(getattr(context, "aws_request_id", ""))), tracing.invocation(name):
+                return handler(event, context)
 
         return wrapped
 

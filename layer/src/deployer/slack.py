@@ -15,7 +15,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web import SlackResponse
 
-from deployer import lengths
+from deployer import lengths, tracing
 from deployer.errors import Broken, DeployerError, Rejected, Transient
 
 # A section's text, and (in bytes, to be on the safe side) what chat.update takes as a message's own.
@@ -54,7 +54,9 @@ class Slack:
     def _call(self, method: str, arguments: dict[str, Any]) -> tuple[str, str]:
         headers = {"Authorization": f"Bearer {self._token()}"}
         try:
-            answer = self._client.api_call(method, json=arguments, headers=headers)
+            with tracing.remote("POST", self._client.base_url + method) as answered:
+                answer = self._client.api_call(method, json=arguments, headers=headers)
+                answered(answer.status_code)
         except SlackApiError as error:
             raise _refusal(method, error.response) from error
         except (SlackClientError, HTTPException, OSError) as error:
