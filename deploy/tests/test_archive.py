@@ -22,6 +22,12 @@ def package(folder: Path, *, mode: int = 0o644, date: float = 1.7e9) -> Path:
         "shop/tests/test_handler.py": "assert True\n",
         "shop/__pycache__/handler.cpython-311.pyc": "old",
         "shop/stray.pyc": "old",
+        "shop/testing/twin.py": "assert True\n",
+        "shop/.DS_Store": "",
+        "shop/.handler.py.swp": "half",
+        "shop/.cache/entry": "",
+        "shop/handler.py~": "before",
+        "shop/handler.py.orig": "before",
         "other/__init__.py": "",
     }
     for name, text in contents.items():

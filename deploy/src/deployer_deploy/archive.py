@@ -18,7 +18,9 @@ from deployer.errors import Broken
 # The earliest date that a zip can tell. Python takes .pyc files of any date if they are unchecked-hash.
 EPOCH = (1980, 1, 1, 0, 0, 0)
 MODE = 0o100644
-_LEFT_OUT = {"__pycache__", "tests", ".DS_Store"}
+# Caches, tests and the in-memory twins that tests use; and what editors and tools leave lying around.
+_LEFT_OUT = {"__pycache__", "tests", "testing"}
+_LEFT_BEHIND = (".pyc", ".pyo", ".orig", ".rej", ".bak", "~")
 
 
 @dataclass(frozen=True, order=True)
@@ -41,7 +43,7 @@ def files(folder: Path, prefix: str = "") -> list[Entry]:
 
 
 def sources(folder: Path, package: str, prefix: str = "") -> list[Entry]:
-    """The files of ``folder/package`` that belong into an archive: no caches, no compiled files, no tests.
+    """The files of ``folder/package`` that belong into an archive: no caches, compiled or hidden files, no tests.
 
     Raises ``Broken`` where there is no such package.
     """
@@ -50,8 +52,12 @@ def sources(folder: Path, package: str, prefix: str = "") -> list[Entry]:
     return [
         entry
         for entry in files(folder / package, f"{prefix}{package}/")
-        if entry.path.suffix != ".pyc" and _LEFT_OUT.isdisjoint(entry.path.relative_to(folder).parts)
+        if _belongs(entry.path.relative_to(folder).parts)
     ]
+
+
+def _belongs(parts: tuple[str, ...]) -> bool:
+    return not any(part in _LEFT_OUT or part.startswith(".") or part.endswith(_LEFT_BEHIND) for part in parts)
 
 
 def digest(entries: Iterable[Entry]) -> str:

@@ -25,7 +25,8 @@ SERVICES = ("cloudformation", "cloudfront", "codebuild", "codepipeline", "dynamo
 _MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 # Written while installing: they hold times, paths or hashes of what is pruned.
 _UNSTABLE = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json")
-_FORMAT = "1"  # raise when what is done to the wheels changes
+_SOURCES = ("*.c", "*.h", "*.pyx", "*.pxd", "*.pyi")
+_FORMAT = "2"  # raise when what is done to the wheels changes
 
 
 @dataclass(frozen=True)
@@ -128,11 +129,16 @@ def _run_uv(lock: Path, platform: Platform, target: Path) -> None:
 
 
 def _prune(folder: Path) -> None:
-    """Leave out what isn't imported: other services' models, scripts, and what differs from build to build."""
+    """Leave out what isn't imported: other services' models, scripts, C sources, and what differs between builds.
+
+    Licences stay, in each distribution's ``.dist-info``.
+    """
     shutil.rmtree(folder / "bin", ignore_errors=True)
     (folder / ".lock").unlink(missing_ok=True)
-    for unwanted in [*folder.rglob("__pycache__"), *folder.glob("boto3/examples")]:
+    for unwanted in [*folder.rglob("__pycache__"), *folder.glob("boto3/examples"), *folder.glob("*-stubs")]:
         shutil.rmtree(unwanted)
+    for source in [path for pattern in _SOURCES for path in folder.rglob(pattern)]:
+        source.unlink()
     for models in (folder / "botocore" / "data", folder / "boto3" / "data"):
         for model in models.iterdir() if models.is_dir() else ():
             if model.is_dir() and model.name not in SERVICES:
@@ -145,12 +151,15 @@ def _prune(folder: Path) -> None:
 def compile_folder(folder: Path, installed: str) -> None:
     """Compile everything below ``folder``; tracebacks will name it as being below ``installed``.
 
-    Unchecked-hash: a zip dates its files 1980, and Python would throw date-checked ones away.
+    Unchecked-hash: a zip dates its files 1980, and Python would throw date-checked ones away. Not optimized, whatever
+    this interpreter is: Lambda's would not look for what is.
+    https://peps.python.org/pep-0552/
     """
     done = compileall.compile_dir(
         folder,
         quiet=1,
         workers=1,
+        optimize=0,
         stripdir=str(folder),
         prependdir=installed,
         invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
