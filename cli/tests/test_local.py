@@ -94,6 +94,7 @@ def test_reset_of_nothing_is_fine(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         pytest.param(["up", "--repository", "bad"], "it is OWNER/NAME", id="repository"),
+        pytest.param(["up", "--traces", "2000"], "'2000' is not HOST:PORT", id="traces"),
         pytest.param(["demo", "--json", "/nonexistent/folder/x.json"], "there is no such folder", id="json"),
     ],
 )

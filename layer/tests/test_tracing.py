@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
+from tests.xray import Daemon
 
 from deployer.tracing import sampled
 
-SCHEMA = jsonschema.Draft202012Validator(
-    json.loads((Path(__file__).resolve().parents[2] / "tests" / "data" / "xray-segment.schema.json").read_text())
-)
 TRACE, OTHER_TRACE = "1-5759e988-bd862e3fe1be46a994272793", "1-5759e989-0123456789abcdef01234567"
 PARENT, OTHER_PARENT = "53995c3f42cd8ad8", "0f1e2d3c4b5a6978"
 SAMPLED = f"Root={TRACE};Parent={PARENT};Sampled=1"
@@ -97,19 +92,18 @@ class Ended:
 class Lambda:
     """Runs invocations of a traced handler beside an X-Ray daemon."""
 
-    def __init__(self, daemon: socket.socket, server: Any) -> None:
+    def __init__(self, daemon: Daemon, server: Any) -> None:
         self._daemon, self._server = daemon, server
 
     def run(self, *steps: tuple[str, list[str]], before: str = "", daemon: str = "") -> Ended:
         """``before``: Python to run before the first invocation. ``daemon``: its address, where not the real one."""
-        host, port = self._daemon.getsockname()
         environ = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AWS")},
             "AWS_ACCESS_KEY_ID": "testing",
             "AWS_SECRET_ACCESS_KEY": CANARY,
             "AWS_DEFAULT_REGION": "eu-west-1",
             "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
-            "AWS_XRAY_DAEMON_ADDRESS": daemon or f"{host}:{port}",
+            "AWS_XRAY_DAEMON_ADDRESS": daemon or self._daemon.address,
             "LAMBDA_TASK_ROOT": "/var/task",
         }
         done = subprocess.run(
@@ -123,29 +117,12 @@ class Lambda:
         assert done.returncode == 0, done.stderr
         ended = json.loads(done.stdout)
         log = [json.loads(line) for line in done.stderr.splitlines()]
-        return Ended(ended["answers"], set(ended["modules"]), log, self._received())
-
-    def _received(self) -> list[dict[str, Any]]:
-        """Every document so far; loopback has delivered what a process sent by the time that it has ended."""
-        documents = []
-        while True:
-            try:
-                datagram = self._daemon.recv(65535)
-            except BlockingIOError:
-                return documents
-            # https://docs.aws.amazon.com/xray/latest/devguide/xray-api-sendingdata.html#xray-api-daemon
-            head, _, body = datagram.partition(b"\n")
-            assert json.loads(head) == {"format": "json", "version": 1}
-            document = json.loads(body)
-            SCHEMA.validate(document)
-            documents.append(document)
+        return Ended(ended["answers"], set(ended["modules"]), log, self._daemon.received())
 
 
 @pytest.fixture
 def function(server: Any) -> Iterator[Lambda]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daemon:
-        daemon.bind(("127.0.0.1", 0))
-        daemon.setblocking(False)
+    with Daemon() as daemon:
         yield Lambda(daemon, server)
 
 

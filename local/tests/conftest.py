@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.xray import Daemon
 
 from deployer_local.engine import Engine
 
@@ -93,8 +94,14 @@ def zipped() -> Callable[[dict[str, str]], bytes]:
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    with Engine(tmp_path_factory.mktemp("engine")) as running:
+def daemon() -> Iterator[Daemon]:
+    with Daemon() as listening:
+        yield listening
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory, daemon: Daemon) -> Iterator[Engine]:
+    with Engine(tmp_path_factory.mktemp("engine"), traces=daemon.address) as running:
         yield running
 
 

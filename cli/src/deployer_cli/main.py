@@ -22,6 +22,7 @@ from deployer_cli.demo.scenario import Demo
 from deployer_cli.narrator import ConsoleNarrator
 from deployer_deploy.tree import Tree
 from deployer_local.aws.serving import ServingError
+from deployer_local.aws.tracing import address
 from deployer_local.engine import Engine
 from deployer_local.github.names import parse_full_name
 from deployer_local.installation import install
@@ -52,6 +53,9 @@ def root() -> None:
 def up(
     data: Data = DEFAULT_DATA,
     repository: Annotated[str, typer.Option(help="The repository to make, as OWNER/NAME.")] = "acme/site",
+    traces: Annotated[
+        str, typer.Option(help="Send traces to the X-Ray daemon at HOST:PORT.", envvar="AWS_XRAY_DAEMON_ADDRESS")
+    ] = "",
 ) -> None:
     """Run the engine with the deployer installed, until interrupted."""
     console = Console()
@@ -59,12 +63,16 @@ def up(
         parse_full_name(repository)
     except ValueError as error:
         raise _refusal(console, f"--repository: {error}; it is OWNER/NAME") from error
+    try:
+        address(traces or "127.0.0.1:2000")
+    except ValueError as error:
+        raise _refusal(console, f"--traces: {error}") from error
     narrator = ConsoleNarrator(console)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        with locked(data), Engine(data) as engine:
+        with locked(data), Engine(data, traces=traces) as engine:
             with narrator.step("Install the deployer into the engine"):
                 endpoint = install(engine, Tree.here(), narrator.installed)
             engine.github.create_repository(repository)

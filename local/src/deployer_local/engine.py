@@ -38,6 +38,7 @@ from .aws import (
     strict_http_apis,
     strict_lambda,
     strict_s3,
+    tracing,
     workers,
 )
 from .aws.activity import Call, Invocation
@@ -64,7 +65,8 @@ CREDENTIALS = {
 class Engine:
     """A context manager over the directory `data`.
 
-    `port`: that of the emulated AWS; 0 takes the last one's, or a free one. While it runs, `github` and `slack` are the
+    `port`: that of the emulated AWS; 0 takes the last one's, or a free one. `traces`: HOST:PORT of an X-Ray daemon that
+    gets what functions with active tracing are traced with; empty for none. While it runs, `github` and `slack` are the
     handles of the local ones, `pipelines` that of CodePipeline, `github_token` and `slack_token` what they accept.
     """
 
@@ -74,8 +76,9 @@ class Engine:
     github_token: str
     slack_token: str
 
-    def __init__(self, data: Path, port: int = 0) -> None:
+    def __init__(self, data: Path, port: int = 0, traces: str = "") -> None:
         self.data = data.resolve()
+        self.traces = traces
         self._port = port
         self._resources = ExitStack()
         self._clients: dict[str, Any] = {}
@@ -149,7 +152,8 @@ class Engine:
             stack_events.install(self._bus, lambda stack_id, status: self._stack_news.send((stack_id, status))),
             self._operations.install,
             addresses.install(lambda bucket: self.site_url(bucket).rstrip("/")),
-            workers.install,
+            workers.install(self.traces),
+            tracing.install(self.traces),
             queue_dispatch.install,
             async_invocation.install(self.pipelines.function_failed),
             json_services.install(pipelines),

@@ -19,8 +19,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import emulator, worker_process
-from .host import Host
+from . import emulator, tracing, worker_process
+from .host import Extension, Host
 from .unpacked import unpack
 
 log = logging.getLogger(__name__)
@@ -33,16 +33,23 @@ class InitError(RuntimeError):
     """The worker could not import its handler."""
 
 
-def install(host: Host) -> None:
-    """Extension for `Host`: start every Lambda worker isolated, and record each invocation."""
-    runtime = emulator.module("core.lambda_runtime")
-    cache = host.data / "unpacked"
-    runtime.Worker._spawn = lambda worker: _start(worker, cache, host.server.port)
-    runtime.Worker._drain_stderr_bounded = _log_of_invocation
-    _record_invocations(host)
+def install(daemon: str) -> Extension:
+    """Extension for `Host`: start every Lambda worker isolated, and record each invocation.
+
+    `daemon`: where functions send what they trace; empty where nothing listens.
+    """
+
+    def extend(host: Host) -> None:
+        runtime = emulator.module("core.lambda_runtime")
+        cache = host.data / "unpacked"
+        runtime.Worker._spawn = lambda worker: _start(worker, cache, host.server.port, daemon)
+        runtime.Worker._drain_stderr_bounded = _log_of_invocation
+        _record_invocations(host)
+
+    return extend
 
 
-def variables(config: Mapping[str, Any], port: int, code: Path, scratch: Path) -> dict[str, str]:
+def variables(config: Mapping[str, Any], port: int, code: Path, scratch: Path, daemon: str) -> dict[str, str]:
     """The environment of a worker: Lambda's own variables, where the emulated AWS is, and the function's.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
@@ -51,6 +58,7 @@ def variables(config: Mapping[str, Any], port: int, code: Path, scratch: Path) -
     runtime = emulator.module("core.lambda_runtime")
     return {
         "AWS_ENDPOINT_URL": f"http://{emulator.HOST}:{port}",
+        **tracing.variables(daemon),
         **{key: str(value) for key, value in (config.get("Environment") or {}).get("Variables", {}).items()},
         **runtime.execution_credentials(config),
         "AWS_REGION": emulator.REGION,
@@ -70,7 +78,7 @@ def variables(config: Mapping[str, Any], port: int, code: Path, scratch: Path) -
     }
 
 
-def _start(worker: Any, cache: Path, port: int) -> None:
+def _start(worker: Any, cache: Path, port: int, daemon: str) -> None:
     """ministack's `Worker._spawn`: leave a running, initialised process in `worker`."""
     config = worker.config
     if not str(config.get("Runtime", "")).startswith("python"):
@@ -85,7 +93,7 @@ def _start(worker: Any, cache: Path, port: int) -> None:
     worker._proc = subprocess.Popen(
         [sys.executable, "-I", "-S", worker_process.__file__],
         cwd=code,
-        env=variables(config, port, code, scratch),
+        env=variables(config, port, code, scratch, daemon),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
