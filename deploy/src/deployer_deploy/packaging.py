@@ -36,6 +36,10 @@ def lambda_platform(tree: Tree) -> Platform:
 def package(tree: Tree, part: str, platform: Platform | None) -> Package:
     """The zip of a function or of the layer. ``platform``: None for the one that the manifests name.
 
+    A function's is not compiled, so that its key tells its source alone, whatever Python packs it and wherever it
+    goes. That costs its cold start 3 ms (listener) to 10 ms (builder) of the 240 to 330 that it takes up to the end of
+    its first event, medians of 11; the layer is what is worth compiling.
+
     Raises ``Broken`` where there is nothing to pack or a wheel is missing.
     """
     if part == LAYER:
