@@ -261,6 +261,20 @@ MUTANTS = [
         ("s3deployer/tests/test_ownership.py",),
     ),
     Mutant(
+        "no-query-string-in-a-trace",
+        f"{LAYER}/tracing.py",
+        "{parts.path}",
+        "{parts.path}?{parts.query}",
+        ("layer/tests/test_tracing.py::test_F91_no_document_holds_a_secret",),
+    ),
+    Mutant(
+        "what-cannot-be-traced-goes-on",
+        f"{LAYER}/tracing.py",
+        "except Exception:",
+        "except KeyError:",
+        ("layer/tests/test_tracing.py::test_what_cannot_be_traced_goes_on_untraced_and_is_said",),
+    ),
+    Mutant(
         "no-token-in-a-template-that-does-not-ask",
         f"{BUILDER}/templates.py",
         'if str(declared[TOKEN_PARAMETER].get("NoEcho", "")).lower() == "true":',
@@ -321,7 +335,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ignored = shutil.ignore_patterns("__pycache__", ".hypothesis", "*.egg-info")
         shutil.copytree(ROOT / name, target / name, ignore=ignored)
     (target / "tests").mkdir()
-    shutil.copyfile(ROOT / "tests" / "test_architecture.py", target / "tests" / "test_architecture.py")
+    for name in ("test_architecture.py", "xray.py", "slack_contract.py"):
+        shutil.copyfile(ROOT / "tests" / name, target / "tests" / name)
     for name in ("data", "webhooks"):
         shutil.copytree(ROOT / "tests" / name, target / "tests" / name)
     for name in ("pyproject.toml", "conftest.py", "VERSION"):
