@@ -151,11 +151,12 @@ def test_events_have_the_documented_members_and_no_others(world: World) -> None:
         pytest.param("GetPipeline", {"name": "a b"}, "ValidationException", id="pattern"),
         pytest.param("GetPipeline", {"name": "x" * 101}, "ValidationException", id="too-long"),
         pytest.param("GetPipeline", {"name": 1}, "ValidationException", id="type"),
+        pytest.param("GetPipeline", {"name": "app", "nmae": "b"}, "ValidationException", id="unknown-member"),
         pytest.param("GetPipeline", {"name": "gone"}, "PipelineNotFoundException", id="no-pipeline"),
         pytest.param("GetPipeline", {"name": "app", "version": 9}, "PipelineVersionNotFoundException", id="no-version"),
         pytest.param("CreatePipeline", {"pipeline": pipeline([approval()])}, "PipelineNameInUseException", id="name"),
         pytest.param(
-            "UpdatePipeline", {"pipeline": pipeline([approval()], name="b")}, "PipelineNotFoundException", id="b"
+            "UpdatePipeline", {"pipeline": pipeline([approval()], name="b")}, "InvalidStructureException", id="b"
         ),
         pytest.param(
             "GetPipelineExecution",

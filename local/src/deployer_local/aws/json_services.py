@@ -7,6 +7,7 @@ handler that answers None leaves the request to ministack.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 from . import emulator
 from .host import Host
 
+log = logging.getLogger(__name__)
 Body = dict[str, Any]
 
 
@@ -61,12 +63,22 @@ def install(service: JsonService) -> Callable[[Host], None]:
 
 
 def answer_to(service: JsonService, target: str, body: bytes) -> tuple[int, Body | None]:
-    """HTTP status and body for one request; an AWS error becomes its JSON form, None means not ours."""
+    """HTTP status and body for one request; an AWS error becomes its JSON form, None means not ours.
+
+    What is no JSON and what the service fails with beyond its own errors have AWS's names too.
+    """
     try:
-        return 200, service.handle(target.rpartition(".")[2], json.loads(body or b"{}"))
+        request = json.loads(body or b"{}")
+    except (ValueError, RecursionError):
+        return 400, {"__type": "SerializationException", "message": "the request is not JSON"}
+    try:
+        return 200, service.handle(target.rpartition(".")[2], request)
     except service.error as raised:
         failure: Any = raised
         return failure.status, {"__type": failure.code, "message": failure.message}
+    except Exception:
+        log.exception("%s broke at %s", service.name, target)
+        return 500, {"__type": "InternalFailure", "message": "this engine is at fault; its log says more"}
 
 
 def _headers(answer: Body | None) -> dict[str, str]:

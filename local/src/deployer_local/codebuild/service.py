@@ -20,6 +20,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from deployer_local.contract import Contract
+
 from . import answers, archive, environment, selection
 from .buildspec import Buildspec, BuildspecError, parse
 from .errors import ServiceError
@@ -29,6 +31,10 @@ from .records import ArtifactPlace, Build, BuildOrder, PhaseRecord
 from .runner import PhaseFailedError, Progress, Runner, Workshop
 
 __all__ = ["CodeBuild", "ProjectNotFoundError"]
+
+CONTRACT = Contract("codebuild", "InvalidInputException")
+_REFUSED = frozenset({"StartBuild", "StartBuildBatch", "RetryBuild", "RetryBuildBatch", "StartSandbox"})
+_SERVED = _REFUSED | {"BatchGetBuilds", "ListBuilds", "ListBuildsForProject", "StopBuild"}
 
 
 class ProjectNotFoundError(Exception):
@@ -111,6 +117,16 @@ class CodeBuild:
 
     def handle(self, action: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
         """Answer for builds that ran here, None for what the emulator should answer; raises ServiceError."""
+        if action not in _SERVED:
+            return None
+        with CONTRACT.errors(action):
+            CONTRACT.check_request(action, body)
+            answer = self._answer(action, body)
+            if answer is not None:
+                CONTRACT.check_answer(action, answer)
+            return answer
+
+    def _answer(self, action: str, body: Mapping[str, Any]) -> dict[str, Any] | None:
         match action:
             case "BatchGetBuilds":
                 builds = {identifier: self._ledger.get(identifier) for identifier in body.get("ids", [])}
@@ -125,7 +141,7 @@ class CodeBuild:
             case "StopBuild" if (found := self._ledger.get(body.get("id", ""))) is not None:
                 self.stop(found.id)
                 return {"build": answers.answer(found, self._account, self._region)}
-            case "StartBuild" | "StartBuildBatch" | "RetryBuild" | "RetryBuildBatch" | "StartSandbox":
+            case name if name in _REFUSED:
                 # The emulator would record a build that succeeded without running anything.
                 message = f"{action} is not served by this engine, which runs builds as pipeline actions only"
                 raise ServiceError("InvalidInputException", message)

@@ -25,7 +25,7 @@ from .actions.job import Failed, Interrupted, Job, Outcome, StackChanged, Surrou
 from .errors import ServiceError
 from .operations import Operations
 from .providers import Providers
-from .shapes import check_request
+from .shapes import CONTRACT
 from .store import Store
 from .turn import Turn
 
@@ -91,15 +91,18 @@ class CodePipeline:
         self._take_up()
 
     def handle(self, action: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Answer one API call; raises ServiceError."""
-        self.start()
-        check_request(action, body)
-        operation = self._operations.named(action)
-        if operation is None:
-            message = f"{action} exists on AWS and is not served by this engine"
-            raise ServiceError("UnknownOperationException", message, 501)
-        with self._turn() as turn:
-            return operation(turn, body)
+        """Answer one API call; raises ServiceError. An answer that AWS could not give undoes what the call changed."""
+        with CONTRACT.errors(action):
+            self.start()
+            CONTRACT.check_request(action, body)
+            operation = self._operations.named(action)
+            if operation is None:
+                message = f"{action} exists on AWS and is not served by this engine"
+                raise ServiceError("UnknownOperationException", message, 404)
+            with self._turn() as turn:
+                answer = operation(turn, body)
+                CONTRACT.check_answer(action, answer)
+                return answer
 
     def stack_event(self, stack_id: str, status: str) -> None:
         """To be called for every CloudFormation stack event; without it the engine looks every 0.2 s."""

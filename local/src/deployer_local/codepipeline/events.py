@@ -23,22 +23,24 @@ def moment(seconds: float) -> str:
 
 
 def of_run(run: Run, state: str) -> dict[str, Any]:
-    """A run changed; its trigger is told at the start."""
+    """A run changed; its trigger is told at the start, and why it is stopped when it begins to stop."""
     found = _base(run, run.started, run.attempt)
     if state == "STARTED":
         found["execution-trigger"] = {
             "trigger-type": run.trigger["triggerType"],
             "trigger-detail": run.trigger["triggerDetail"],
         }
+    if state == "STOPPING" and run.stop_reason:
+        found["stop-execution-comments"] = run.stop_reason
     return found | {"state": state}
 
 
 def of_stage(run: Run, stage: str, state: str, now: float) -> dict[str, Any]:
-    """A stage changed; its attempts are counted from 0."""
+    """A stage changed; its attempts are counted from 0, and every event after a retry says when that was."""
     record = run.stage(stage)
     found = _base(run, record.entered or now, record.retries)
-    if state == "RESUMED":
-        found["stage-last-retry-attempt-time"] = moment(now)
+    if record.retries:
+        found["stage-last-retry-attempt-time"] = moment(record.entered or now)
     return found | {"stage": stage, "state": state}
 
 

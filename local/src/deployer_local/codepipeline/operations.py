@@ -76,7 +76,10 @@ class Operations:
 
     def _update(self, turn: Turn, body: dict[str, Any]) -> dict[str, Any]:
         declared = body["pipeline"]
-        before = found(turn, declared["name"])
+        before = turn.store.pipeline(declared["name"])
+        if before is None:
+            # Not PipelineNotFoundException, which this operation does not declare.
+            raise ServiceError("InvalidStructureException", f"There is no pipeline with the name '{declared['name']}'")
         check(declared, self._region)
         version = before.version + 1
         pipeline = replace(before, declaration=_completed(declared, version), version=version, updated=turn.now)

@@ -15,6 +15,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deployer_local.codepipeline.records import Artifact
+from deployer_local.codepipeline.shapes import CONTRACT, faults_of
 
 from .job import Answered, Failed, Job, Outcome, Succeeded
 
@@ -67,7 +68,28 @@ def event(job: Job, identifier: str, token: str | None, credentials: dict[str, A
     }
     if token is not None:
         data["continuationToken"] = token
-    return {"CodePipeline.job": {"id": identifier, "accountId": job.around.account, "data": data}}
+    described = {"id": identifier, "accountId": job.around.account, "data": data}
+    check_job(described)
+    return {"CodePipeline.job": described}
+
+
+def check_job(described: dict[str, Any]) -> None:
+    """Hold what a function gets to the API's shape of a job, which it has but for two members.
+
+    The credentials carry their end (``expirationTime``), and an artifact that no source made has a null revision.
+
+    Raises:
+        ValueError: for a job that AWS would not describe so.
+    """
+    data = described["data"]
+    credentials = {name: value for name, value in data["artifactCredentials"].items() if name != "expirationTime"}
+    artifacts = {
+        kind: [{name: value for name, value in item.items() if value is not None} for item in data[kind]]
+        for kind in ("inputArtifacts", "outputArtifacts")
+    }
+    job = {**described, "data": {**data, **artifacts, "artifactCredentials": credentials}}
+    if faults := list(faults_of(job, CONTRACT.model.shape_for("Job"))):
+        raise ValueError(f"the event of the job is none of AWS's: {'; '.join(faults)}")
 
 
 def _invoke(job: Job, token: str | None) -> None:
