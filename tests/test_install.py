@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.contracts import aws_events
 
 from deployer_deploy import FUNCTIONS, PARTS, Configuration, Installer, StacksFailed, Target, Tree
 from deployer_deploy.progress import Event, StackFinished, Uploaded
@@ -24,6 +25,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     with Engine(tmp_path_factory.mktemp("engine")) as running:
         installer(running).install()
         yield running
+        aws_events.check(running.events)
 
 
 def installer(engine: Engine, tree: Tree | None = None, events: list[Event] | None = None) -> Installer:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from tests.contracts.aws_events import examples
 
 from builder.handler import matters, receive
 from deployer.environments import EnvironmentId
@@ -75,19 +76,27 @@ def test_F20_one_failure_holds_up_only_the_later_messages_of_its_group() -> None
 
 def test_bus_events_are_forwarded_as_what_they_are() -> None:
     builder = Recorder()
-    stack = {
-        "source": "aws.cloudformation",
-        "detail-type": "CloudFormation Stack Status Change",
-        "detail": {
-            "stack-id": "arn:aws:cloudformation:us-east-1:0:stack/site-staging/1",
-            "status-details": {"status": "CREATE_COMPLETE", "status-reason": ""},
-        },
-    }
     other = {"source": "aws.s3", "detail-type": "Object Created", "detail": {}}
-    assert run(builder, record(1, json.dumps(stack)), record(2, json.dumps(other))) == ([], [])
-    assert builder.changes == [
-        StackChange("arn:aws:cloudformation:us-east-1:0:stack/site-staging/1", "site-staging", "CREATE_COMPLETE")
-    ]
+    bodies = [*examples().values(), other]
+    assert run(builder, *(record(number, json.dumps(body)) for number, body in enumerate(bodies))) == ([], [])
+    assert builder.changes[-1] == StackChange(
+        "arn:aws:cloudformation:us-west-1:111122223333:stack/teststack", "teststack", "CREATE_COMPLETE"
+    )
+    assert builder.changes[0] == RunChange("myPipeline", "12345678-1234-5678-abcd-12345678abcd", "STARTED")
+    kinds = [event["detail-type"].split()[1] for event in examples().values()]
+    assert len(builder.changes) == len(kinds) - kinds.count("Action")
+
+
+@pytest.mark.parametrize("name", examples())
+def test_F19_whatever_an_event_lacks_the_rest_is_processed(name: str) -> None:
+    event = examples()[name]
+    lacking = [{**event, "detail": {k: v for k, v in event["detail"].items() if k != each}} for each in event["detail"]]
+    lacking += [{k: v for k, v in event.items() if k != each} for each in event]
+    builder = Recorder()
+    bodies = [*(json.dumps(each) for each in lacking), look("42/staging")]
+    assert run(builder, *(record(number, body) for number, body in enumerate(bodies))) == ([], [])
+    assert builder.looked == ["42/staging"]
+    assert len(builder.changes) < len(lacking)
 
 
 @pytest.mark.parametrize(

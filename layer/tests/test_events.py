@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
+import botocore.loaders
 import pytest
+from botocore.model import ServiceModel
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.contracts.aws_events import KINDS, RUN_STATES, STACK_STATUSES, STAGE_STATES, examples, faults
+from tests.contracts.generated import documented
 
 from deployer.events import (
     Look,
@@ -21,6 +26,7 @@ from deployer.events import (
     parse_look,
     stack_name_of,
 )
+from deployer.states import RUN_EVENTS, STAGE_EVENTS, stack_phase
 
 TEXT, NUMBERS = st.text(min_size=1), st.integers(0, 2**63)
 
@@ -88,74 +94,149 @@ def test_a_look_of_an_older_version_lacks_what_came_later() -> None:
     assert parse_look(old) == Look("7/staging", RepositoryName(7, "acme", "site"), "")
 
 
-STACK = "arn:aws:cloudformation:us-east-1:123456789012:stack/site-staging/9b0a"
+RUN, STAGE, ACTION, STACK_STATUS = KINDS
+STACK = "arn:aws:cloudformation:us-west-1:111122223333:stack/teststack"
+MISSING = object()
 
 
-def stack_event(**detail: Any) -> dict[str, Any]:
-    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/eventbridge-details.html"""
-    given = {
-        "stack-id": STACK,
-        "status-details": {"status": "CREATE_COMPLETE", "status-reason": ""},
-        "client-request-token": "token-1",
-    }
-    return {
-        "version": "0",
-        "source": "aws.cloudformation",
-        "detail-type": "CloudFormation Stack Status Change",
-        "resources": [STACK],
-        "detail": given | detail,
-    }
+def change_of(event: Mapping[str, Any]) -> StackChange | RunChange | None:
+    """What an event of a documented kind says."""
+    detail = event["detail"]
+    match event["detail-type"]:
+        case kind if kind == STACK_STATUS:
+            arn = detail["stack-id"]
+            return StackChange(arn, arn.split("/")[1], detail["status-details"]["status"])
+        case kind if kind in (RUN, STAGE):
+            return RunChange(detail["pipeline"], detail["execution-id"], detail["state"], detail.get("stage", ""))
+    return None
 
 
-def run_event(kind: str, **detail: Any) -> dict[str, Any]:
-    """https://docs.aws.amazon.com/codepipeline/latest/userguide/detect-state-changes-cloudwatch-events.html"""
-    given = {"pipeline": "site", "execution-id": "run-1", "state": "STARTED", "version": 3.0}
-    return {
-        "version": "0",
-        "source": "aws.codepipeline",
-        "detail-type": f"CodePipeline {kind} Execution State Change",
-        "detail": given | detail,
-    }
+@pytest.mark.parametrize(("name", "event"), examples().items(), ids=list(examples()))
+def test_the_examples_on_awss_pages_are_understood(name: str, event: Mapping[str, Any]) -> None:
+    assert faults(event) == []
+    assert is_bus_event(event)
+    assert parse_bus_event(event) == change_of(event)
+    assert (parse_bus_event(event) is None) is name.startswith("action-")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=30)
+@given(data=st.data())
+def test_whatever_aws_documents_is_understood(kind: str, data: st.DataObject) -> None:
+    event = data.draw(documented(kind))
+    assert faults(event) == []
+    assert parse_bus_event(decode(json.dumps(event))) == change_of(event)
+
+
+_RUN_FIELDS = [("account",), ("region",), ("detail",)]
+_RUN_FIELDS += [("detail", name) for name in ("pipeline", "execution-id", "state")]
+READ = {
+    RUN: _RUN_FIELDS,
+    STAGE: [*_RUN_FIELDS, ("detail", "stage")],
+    STACK_STATUS: [
+        *(("account",), ("region",), ("detail",), ("detail", "stack-id")),
+        *(("detail", "status-details"), ("detail", "status-details", "status")),
+    ],
+}
+"""What is read of each kind."""
+OF_KIND = {kind: [event for event in examples().values() if event["detail-type"] == kind] for kind in READ}
+NEARLY = st.sampled_from(
+    [
+        *("", " ", "started", "STARTED", "SUPERSEDED", "Superseded", "SKIPPED", "ABANDONED", "CREATE_STARTED"),
+        *(
+            f"{STACK}/more/parts",
+            STACK.replace("stack/", "stack//"),
+            STACK.replace("cloudformation", "s3"),
+            f"{STACK}\n",
+        ),
+        *("arn:aws:cloudformation:us-west-1:1:stack/a/b", "teststack", "run-1", "12345678-1234-5678-ABCD-12345678ABCD"),
+        *("a b", "../x", "x" * 101, "0", "12345678901", "us-west-1\n", "nowhere"),
+    ]
+)
+
+
+def changed(event: Mapping[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """The event with another value, or none, at one place."""
+    name, *rest = path
+    if rest:
+        return {**event, name: changed(event[name], tuple(rest), value)}
+    left = {each: kept for each, kept in event.items() if each != name}
+    return left if value is MISSING else {**left, name: value}
 
 
 @pytest.mark.parametrize(
-    ("event", "expected"),
+    ("kind", "path"),
+    [(kind, path) for kind, paths in READ.items() for path in paths],
+    ids=lambda value: value.split(" ")[1] if isinstance(value, str) else ".".join(value),
+)
+@settings(max_examples=40)
+@given(data=st.data())
+def test_F19_what_is_read_is_taken_where_it_is_as_documented_and_only_there(
+    kind: str, path: tuple[str, ...], data: st.DataObject
+) -> None:
+    event = changed(data.draw(st.sampled_from(OF_KIND[kind])), path, data.draw(st.just(MISSING) | NEARLY | JSON))
+    if faults(event) or misplaced(event):
+        with pytest.raises(Malformed):
+            parse_bus_event(event)
+    else:
+        assert parse_bus_event(event) == change_of(event)
+
+
+def misplaced(event: Mapping[str, Any]) -> bool:
+    """Whether a stack's event comes from where the stack is not."""
+    if event["detail-type"] != STACK_STATUS:
+        return False
+    return str(event["detail"]["stack-id"]).split(":")[3:5] != [event["region"], event["account"]]
+
+
+STARTED, STATUS = examples()["stage-started"], examples()["stack-status"]
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
     [
-        pytest.param(stack_event(), StackChange(STACK, "site-staging", "CREATE_COMPLETE", "token-1"), id="stack"),
+        pytest.param({"detail-type": "x"}, "detail", id="no-detail"),
         pytest.param(
-            stack_event(**{"client-request-token": None}),
-            StackChange(STACK, "site-staging", "CREATE_COMPLETE"),
-            id="stack-without-a-token",
+            changed(STATUS, ("account",), "123456789012"), "not from where its stack is", id="another-account"
         ),
-        pytest.param(run_event("Pipeline"), RunChange("site", "run-1", "STARTED"), id="run"),
-        pytest.param(run_event("Stage", stage="Build"), RunChange("site", "run-1", "STARTED", "Build"), id="stage"),
-        pytest.param(run_event("Action", stage="Build", action="x"), None, id="action"),
-        pytest.param({**stack_event(), "source": "somebody"}, None, id="another-source"),
-        pytest.param({"source": "aws.s3", "detail-type": "Object Created", "detail": {}}, None, id="another-kind"),
-        pytest.param({"source": [], "detail-type": {}, "detail": {}}, None, id="types-that-are-none"),
+        pytest.param(changed(STATUS, ("region",), "eu-west-1"), "not from where its stack is", id="another-region"),
+        pytest.param(changed(STATUS, ("detail", "stack-id"), "teststack"), "not a stack ARN", id="no-arn"),
+        pytest.param(
+            changed(STATUS, ("detail", "status-details", "status"), "CREATE_MAYBE"), "unknown stack status", id="status"
+        ),
+        pytest.param(changed(STARTED, ("detail", "state"), "SUPERSEDED"), "documents no 'SUPERSEDED'", id="no-stages"),
+        pytest.param(changed(STARTED, ("detail", "execution-id"), "run-1"), "execution-id", id="no-runs-id"),
+        pytest.param(changed(STARTED, ("detail", "stage"), MISSING), "stage", id="a-stage-without-its-name"),
+        pytest.param(changed(STARTED, ("account",), 123456789012), "account", id="account-a-number"),
     ],
 )
-def test_events_of_the_bus(event: dict[str, Any], expected: Any) -> None:
-    assert is_bus_event(event)
-    assert parse_bus_event(event) == expected
+def test_F19_what_aws_did_not_send_is_named(event: Mapping[str, Any], said: str) -> None:
+    with pytest.raises(Malformed, match=said):
+        parse_bus_event(event)
 
 
 @pytest.mark.parametrize(
     "event",
     [
-        pytest.param({"detail-type": "x"}, id="no-detail"),
-        pytest.param(stack_event(**{"stack-id": None}), id="no-stack"),
-        pytest.param(stack_event(**{"stack-id": "site"}), id="no-arn"),
-        pytest.param(stack_event(**{"status-details": "CREATE_COMPLETE"}), id="status-of-another-shape"),
-        pytest.param(stack_event(**{"client-request-token": 5}), id="token-a-number"),
-        pytest.param(run_event("Pipeline", pipeline=""), id="no-pipeline"),
-        pytest.param(run_event("Pipeline", state=None), id="no-state"),
-        pytest.param(run_event("Stage"), id="a-stage-without-its-name"),
+        pytest.param({**STATUS, "source": "somebody"}, id="another-source"),
+        pytest.param({"source": "aws.s3", "detail-type": "Object Created", "detail": {}}, id="another-kind"),
+        pytest.param({**STATUS, "detail-type": "CloudFormation Resource Status Change"}, id="of-a-resource"),
+        pytest.param({"source": [], "detail-type": {}, "detail": {}}, id="types-that-are-none"),
     ],
 )
-def test_F19_events_that_aws_did_not_send(event: dict[str, Any]) -> None:
-    with pytest.raises(Malformed):
-        parse_bus_event(event)
+def test_events_of_other_kinds_are_nobodys(event: Mapping[str, Any]) -> None:
+    assert is_bus_event(event)
+    assert parse_bus_event(event) is None
+
+
+def test_the_states_that_are_understood_are_those_that_aws_documents() -> None:
+    assert (set(RUN_STATES), set(STAGE_STATES)) == (RUN_EVENTS, STAGE_EVENTS)
+    assert set(STACK_STATUSES) == set(ServiceModel(_model("cloudformation")).shape_for("StackStatus").enum)
+    assert [status for status in STACK_STATUSES if not stack_phase(status)] == []
+
+
+def _model(service: str) -> Any:
+    return botocore.loaders.Loader().load_service_model(service, "service-2")
 
 
 @settings(max_examples=200)
@@ -168,7 +249,11 @@ def test_F19_nothing_but_malformed_is_raised(message: dict[str, Any]) -> None:
         return
 
 
-@pytest.mark.parametrize("text", ["", "x", "arn:aws:s3:::bucket/a/b", f"{STACK}/more", "arn:aws:x:stack//id"])
+def test_the_name_of_a_stack_is_in_its_arn() -> None:
+    assert stack_name_of(f"{STACK}/9b0a") == "teststack"
+
+
+@pytest.mark.parametrize("text", ["", "x", "arn:aws:s3:::bucket/a/b", f"{STACK}/9b0a/more", "arn:aws:x:stack//id"])
 def test_what_is_no_stacks_arn(text: str) -> None:
     with pytest.raises(Malformed):
         stack_name_of(text)

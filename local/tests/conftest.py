@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.contracts import aws_events
 from tests.xray import Daemon
 
 from deployer_local.engine import Engine
 
 SECONDS = 30
 """How long a test waits for what must happen; never how long it takes."""
+_RUNNING: list[Engine] = []
 
 
 class Aws:
@@ -102,7 +104,18 @@ def daemon() -> Iterator[Daemon]:
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory: pytest.TempPathFactory, daemon: Daemon) -> Iterator[Engine]:
     with Engine(tmp_path_factory.mktemp("engine"), traces=daemon.address) as running:
+        _RUNNING.append(running)
         yield running
+    _RUNNING.clear()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _documented_events() -> Iterator[None]:
+    """Whatever passes the bus while a module's tests run is as AWS documents it."""
+    before = {id(each): len(each.events) for each in _RUNNING}
+    yield
+    for each in _RUNNING:
+        aws_events.check(each.events[before.get(id(each), 0) :])
 
 
 @pytest.fixture(scope="session")

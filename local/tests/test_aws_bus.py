@@ -36,17 +36,17 @@ def received(aws: Any, url: str) -> list[dict[str, Any]]:
 
 
 def test_an_event_of_an_aws_service_reaches_its_rule_as_it_was_recorded(aws: Any) -> None:
-    url = rule_to_queue(aws, "aws.codepipeline")
+    url = rule_to_queue(aws, "aws.thing")
 
-    aws.engine.emit("aws.codepipeline", "CodePipeline Thing", {"pipeline": "p", "version": 1.0}, ["arn:aws:x"])
+    aws.engine.emit("aws.thing", "Thing State Change", {"pipeline": "p", "version": 1.0}, ["arn:aws:x"])
 
     [delivered] = received(aws, url)
     assert delivered == aws.engine.events[-1]
     assert delivered | {"id": "", "time": ""} == {
         "version": "0",
         "id": "",
-        "detail-type": "CodePipeline Thing",
-        "source": "aws.codepipeline",
+        "detail-type": "Thing State Change",
+        "source": "aws.thing",
         "account": "000000000000",
         "time": "",
         "region": "us-east-1",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from moto import mock_aws
+from tests.contracts import aws_events
 
 from deployer_local.codepipeline import ServiceError
 from deployer_local.codepipeline.operations import Operations
@@ -28,6 +29,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         made = World(tmp_path)
         yield made
         made.engine.close()
+    aws_events.check(aws_events.around(*event) for event in made.events)
 
 
 class Checked:
@@ -124,21 +126,13 @@ def open_token(call: Checked, world: World) -> str:
     raise TimeoutError("no approval token")
 
 
-def test_events_have_the_documented_members_and_no_others(world: World) -> None:
+def test_events_tell_their_numbers_as_floats_and_whose_they_are(world: World) -> None:
     world.put_source({"a": "b"})
     world.call("CreatePipeline", pipeline=pipeline([approval()]))
     world.until(lambda: any(told[3:] == ("Approve", "STARTED") for told in world.told()))
-    base = {"pipeline", "execution-id", "start-time", "state", "version", "pipeline-execution-attempt"}
-    kinds = {
-        "Pipeline": base | {"execution-trigger"},
-        "Stage": base | {"stage"},
-        "Action": base
-        | {"stage", "action", "action-execution-id", "region", "type"}
-        | {"input-artifacts", "output-artifacts", "execution-result"},
-    }
-    for kind, detail, resources in world.events:
-        assert set(detail) <= kinds[kind]
+    for _, detail, resources in world.events:
         assert isinstance(detail["version"], float)
+        assert isinstance(detail["pipeline-execution-attempt"], float)
         assert resources == [ARN]
     ended = next(d for k, d, _ in world.events if (k, d["state"]) == ("Action", "SUCCEEDED"))
     assert ended["execution-result"]["external-execution-summary"].startswith("Amazon S3 version id: ")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from moto import mock_aws
+from tests.contracts import aws_events
 
 from deployer_local.codepipeline import ServiceError
 from deployer_local.codepipeline.testing import BUCKET, REGION, ROLE, World, action, approval, pipeline
@@ -92,6 +93,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         }
         yield made
         made.engine.close()
+    aws_events.check(aws_events.around(*event) for event in made.events)
 
 
 def create(world: World, *stages: Any, **more: Any) -> str:
@@ -406,8 +408,10 @@ def test_retry_takes_the_failed_stage_up_again(world: World) -> None:
     world.until_run(run, "RESUMED")
     answer(world, "Approved")
     world.until_run(run, "SUCCEEDED")
-    resumed = next(d for k, d, _ in world.events if (k, d["state"]) == ("Stage", "RESUMED"))
-    assert "stage-last-retry-attempt-time" in resumed
+    stages = [detail for kind, detail, _ in world.events if kind == "Stage" and detail["stage"] == "Stage1"]
+    told = [(detail["state"], "stage-last-retry-attempt-time" in detail) for detail in stages]
+    assert told == [("STARTED", False), ("FAILED", False), ("RESUMED", True), ("SUCCEEDED", True)]
+    assert len({detail.get("stage-last-retry-attempt-time") for detail in stages[2:]}) == 1
     assert world.events[-1][1]["pipeline-execution-attempt"] == 2.0
 
 
@@ -451,6 +455,8 @@ def test_stop_abandons_a_running_build(world: World) -> None:
     world.until(lambda: ("Action", run, "Stage1", "Build", "STARTED") in world.told())
     world.call("StopPipelineExecution", pipelineName="app", pipelineExecutionId=run, abandon=True, reason="enough")
     world.until_run(run, "STOPPED")
+    said = {d["state"]: d.get("stop-execution-comments") for kind, d, _ in world.events if kind == "Pipeline"}
+    assert said == {"STARTED": None, "STOPPING": "enough", "STOPPED": None}
     assert [told[2:] for told in world.told()][-5:] == [
         ("", "", "STOPPING"),
         ("Stage1", "", "STOPPING"),

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from moto import mock_aws
+from tests.contracts import aws_events
 
 import deployer_local
 from deployer_local.aws.json_services import JsonService, answer_to
@@ -87,6 +88,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         made = World(tmp_path)
         yield made
         made.engine.close()
+    aws_events.check(aws_events.around(*event) for event in made.events)
 
 
 class Lying(Operations):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.contracts import aws_events
 
 PROGRAM = """
 import json, os, signal, sys, time
@@ -39,7 +40,7 @@ with Engine(Path(sys.argv[1])) as engine:
     status = lambda name: stacks.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
     settled = lambda name: until(lambda: (s := status(name)).endswith("_IN_PROGRESS") is False and s)
     exec(sys.stdin.read())
-    answer["calls"] = len(engine.calls)
+    answer["events"] = engine.events
 print(json.dumps(answer), flush=True)
 """
 
@@ -61,6 +62,7 @@ class Engines:
         )
         assert ended.stdout, ended.stderr
         answer: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+        aws_events.check(answer.pop("events", []))
         return answer
 
 

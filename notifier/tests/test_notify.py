@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.contracts.aws_events import examples
 
 from deployer.environments import EnvironmentId, parse
 from deployer.errors import Broken, DeployerError, Rejected, Transient
@@ -28,7 +29,7 @@ from notifier.handler import receive
 from notifier.notify import Notifier, commit_of
 
 REPOSITORY = RepositoryName(7, "acme", "site")
-OLD, NEW, RUN, PIPELINE = "a" * 40, "b" * 40, "run-1", "site-x-Pipeline"
+OLD, NEW, RUN, PIPELINE = "a" * 40, "b" * 40, "11111111-2222-3333-4444-555555555555", "site-x-Pipeline"
 STAGES = {"Source": 1, "Build": 1}
 
 
@@ -606,11 +607,10 @@ def record(body: Any, identifier: str = "1") -> dict[str, Any]:
 
 
 def envelope(**detail: Any) -> dict[str, Any]:
-    return {
-        "source": "aws.codepipeline",
-        "detail-type": "CodePipeline Stage Execution State Change",
-        "detail": {"pipeline": PIPELINE, "execution-id": RUN, "state": "SUCCEEDED", "stage": "Build"} | detail,
-    }
+    """AWS's own example of a stage's event, about our run."""
+    example = examples()["stage-started"]
+    ours = {"pipeline": PIPELINE, "execution-id": RUN, "state": "SUCCEEDED", "stage": "Build"}
+    return {**example, "detail": {**example["detail"], **ours, **detail}}
 
 
 @pytest.fixture
@@ -632,6 +632,9 @@ def test_an_event_in_the_queue(world: World) -> None:
         "{",
         json.dumps({"detail": 1}),
         json.dumps(envelope(pipeline=None)),
+        json.dumps(envelope(**{"execution-id": "run-1"})),
+        json.dumps(envelope(state="SUCCEEDING")),
+        json.dumps({**envelope(), "account": None}),
         json.dumps({"a": "[" * 99}),
     ],
 )
@@ -642,6 +645,18 @@ def test_F19_what_nobody_of_ours_sent(world: World, body: str) -> None:
     batch = {"Records": [record(body), record(envelope(), "2")]}
     answer = process(batch, lambda each: receive(world.notifier, each), lambda _, seconds: hidden.append(seconds))
     assert answer == {"batchItemFailures": []}
+    assert len(world.github.statuses) == 2
+
+
+@pytest.mark.parametrize("name", examples())
+def test_F19_whatever_an_event_lacks_the_rest_is_processed(world: World, name: str) -> None:
+    event = examples()[name]
+    lacking = [{**event, "detail": {k: v for k, v in event["detail"].items() if k != each}} for each in event["detail"]]
+    lacking += [{k: v for k, v in event.items() if k != each} for each in event]
+    batch = {"Records": [record(each, str(number)) for number, each in enumerate([*lacking, envelope()])]}
+    hidden: list[int] = []
+    answer = process(batch, lambda each: receive(world.notifier, each), lambda _, seconds: hidden.append(seconds))
+    assert (answer, hidden) == ({"batchItemFailures": []}, [])
     assert len(world.github.statuses) == 2
 
 

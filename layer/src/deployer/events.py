@@ -1,16 +1,30 @@
 """What travels: looks in our own queue, stack and run changes from the event bus.
 
 Pure: parses at the edge and refuses what does not fit, so that everything inside is typed.
-Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stacks-event-bridge.html,
-https://docs.aws.amazon.com/codepipeline/latest/userguide/detect-state-changes-cloudwatch-events.html
+Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/event-detail-stack-status-change.html,
+https://docs.aws.amazon.com/codepipeline/latest/userguide/detect-state-changes-cloudwatch-events.html,
+https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html (the envelope)
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from deployer.states import RUN_EVENTS, STAGE_EVENTS, stack_phase
+
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]+")
+_NAME = re.compile(r"[A-Za-z0-9.@_-]{1,100}")
+_RUN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# AWS gives every stack an id after its name; only the example on its page has none.
+_STACK = re.compile(
+    r"arn:aws[a-z-]*:cloudformation:(?P<region>[a-z]{2}(-[a-z]+)+-[0-9]+):(?P<account>[0-9]{12})"
+    r":stack/(?P<name>[A-Za-z][A-Za-z0-9-]{0,127})(/[A-Za-z0-9-]+)?"
+)
 
 
 class Malformed(ValueError):  # noqa: N818 - says what the message is
@@ -53,12 +67,11 @@ class Look:
 
 @dataclass(frozen=True)
 class StackChange:
-    """A stack's status changed. ``token`` is the ClientRequestToken of the operation, or empty."""
+    """A stack's status changed."""
 
     stack_id: str
     stack_name: str
     status: str
-    token: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,36 +143,66 @@ def is_bus_event(message: Mapping[str, Any]) -> bool:
 def parse_bus_event(message: Mapping[str, Any]) -> StackChange | RunChange | None:
     """A stack or run change, or None for an event of another kind.
 
+    What is read is held to what AWS documents. A state that this version does not know is refused, as everywhere: the
+    next look or sweep sees what became of it.
+
     Raises:
-        Malformed: where an event of these kinds lacks what AWS documents.
+        Malformed: where an event of these kinds is not as AWS documents it.
     """
     detail = _mapping(message.get("detail"), "detail")
     match (message.get("source"), message.get("detail-type")):
         case ("aws.cloudformation", "CloudFormation Stack Status Change"):
-            stack_id = _text(detail, "stack-id")
-            status = _mapping(detail.get("status-details"), "status-details")
-            return StackChange(
-                stack_id,
-                stack_name_of(stack_id),
-                _text(status, "status"),
-                _text(detail, "client-request-token", optional=True),
-            )
+            return _stack_change(message, detail)
         case ("aws.codepipeline", "CodePipeline Pipeline Execution State Change"):
-            return RunChange(_text(detail, "pipeline"), _text(detail, "execution-id"), _text(detail, "state"))
+            return _run_change(message, detail, RUN_EVENTS)
         case ("aws.codepipeline", "CodePipeline Stage Execution State Change"):
-            return RunChange(
-                _text(detail, "pipeline"), _text(detail, "execution-id"), _text(detail, "state"), _text(detail, "stage")
-            )
+            return _run_change(message, detail, STAGE_EVENTS, _matching(detail, "stage", _NAME))
     return None
 
 
+def _run_change(
+    message: Mapping[str, Any], detail: Mapping[str, Any], states: Container[str], stage: str = ""
+) -> RunChange:
+    _matching(message, "account", _ACCOUNT)
+    _matching(message, "region", _REGION)
+    state = _text(detail, "state")
+    if state not in states:
+        raise Malformed(f"state: AWS documents no {state!r} for this kind of event")
+    return RunChange(_matching(detail, "pipeline", _NAME), _matching(detail, "execution-id", _RUN), state, stage)
+
+
+def _stack_change(message: Mapping[str, Any], detail: Mapping[str, Any]) -> StackChange:
+    place = _matching(message, "region", _REGION), _matching(message, "account", _ACCOUNT)
+    stack_id = _text(detail, "stack-id")
+    arn = _stack_arn(stack_id)
+    if (arn["region"], arn["account"]) != place:
+        raise Malformed(f"the event comes from {place[0]} of {place[1]}, and not from where its stack is: {stack_id!r}")
+    status = _text(_mapping(detail.get("status-details"), "status-details"), "status")
+    try:
+        stack_phase(status)
+    except ValueError as error:
+        raise Malformed(str(error)) from error
+    return StackChange(stack_id, arn["name"], status)
+
+
 def stack_name_of(stack_id: str) -> str:
-    """The name inside a stack's ARN (``arn:aws:cloudformation:…:stack/NAME/UUID``).
+    """The name inside a stack's ARN (``arn:aws:cloudformation:REGION:ACCOUNT:stack/NAME/UUID``).
 
     Raises:
         Malformed: where it is not a stack's ARN.
     """
-    parts = stack_id.split("/")
-    if len(parts) != 3 or ":stack" not in parts[0] or not parts[1]:
-        raise Malformed(f"not a stack ARN: {stack_id!r}")
-    return parts[1]
+    return _stack_arn(stack_id)["name"]
+
+
+def _stack_arn(text: str) -> re.Match[str]:
+    found = _STACK.fullmatch(text)
+    if found is None:
+        raise Malformed(f"not a stack ARN: {text!r}")
+    return found
+
+
+def _matching(mapping: Mapping[str, Any], key: str, pattern: re.Pattern[str]) -> str:
+    value = _text(mapping, key)
+    if not pattern.fullmatch(value):
+        raise Malformed(f"{key}: not as AWS writes it: {value!r}")
+    return value
