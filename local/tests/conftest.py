@@ -10,7 +10,9 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
 from tests.contracts import aws_events
 from tests.xray import Daemon
 
@@ -18,6 +20,7 @@ from deployer_local.engine import Engine
 
 SECONDS = 30
 """How long a test waits for what must happen; never how long it takes."""
+CREDENTIALS = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": "us-east-1"}
 _RUNNING: list[Engine] = []
 
 
@@ -27,6 +30,11 @@ class Aws:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.client = engine.client
+
+    def unchecked(self, service: str) -> Any:
+        """A client that sends what it is given, right or wrong."""
+        config = Config(parameter_validation=False, retries={"max_attempts": 0})
+        return boto3.client(service, endpoint_url=self.engine.aws_url, config=config, **CREDENTIALS)
 
     @property
     def stacks(self) -> Any:

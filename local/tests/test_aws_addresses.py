@@ -80,6 +80,7 @@ def test_the_endpoint_of_the_stack_can_be_called(aws: Any) -> None:
     ],
 )
 def test_without_permission_the_function_is_not_invoked(aws: Any, permission: dict[str, Any]) -> None:
+    """Strict: an HTTP API without permission for its function."""
     before = len(aws.engine.invocations)
 
     assert post(api(aws, **permission)) == (500, json.dumps({"message": "Internal Server Error"}))

@@ -56,6 +56,7 @@ def test_an_event_of_an_aws_service_reaches_its_rule_as_it_was_recorded(aws: Any
 
 
 def test_put_events_takes_the_same_bus_but_may_not_speak_for_aws(aws: Any) -> None:
+    """Strict: PutEvents in AWS's name."""
     entry = {"DetailType": "Said", "Detail": json.dumps({"word": (word := aws.unique())})}
 
     answer = aws.client("events").put_events(Entries=[{**entry, "Source": "mine"}, {**entry, "Source": "aws.mine"}])
@@ -82,7 +83,7 @@ def test_a_subscriber_gets_every_later_event_in_order_from_any_thread(aws: Any) 
     assert [seen.get(timeout=30) for _ in passed] == passed
 
 
-def test_f58_a_dropped_event_reaches_nobody_and_is_kept_for_the_test(aws: Any) -> None:
+def test_F58_a_dropped_event_reaches_nobody_and_is_kept_for_the_test(aws: Any) -> None:
     source = f"aws.{aws.unique()}"
     url = rule_to_queue(aws, source)
     drop = aws.engine.drop_event(lambda event: event["source"] == source)
@@ -97,6 +98,7 @@ def test_f58_a_dropped_event_reaches_nobody_and_is_kept_for_the_test(aws: Any) -
 
 
 def test_a_queue_without_a_policy_gets_no_events(aws: Any) -> None:
+    """Strict: an event for a queue whose policy does not let it in."""
     source = f"aws.{aws.unique()}"
     url = rule_to_queue(aws, source, allowed=False)
 

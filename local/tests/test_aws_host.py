@@ -14,21 +14,40 @@ from deployer_local.aws.host import Host, HostError
 from deployer_local.aws.serving import LoopbackServer, ServingError
 
 LISTEN = "0A"
+TABLES = {"tcp": LISTEN, "tcp6": LISTEN, "udp": "", "udp6": ""}
+"""A table of /proc/net and the state of what listens in it; whatever has a UDP socket is listening."""
+LOOPBACK = {"0100007F", "00000000000000000000000001000000"}
 
 
-def listening() -> list[str]:
-    """Local addresses (hexadecimal) that this process listens on, over IPv4 and IPv6."""
+def descendants(process: int) -> list[int]:
+    """The process and all that it started, as far as they live."""
+    parents: dict[int, list[int]] = {}
+    for each in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(each.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        parents.setdefault(parent, []).append(int(each.parent.name))
+    found = [process]
+    for each in found:
+        found += parents.get(each, [])
+    return found
+
+
+def listening(process: int) -> list[tuple[str, str]]:
+    """Table and local address (hexadecimal) of everything that the process listens on."""
     ours = {
         match.group(1)
-        for each in Path("/proc/self/fd").iterdir()
+        for each in Path(f"/proc/{process}/fd").iterdir()
         if (match := re.fullmatch(r"socket:\[(\d+)\]", _target(each)))
     }
-    rows = [
-        row.split()
-        for table in ("tcp", "tcp6")
-        for row in Path(f"/proc/{os.getpid()}/net/{table}").read_text().splitlines()[1:]
+    return [
+        (table, row[1].partition(":")[0])
+        for table, state in TABLES.items()
+        if Path(f"/proc/{process}/net/{table}").exists()
+        for row in map(str.split, Path(f"/proc/{process}/net/{table}").read_text().splitlines()[1:])
+        if row[3] == (state or row[3]) and row[9] in ours
     ]
-    return [row[1] for row in rows if row[3] == LISTEN and row[9] in ours]
 
 
 def _target(descriptor: Path) -> str:
@@ -38,15 +57,40 @@ def _target(descriptor: Path) -> str:
         return ""
 
 
-def test_f99_everything_listens_on_loopback_only(aws: Any) -> None:
-    # Whatever a service starts lazily is started by now.
+def test_what_listens_is_seen() -> None:
+    """Else the test after this one could not fail."""
+    kinds = {
+        ("tcp", "0200007F"): (socket.AF_INET, socket.SOCK_STREAM, "127.0.0.2"),
+        ("udp", "0200007F"): (socket.AF_INET, socket.SOCK_DGRAM, "127.0.0.2"),
+        ("tcp6", "0" * 24 + "01000000"): (socket.AF_INET6, socket.SOCK_STREAM, "::1"),
+        ("udp6", "0" * 24 + "01000000"): (socket.AF_INET6, socket.SOCK_DGRAM, "::1"),
+    }
+    for told, (family, kind, address) in kinds.items():
+        if not Path("/proc/net", told[0]).exists():
+            continue
+        before = listening(os.getpid())
+        with socket.socket(family, kind) as opened:
+            opened.bind((address, 0))
+            if kind is socket.SOCK_STREAM:
+                opened.listen()
+            after = listening(os.getpid())
+        assert after.count(told) == before.count(told) + 1
+
+
+def test_F99_everything_listens_on_loopback_only(aws: Any) -> None:
+    """Strict: a service that other machines can reach."""
+    # Whatever a service starts lazily is started by now: the brokers and servers that ministack has, and a worker.
     aws.client("sqs").list_queues()
     aws.client("iot").list_things()
+    aws.client("transfer").list_servers()
+    assert aws.invoke(aws.function("import os\ndef handler(event, context): return os.getpid()")) in descendants(
+        os.getpid()
+    )
 
-    addresses = listening()
+    processes = {process: listening(process) for process in descendants(os.getpid())}
 
-    assert len(addresses) >= 2
-    assert {address.partition(":")[0] for address in addresses} == {"0100007F"}
+    assert len(processes[os.getpid()]) >= 2
+    assert {address for found in processes.values() for _, address in found} <= LOOPBACK
 
 
 def test_a_second_host_in_the_process_is_refused(aws: Any, tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ class TestPipelineResource:
             resource.create("Pipeline", {}, "stack")
 
 
-def test_f83_an_entry_outside_of_the_archive_is_refused(tmp_path: Path) -> None:
+def test_F83_an_entry_outside_of_the_archive_is_refused(tmp_path: Path) -> None:
     contents = io.BytesIO()
     with zipfile.ZipFile(contents, "w") as archive:
         archive.writestr("../outside", "x")

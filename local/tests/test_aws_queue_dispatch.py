@@ -69,6 +69,7 @@ class Worked:
 
 
 def test_three_groups_with_a_slow_handler_overlap_and_each_keeps_its_order(aws: Any) -> None:
+    """Strict: message groups one after the other."""
     queue = Worked(aws)
     for number in range(3):
         for group in "abc":
@@ -97,7 +98,7 @@ def test_a_group_has_one_batch_in_flight(aws: Any) -> None:
     assert all(earlier["ended"] <= later["started"] for earlier, later in pairwise(batches))
 
 
-def test_f20_a_failing_head_keeps_only_its_own_group_back_and_in_order(aws: Any) -> None:
+def test_F20_a_failing_head_keeps_only_its_own_group_back_and_in_order(aws: Any) -> None:
     queue = Worked(aws, visibility=2)
     queue.send("bad", name="bad-0", fail=1)
     queue.send("bad", name="bad-1")
@@ -111,7 +112,7 @@ def test_f20_a_failing_head_keeps_only_its_own_group_back_and_in_order(aws: Any)
     assert [name for name in succeeded if name.startswith("bad")] == ["bad-0", "bad-1"]
 
 
-def test_f21_a_poison_message_goes_to_the_dead_letter_queue_and_its_group_goes_on(aws: Any) -> None:
+def test_F21_a_poison_message_goes_to_the_dead_letter_queue_and_its_group_goes_on(aws: Any) -> None:
     sqs, name = aws.client("sqs"), aws.unique("dead") + ".fifo"
     dead = sqs.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
     queue = Worked(aws, visibility=1, dead=f"arn:aws:sqs:us-east-1:000000000000:{name}")

@@ -45,6 +45,7 @@ def test_an_event_has_aws_shape(aws: Any) -> None:
 
 
 def test_a_stacks_life_is_told_in_order_and_its_resources_are_not(aws: Any) -> None:
+    """Strict: a stack whose events nobody hears."""
     stack_id = aws.create(QUEUE)
     aws.settled(stack_id)
     body = json.dumps({"Resources": {"Other": {"Type": "AWS::SQS::Queue"}}})

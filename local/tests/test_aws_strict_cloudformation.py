@@ -33,7 +33,8 @@ def operations(aws: Any, stack_id: str) -> list[str]:
 
 
 class TestTokens:
-    def test_f52_a_repeated_create_is_answered_again_and_done_once(self, aws: Any) -> None:
+    def test_F52_a_repeated_create_is_answered_again_and_done_once(self, aws: Any) -> None:
+        """Strict: a repeated ClientRequestToken of a creation."""
         request = {"StackName": aws.unique(), "TemplateBody": body(QUEUE), "ClientRequestToken": "token"}
         first = aws.stacks.create_stack(**request)["StackId"]
         aws.settled(first)
@@ -57,6 +58,7 @@ class TestTokens:
         assert refusal(lambda: aws.create(OTHER, name, ClientRequestToken="token"))[0] == "TokenAlreadyExistsException"
 
     def test_a_repeated_update_is_done_once(self, aws: Any) -> None:
+        """Strict: a repeated ClientRequestToken of an update."""
         stack = aws.create(QUEUE)
         aws.settled(stack)
         request = {"StackName": stack, "TemplateBody": body(OTHER), "ClientRequestToken": "token"}
@@ -85,7 +87,8 @@ class TestTokens:
 
 
 class TestStates:
-    def test_f49_a_rolled_back_stack_holds_its_name_until_it_is_deleted(self, aws: Any) -> None:
+    def test_F49_a_rolled_back_stack_holds_its_name_until_it_is_deleted(self, aws: Any) -> None:
+        """Strict: a stack over one in ROLLBACK_COMPLETE."""
         name = aws.unique()
         assert aws.settled(aws.create(BROKEN, name)) == "ROLLBACK_COMPLETE"
 
@@ -99,7 +102,7 @@ class TestStates:
         aws.until(lambda: name not in json.dumps(aws.stacks.describe_stacks(), default=str))
         assert aws.settled(aws.create(QUEUE, name)) == "CREATE_COMPLETE"
 
-    def test_f90_a_reused_name_leaves_the_deleted_stack_to_its_arn(self, aws: Any) -> None:
+    def test_F90_a_reused_name_leaves_the_deleted_stack_to_its_arn(self, aws: Any) -> None:
         name = aws.unique()
         old = aws.create(QUEUE, name)
         aws.settled(old)
@@ -149,7 +152,7 @@ class TestStates:
         assert aws.settled(stack) == "DELETE_COMPLETE"
         assert operations(aws, stack)[2:] == ["DELETE_IN_PROGRESS", "DELETE_COMPLETE"]
 
-    def test_f28_a_deletion_during_a_creation_ends_with_nothing(self, aws: Any) -> None:
+    def test_F28_a_deletion_during_a_creation_ends_with_nothing(self, aws: Any) -> None:
         name = aws.unique()
         with aws.engine.hold_stack(lambda operation: operation.stack == name) as hold:
             stack = aws.create(QUEUE, name)
@@ -162,6 +165,7 @@ class TestStates:
 
 class TestRequests:
     def test_an_undeclared_parameter_is_named(self, aws: Any) -> None:
+        """Strict: an undeclared parameter."""
         given = [{"ParameterKey": "X", "ParameterValue": "1"}]
 
         assert refusal(lambda: aws.create(QUEUE, Parameters=given)) == (
@@ -178,6 +182,7 @@ class TestRequests:
         )
 
     def test_an_undefined_reference_makes_no_stack(self, aws: Any) -> None:
+        """Strict: an undefined reference."""
         name = aws.unique()
         resources = {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": {"Ref": "X"}}}}
 
@@ -188,6 +193,7 @@ class TestRequests:
         assert refusal(lambda: aws.status(name)) == ("ValidationError", f"Stack with id {name} does not exist")
 
     def test_an_unknown_type_is_named(self, aws: Any) -> None:
+        """Strict: an unknown resource type."""
         assert refusal(lambda: aws.create({"Thing": {"Type": "AWS::No::Thing"}})) == (
             "ValidationError",
             "Template format error: Unrecognized resource types: [AWS::No::Thing]",
@@ -201,6 +207,7 @@ class TestRequests:
         ],
     )
     def test_capabilities_are_asked_for(self, aws: Any, properties: Any, given: list[str], missing: str) -> None:
+        """Strict: a missing capability."""
         role = {"Role": {**ROLE, "Properties": {**ROLE["Properties"], **properties}}}  # type: ignore[dict-item]
 
         assert refusal(
@@ -209,10 +216,32 @@ class TestRequests:
 
     @pytest.mark.parametrize("value", ["feature#1", "a<b", "100%", "hey!", "a,b"])
     def test_a_tag_value_aws_does_not_take_is_refused(self, aws: Any, value: str) -> None:
+        """Strict: an illegal stack tag."""
         code, message = refusal(lambda: aws.create(QUEUE, Tags=[{"Key": "ref", "Value": value}]))
 
         assert code == "ValidationError"
         assert f"Value '{value}' at 'tags.1.member.value' failed to satisfy constraint" in message
+
+    @pytest.mark.parametrize(
+        ("tags", "said"),
+        [
+            pytest.param([("k" * 129, "v")], "length less than or equal to 128", id="long-key"),
+            pytest.param([("k", "v" * 257)], "length less than or equal to 256", id="long-value"),
+            pytest.param([("k", "")], "length greater than or equal to 1", id="no-value"),
+            pytest.param([("aws:cloudformation:stack-id", "mine")], "reserved for AWS", id="in-awss-name"),
+            pytest.param([(f"k{number}", "v") for number in range(51)], "at most 50", id="too-many"),
+        ],
+    )
+    def test_tags_keep_to_their_limits(self, aws: Any, tags: list[tuple[str, str]], said: str) -> None:
+        given = [{"Key": key, "Value": value} for key, value in tags]
+
+        # Sent as it is: the client would refuse some of it.
+        stacks = aws.unchecked("cloudformation")
+        code, message = refusal(
+            lambda: stacks.create_stack(StackName=aws.unique(), TemplateBody=body(QUEUE), Tags=given)
+        )
+
+        assert (code, said in message) == ("ValidationError", True)
 
     def test_a_tag_value_aws_takes_is_kept(self, aws: Any) -> None:
         tags = [{"Key": "opolis:deployer:environment", "Value": "42/refs=heads+a_b.c:d@e-f é"}]
@@ -227,7 +256,7 @@ class TestRequests:
 
 
 class TestOwnership:
-    def test_f79_a_physical_id_finds_the_stack_that_owns_it(self, aws: Any) -> None:
+    def test_F79_a_physical_id_finds_the_stack_that_owns_it(self, aws: Any) -> None:
         stack = aws.create({**QUEUE, **OTHER})
         aws.settled(stack)
         first, second = aws.stacks.describe_stack_resources(StackName=stack)["StackResources"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import urllib.error
 import urllib.request
@@ -49,6 +50,7 @@ def bucket(name: str, versioned: bool = False) -> dict[str, Any]:
 
 
 def test_an_illegal_bucket_name_fails_in_a_stack_and_over_the_api(aws: Any) -> None:
+    """Strict: an illegal bucket name."""
     stack = aws.create(bucket("No_Bucket"))
 
     assert aws.settled(stack) == "ROLLBACK_COMPLETE"
@@ -58,7 +60,8 @@ def test_an_illegal_bucket_name_fails_in_a_stack_and_over_the_api(aws: Any) -> N
 
 
 @pytest.mark.parametrize("versioned", [False, True], ids=["objects", "versions-only"])
-def test_f76_a_bucket_that_is_not_empty_is_not_deleted_with_its_stack(aws: Any, versioned: bool) -> None:
+def test_F76_a_bucket_that_is_not_empty_is_not_deleted_with_its_stack(aws: Any, versioned: bool) -> None:
+    """Strict: a bucket with objects, deleted with its stack."""
     name, s3 = aws.unique("b"), aws.client("s3")
     stack = aws.create(bucket(name, versioned))
     aws.settled(stack)
@@ -84,17 +87,23 @@ def test_f76_a_bucket_that_is_not_empty_is_not_deleted_with_its_stack(aws: Any, 
 
 
 def test_stack_tags_reach_a_bucket(aws: Any) -> None:
+    """Strict: stack tags that do not reach a bucket."""
     name = aws.unique("b")
     stack = aws.create(bucket(name), Tags=[{"Key": "owner", "Value": "me"}])
     aws.settled(stack)
 
     tags = {tag["Key"]: tag["Value"] for tag in aws.client("s3").get_bucket_tagging(Bucket=name)["TagSet"]}
 
-    assert tags["owner"] == "me"
-    assert tags["aws:cloudformation:stack-id"] == stack
+    assert tags == {
+        "owner": "me",
+        "aws:cloudformation:stack-id": stack,
+        "aws:cloudformation:stack-name": stack.split("/")[1],
+        "aws:cloudformation:logical-id": "Bucket",
+    }
 
 
 def test_a_queue_that_shows_messages_too_early_is_not_polled(aws: Any) -> None:
+    """Strict: a queue that shows messages too early."""
     function = aws.function("def handler(event, context): pass", Timeout=60)
     arn = f"arn:aws:sqs:us-east-1:000000000000:{(name := aws.unique('q'))}"
     aws.client("sqs").create_queue(QueueName=name, Attributes={"VisibilityTimeout": "30"})
@@ -106,6 +115,51 @@ def test_a_queue_that_shows_messages_too_early_is_not_polled(aws: Any) -> None:
     stack = aws.create({"Mapping": {"Type": "AWS::Lambda::EventSourceMapping", "Properties": mapping}})
     assert aws.settled(stack) == "ROLLBACK_COMPLETE"
     assert said in reason(aws, stack, "CREATE_FAILED")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param("dynamodb:us-east-1:000000000000:table/t/stream/2026-11-23T09:00:00.000", id="dynamodb"),
+        pytest.param("kinesis:us-east-1:000000000000:stream/s", id="kinesis"),
+    ],
+)
+def test_a_stream_is_not_polled(aws: Any, source: str) -> None:
+    """Strict: a stream as an event source."""
+    function = aws.function("def handler(event, context): pass")
+    mapping = {"EventSourceArn": f"arn:aws:{source}", "FunctionName": function, "StartingPosition": "LATEST"}
+    said = "Only queues are served as event sources by this engine"
+
+    with pytest.raises(ClientError, match=said):
+        aws.client("lambda").create_event_source_mapping(**mapping)
+    stack = aws.create({"Mapping": {"Type": "AWS::Lambda::EventSourceMapping", "Properties": mapping}})
+    assert aws.settled(stack) == "ROLLBACK_COMPLETE"
+    assert said in reason(aws, stack, "CREATE_FAILED")
+
+
+def test_a_secret_is_told_only_to_who_asks_for_its_decryption(aws: Any) -> None:
+    """Strict: a secret read without decryption."""
+    ssm, name, secret = aws.client("ssm"), f"/{aws.unique()}/token", "canary-of-a-secret"
+    told = []
+    for _ in range(2):
+        ssm.put_parameter(Name=name, Value=secret, Type="SecureString", Overwrite=True)
+        told += [
+            ssm.get_parameter(Name=name)["Parameter"]["Value"],
+            ssm.get_parameters(Names=[name])["Parameters"][0]["Value"],
+            ssm.get_parameters_by_path(Path=name.rpartition("/")[0])["Parameters"][0]["Value"],
+            ssm.get_parameter_history(Name=name)["Parameters"][-1]["Value"],
+        ]
+
+    assert len(set(told)) == 2
+    for each in told:
+        assert secret not in each
+        assert secret.encode() not in base64.b64decode(each)
+    assert ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"] == secret
+    assert [each["Value"] for each in ssm.get_parameter_history(Name=name, WithDecryption=True)["Parameters"]] == [
+        secret
+    ] * 2
+    ssm.put_parameter(Name=name + "-plain", Value="plain", Type="String")
+    assert ssm.get_parameter(Name=name + "-plain")["Parameter"]["Value"] == "plain"
 
 
 ANSWERING = """
@@ -140,6 +194,7 @@ def handler(event, context):
     ],
 )
 def test_answers_of_custom_resources(aws: Any, answer: dict[str, Any], status: str, said: str) -> None:
+    """Strict: an answer of a custom resource that is too long."""
     arn = f"arn:aws:lambda:us-east-1:000000000000:function:{aws.function(ANSWERING, Timeout=10)}"
     properties = {"ServiceToken": arn, "ServiceTimeout": 20, "Answer": json.dumps(answer)}
     stack = aws.create({"Custom": {"Type": "Custom::Thing", "Properties": properties}})
@@ -149,7 +204,8 @@ def test_answers_of_custom_resources(aws: Any, answer: dict[str, Any], status: s
         assert reason(aws, stack, "CREATE_FAILED").startswith(said)
 
 
-def test_f73_an_answer_with_a_content_type_is_refused_as_s3_refuses_it(aws: Any) -> None:
+def test_F73_an_answer_with_a_content_type_is_refused_as_s3_refuses_it(aws: Any) -> None:
+    """Strict: an answer of a custom resource with a content type."""
     url = f"{aws.engine.aws_url}/_ministack/cfn-response/token"
     request = urllib.request.Request(url, b"{}", method="PUT", headers={"Content-Type": "application/json"})
 

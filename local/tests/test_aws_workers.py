@@ -21,6 +21,7 @@ def handler(event, context):
 
 @pytest.mark.parametrize("module", ["starlette", "ministack", "boto3", "pytest", "deployer_local", "site_packages"])
 def test_what_only_the_virtual_environment_has_cannot_be_imported(aws: Any, module: str) -> None:
+    """Strict: a function that imports what it did not bring."""
     assert module == "site_packages" or importlib.util.find_spec(module) is not None
 
     assert aws.invoke(aws.function(IMPORTER), module) == f"ModuleNotFoundError: No module named '{module}'"
@@ -42,6 +43,7 @@ def test_the_standard_library_the_layer_and_the_zip_can_be_imported(
 
 
 def test_the_environment_is_lambdas_and_the_functions_own(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strict: a function that sees the variables of this machine."""
     monkeypatch.setenv("SECRET_OF_THE_LAPTOP", "canary")
     function = aws.function(
         "import os\ndef handler(event, context):\n    return dict(os.environ)",

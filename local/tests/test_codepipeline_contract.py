@@ -185,6 +185,7 @@ def test_events_tell_their_numbers_as_floats_and_whose_they_are(world: World) ->
     ],
 )
 def test_refusals(world: World, name: str, body: dict[str, Any], code: str) -> None:
+    """Strict: a request to CodePipeline that AWS would refuse."""
     world.put_source({"a": "b"})
     world.call("CreatePipeline", pipeline=pipeline([approval()]))
     with pytest.raises(ServiceError) as caught:

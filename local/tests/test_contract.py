@@ -54,6 +54,7 @@ def fault(check: Callable[[], None]) -> str:
     ],
 )
 def test_an_answer_that_aws_could_not_give_is_a_defect(action: str, answer: dict[str, Any], said: str) -> None:
+    """Strict: an answer of CodePipeline or CodeBuild that is none of AWS's."""
     assert said in fault(lambda: CONTRACT.check_answer(action, answer))
 
 

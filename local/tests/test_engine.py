@@ -141,7 +141,7 @@ class TestPipelinesInStacks:
         with pytest.raises(ClientError, match="PipelineNotFoundException"):
             pipelines.get_pipeline(name=name)
 
-    def test_f60_a_created_pipeline_starts_by_itself_and_tells_the_bus(self, aws: Any, source: str) -> None:
+    def test_F60_a_created_pipeline_starts_by_itself_and_tells_the_bus(self, aws: Any, source: str) -> None:
         name = aws.unique("pipeline")
         stack = aws.create(pipeline(source, Name=name))
 
@@ -189,7 +189,7 @@ class TestPipelinesInStacks:
         assert "(Service: CodePipeline, Status Code: 400" in failed["ResourceStatusReason"]
 
 
-def test_f47_while_a_stack_is_held_no_cloudformation_call_is_made(aws: Any) -> None:
+def test_F47_while_a_stack_is_held_no_cloudformation_call_is_made(aws: Any) -> None:
     name = aws.unique()
     with aws.engine.hold_stack(lambda operation: operation.stack == name) as hold:
         stack = aws.create({"Queue": {"Type": "AWS::SQS::Queue"}}, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -46,15 +47,18 @@ print(json.dumps(answer), flush=True)
 
 
 class Engines:
-    """Runs engines on one data directory, each in a process of its own."""
+    """Runs engines on one data directory, each in a process of its own, with an empty TMPDIR."""
 
     def __init__(self, data: Path) -> None:
         self.data = data
+        self.temporary = data.with_name("tmp")
+        self.temporary.mkdir()
 
     def run(self, script: str) -> dict[str, Any]:
         ended = subprocess.run(
             [sys.executable, "-c", PROGRAM, str(self.data)],
             input=script,
+            env=os.environ | {"TMPDIR": str(self.temporary)},
             capture_output=True,
             text=True,
             timeout=120,
@@ -122,6 +126,7 @@ KEPT = {
 
 @pytest.mark.parametrize("end", ["", "kill()"], ids=["F98-stopped", "F98-killed-right-after-the-last-answer"])
 def test_everything_is_there_again_on_the_same_ports(engines: Engines, end: str) -> None:
+    """Strict: state that is saved at shutdown only."""
     first = engines.run(REQUEST + FILL + end)
 
     second = engines.run(REQUEST + LOOK)
@@ -179,7 +184,30 @@ def test_an_operation_that_was_cut_off_ends(
     assert seen["told"][-1].endswith("_COMPLETE")
 
 
-def test_f98_a_message_that_was_being_worked_on_is_shown_again(engines: Engines) -> None:
+WORKING = """
+import io, zipfile
+code = io.BytesIO()
+with zipfile.ZipFile(code, "w") as archive:
+    archive.writestr("code.py", "import tempfile\\ndef handler(event, context):\\n    return tempfile.mkstemp()[1]")
+engine.client("lambda").create_function(FunctionName="f", Runtime="python3.13", Handler="code.handler",
+    Role="arn:aws:iam::000000000000:role/any", Code={"ZipFile": code.getvalue()})
+answer["made"] = json.load(engine.client("lambda").invoke(FunctionName="f", Payload=b"null")["Payload"])
+"""
+
+
+@pytest.mark.parametrize("end", ["", "kill()"], ids=["stopped", "F98-killed"])
+def test_nothing_is_left_on_the_machine(engines: Engines, end: str) -> None:
+    """Strict: temporary files that a worker leaves behind."""
+    made = Path(engines.run(WORKING + end)["made"])
+
+    assert made.is_relative_to(engines.data)
+    assert list(engines.temporary.iterdir()) == []
+    engines.run("")
+    assert not made.exists()
+    assert list((engines.data / "aws" / "tmp").iterdir()) == []
+
+
+def test_F98_a_message_that_was_being_worked_on_is_shown_again(engines: Engines) -> None:
     engines.run(
         "sqs = engine.client('sqs')\n"
         "url = sqs.create_queue(QueueName='q', Attributes={'VisibilityTimeout': '900'})['QueueUrl']\n"

@@ -38,6 +38,7 @@ from .aws import (
     strict_http_apis,
     strict_lambda,
     strict_s3,
+    strict_ssm,
     tracing,
     workers,
 )
@@ -165,6 +166,7 @@ class Engine:
             strict_http_apis.install,
             strict_lambda.install,
             strict_s3.install,
+            strict_ssm.install,
             resume.install,
             call_log.install,
         ]

@@ -1,7 +1,10 @@
 """git over HTTP against the local GitHub: real git, real sockets, hostile paths, a kill in between."""
 
+import io
 import os
 import socket
+import subprocess
+import tarfile
 import threading
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -97,6 +100,45 @@ def test_F99_hostile_paths_are_not_found(forge: Forge, site: Work, path: str) ->
         raw.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         answer = b"".join(iter(lambda: raw.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.1 404"), answer[:200]
+
+
+@pytest.mark.parametrize("target", ["outside", "absolute", "into-the-forge"])
+def test_F99_a_link_in_a_repository_leads_nowhere_outside_of_it(
+    forge: Forge, site: Work, tmp_path: Path, target: str
+) -> None:
+    (tmp_path / "secret").write_text("canary")
+    links = {
+        "outside": "../" * 30 + str(tmp_path / "secret").lstrip("/"),
+        "absolute": str(tmp_path / "secret"),
+        "into-the-forge": "../../HEAD",
+    }
+    (site.path / "link").symlink_to(links[target])
+    site.commit("a link")
+    site.git("push", "-q", "origin", "main")
+
+    described = forge.call("GET", "/repos/acme/site/contents/link").json()
+    raw = forge.call("GET", "/repos/acme/site/contents/link", headers={"Accept": "application/vnd.github.raw+json"})
+    moved = forge.call("GET", "/repos/acme/site/tarball/main").headers["Location"]
+    with tarfile.open(fileobj=io.BytesIO(forge.http.request("GET", moved).data)) as archive:
+        packed = {member.name.partition("/")[2]: member for member in archive.getmembers()}
+
+    assert (described["type"], described["target"]) == ("symlink", links[target])
+    assert b"canary" not in raw.data
+    assert b"ref: refs/heads" not in raw.data
+    assert (packed["link"].issym(), packed["link"].linkname) == (True, links[target])
+
+
+@pytest.mark.parametrize("name", ["..", ".", ".git", ".GIT"])
+def test_F99_a_tree_that_would_leave_its_folder_is_not_taken(forge: Forge, site: Work, name: str) -> None:
+    before = forge.github.refs("acme/site")
+    tree, blob = site.git("rev-parse", "HEAD^{tree}"), site.git("rev-parse", "HEAD:README.md")
+    for kind, content in ((f"040000 tree {tree}", "folder"), (f"100644 blob {blob}", "file")):
+        listed = subprocess.run(
+            ["git", "mktree", "-z"], cwd=site.path, input=f"{kind}\t{name}\0".encode(), capture_output=True, check=True
+        )
+        commit = site.git("commit-tree", listed.stdout.decode().strip(), "-m", content)
+        assert "remote rejected" in site.git("push", "origin", f"{commit}:refs/heads/{content}", fails=True)
+    assert forge.github.refs("acme/site") == before
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,9 @@ Stack = dict[str, Any]
 
 TOKENS = "_tokens"
 TAG_PATTERN = r"([\p{L}\p{Z}\p{N}_.:/=+\-@]*)"
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_Tag.html
+LONGEST = {"Key": 128, "Value": 256}
+MOST_TAGS = 50
 _NOT_IN_TAGS = re.compile(r"[^\w\s.:/=+\-@]")
 _UPDATABLE = frozenset(
     {
@@ -226,14 +229,20 @@ class StrictCloudFormation:
         number = 1
         problems = []
         while f"Tags.member.{number}.Key" in params:
-            for field in ("Key", "Value"):
+            for field, longest in LONGEST.items():
                 text = self._text(params, f"Tags.member.{number}.{field}")
                 place = f"Value '{text}' at 'tags.{number}.member.{field.lower()}' failed to satisfy constraint: Member"
                 if not text:
                     problems.append(f"{place} must have length greater than or equal to 1")
+                elif len(text) > longest:
+                    problems.append(f"{place} must have length less than or equal to {longest}")
                 elif _NOT_IN_TAGS.search(text):
                     problems.append(f"{place} must satisfy regular expression pattern: {TAG_PATTERN}")
+            if self._text(params, f"Tags.member.{number}.Key").lower().startswith("aws:"):
+                raise Refusal("ValidationError", "Tag keys must not begin with aws:, which is reserved for AWS")
             number += 1
+        if number - 1 > MOST_TAGS:
+            raise Refusal("ValidationError", f"A stack can have at most {MOST_TAGS} tags")
         if problems:
             raise Refusal("ValidationError", str(self._helpers.validation_error_message(problems)))
 

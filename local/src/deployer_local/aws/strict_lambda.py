@@ -1,7 +1,8 @@
 """Event source mappings as strictly as Lambda takes them.
 
 Lambda refuses to poll a queue whose visibility timeout is shorter than the function's timeout: a message would come
-back while it is still worked on.
+back while it is still worked on. Streams are refused by name: ministack would poll them, without Lambda's retries and
+partial failures.
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 """
 
@@ -29,13 +30,13 @@ def install(_host: Host) -> None:
 
     def wrapper(original: Callable[..., Any]) -> Callable[..., Any]:
         def create(data: dict[str, Any]) -> Any:
-            problem = visibility_problem(data)
+            problem = mapping_problem(data)
             return functions._invalid_parameter_value(problem) if problem else original(data)
 
         return create
 
     def create_strictly(logical_id: str, properties: dict[str, Any], stack_name: str) -> Any:
-        if problem := visibility_problem(properties):
+        if problem := mapping_problem(properties):
             raise MappingRefusedError(reason(problem, "Lambda", 400))
         return create_resource(logical_id, properties, stack_name)
 
@@ -43,9 +44,12 @@ def install(_host: Host) -> None:
     resource["create"] = create_strictly
 
 
-def visibility_problem(mapping: dict[str, Any]) -> str | None:
-    """What AWS says when the queue of `mapping` shows messages again too early, or None."""
-    queue = emulator.module("services.sqs")._queue_by_arn(str(mapping.get("EventSourceArn", "")))
+def mapping_problem(mapping: dict[str, Any]) -> str | None:
+    """Why `mapping` is refused, or None: no queue, or, in AWS's words, one that shows messages again too early."""
+    source = str(mapping.get("EventSourceArn", ""))
+    if source and ":sqs:" not in source:
+        return f"Only queues are served as event sources by this engine, not {source}"
+    queue = emulator.module("services.sqs")._queue_by_arn(source)
     found = emulator.module("services.lambda_svc")._get_func_record_for_ref(str(mapping.get("FunctionName", "")))
     config: dict[str, Any] | None = found[1]
     if queue is None or config is None:
