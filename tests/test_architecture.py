@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,6 +81,37 @@ def test_the_plan_is_pure(module: str) -> None:
         top, _, rest = name.partition(".")
         assert name.split(".")[0] not in WORLDLY
         assert top != "deployer" or rest.partition(".")[0] in PURE, f"{name} is not pure"
+
+
+# What Lambda itself tells every function, as far as ours ask for it.
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+LAMBDAS_OWN = {"AWS_REGION", "_X_AMZN_TRACE_ID"}
+LAPTOP = re.compile(
+    r"deployer_local|ministack|localhost|127\.0\.0\.1|AWS_ENDPOINT_URL|laptop|000000000000", re.IGNORECASE
+)
+
+
+@pytest.mark.parametrize("folder", ["layer", *FUNCTIONS])
+def test_F97_no_handler_knows_the_laptop(folder: str) -> None:
+    """What runs on AWS has no other way to go on the engine: no word of it, no variable that only it would set."""
+    for file in files(folder):
+        source = file.read_text(encoding="utf-8")
+        assert not LAPTOP.findall(source), file.relative_to(ROOT)
+        assert variables(ast.parse(source)) <= LAMBDAS_OWN, file.relative_to(ROOT)
+
+
+def variables(tree: ast.Module) -> set[str]:
+    """The variables that a module reads by name; all others come from its Settings, which its manifest sets."""
+    found = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="get" | "getenv"), args=[ast.Constant(value=str(name)), *_]) if (
+                "environ" in ast.unparse(node.func) or "getenv" in ast.unparse(node.func)
+            ):
+                found.add(name)
+            case ast.Subscript(value=ast.Attribute(attr="environ"), slice=ast.Constant(value=str(name))):
+                found.add(name)
+    return found
 
 
 def test_every_package_has_its_page_and_its_tests() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,10 @@ import pytest
 from tests.contracts import aws_events
 
 from deployer_deploy import FUNCTIONS, PARTS, Configuration, Installer, StacksFailed, Target, Tree
+from deployer_deploy.manifest import read
+from deployer_deploy.packaging import Package, package
 from deployer_deploy.progress import Event, StackFinished, Uploaded
+from deployer_deploy.wheels import Platform
 from deployer_local.engine import Engine
 
 CHOSEN = Configuration()
@@ -64,6 +70,54 @@ def test_installs_every_stack(engine: Engine) -> None:
     assert listener["Environment"]["Variables"]["LOOKS_QUEUE_URL"] == outputs["LooksQueueUrl"]
     notifier = engine.client("lambda").get_function_configuration(FunctionName=CHOSEN.stack("notifier"))
     assert notifier["Environment"]["Variables"]["GITHUB_API_URL"] == engine.github_url
+
+
+@pytest.mark.parametrize("part", FUNCTIONS)
+def test_F97_the_engine_runs_the_very_package_that_aws_gets(engine: Engine, part: str) -> None:
+    for_aws = package(Tree.here(), part, Target.aws().platform)
+    here = engine.client("lambda").get_function(FunctionName=CHOSEN.stack(part))
+    assert here["Configuration"]["CodeSha256"] == base64.b64encode(digest(for_aws)).decode()
+    bucket = installer(engine).outputs()["CodeBucket"]
+    assert engine.client("s3").get_object(Bucket=bucket, Key=for_aws.key)["Body"].read() == for_aws.path.read_bytes()
+
+
+def test_F97_only_the_wheels_of_the_layer_differ(engine: Engine, tmp_path: Path) -> None:
+    arn = installer(engine).outputs()["LayerArn"]
+    here, for_aws = package(Tree.here(), "layer", Platform.here()), package(Tree.here(), "layer", Target.aws().platform)
+    published = engine.client("lambda").get_layer_version_by_arn(Arn=arn)["Content"]["CodeSha256"]
+    assert published == base64.b64encode(digest(here)).decode()
+    own, wheels = zip(*(contents(each) for each in (here, for_aws)), strict=True)
+    assert own[0] == own[1]
+    assert "python/deployer/events.py" in own[0]
+    # The same releases of the same packages, whatever is compiled in them.
+    releases = [{name.split("/")[1] for name in each if ".dist-info/" in name} for each in wheels]
+    assert releases[0] == releases[1] != set()
+
+
+def digest(built: Package) -> bytes:
+    return hashlib.sha256(built.path.read_bytes()).digest()
+
+
+def contents(built: Package) -> tuple[dict[str, bytes], list[str]]:
+    """The layer's own sources, and the names of everything else; without what an interpreter compiled for itself."""
+    with zipfile.ZipFile(built.path) as archive:
+        names = [name for name in archive.namelist() if not name.endswith(".pyc")]
+        own = {name: archive.read(name) for name in names if name.startswith("python/deployer/")}
+        return own, [name for name in names if name not in own]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_F97_the_installed_template_is_the_manifest_as_it_is_written(engine: Engine, part: str) -> None:
+    found = engine.client("cloudformation").get_template(StackName=CHOSEN.stack(part))["TemplateBody"]
+    assert found == Tree.here().manifest(part).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("part", FUNCTIONS)
+def test_F97_a_function_has_the_variables_of_its_manifest_and_no_others(engine: Engine, part: str) -> None:
+    declared = read(Tree.here().manifest(part)).document["Resources"]["Function"]["Properties"]
+    here = engine.client("lambda").get_function_configuration(FunctionName=CHOSEN.stack(part))
+    assert here["Environment"]["Variables"].keys() == declared["Environment"]["Variables"].keys()
+    assert (here["Handler"], here["Runtime"]) == (declared["Handler"], declared["Runtime"])
 
 
 def test_installing_again_changes_nothing(engine: Engine) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
+from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import deployer_local.codepipeline
+from deployer.states import RunState
 from deployer_local.codepipeline.machine import (
     ActionView,
     EndRun,
@@ -22,6 +27,7 @@ from deployer_local.codepipeline.machine import (
     Step,
     due,
 )
+from deployer_local.codepipeline.shapes import CONTRACT
 
 IN, OK, NO, GONE = Status.IN_PROGRESS, Status.SUCCEEDED, Status.FAILED, Status.ABANDONED
 DONE = StageView("A", (ActionView("a", 1, OK),), OK)
@@ -135,6 +141,34 @@ def settled(pipeline: PipelineView) -> tuple[PipelineView, list[EndRun]]:
             if isinstance(step, EndRun):
                 ended.append(step)
     raise AssertionError("the machine never comes to rest")
+
+
+def test_F97_the_states_are_those_of_the_api() -> None:
+    """Each kind of execution uses its own part of them; stages are never skipped, since conditions are refused."""
+
+    def enum(shape: str) -> set[str]:
+        return set(CONTRACT.model.shape_for(shape).enum)
+
+    status = {each.value for each in Status}
+    assert enum("PipelineExecutionStatus") == status - {"Abandoned"} == {each.value for each in RunState}
+    assert enum("StageExecutionStatus") - {"Skipped"} == status - {"Abandoned", "Superseded"}
+    assert enum("ActionExecutionStatus") == {"InProgress", "Succeeded", "Failed", "Abandoned"} <= status
+    assert enum("ExecutionMode") == {each.value for each in Mode}
+
+
+def test_F97_one_function_decides_what_happens_next() -> None:
+    """Whatever is served, resumed or retried asks the same machine: nobody else makes a step, or asks another one."""
+    package = Path(deployer_local.codepipeline.__file__).parent
+    steps = {kind.__name__ for kind in get_args(Step)}
+    made, asking = set(), set()
+    for file in package.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            called = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+            # A pattern that matches a step is no call.
+            made |= {file.name} if called in steps else set()
+            asking |= {file.name} if called == "due" else set()
+    assert steps == {"EnterStage", "StartAction", "EndStage", "EndRun"}
+    assert (made, asking) == ({"machine.py"}, {"turn.py"})
 
 
 SHAPES = st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=3), min_size=1, max_size=3)
