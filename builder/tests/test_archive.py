@@ -73,6 +73,17 @@ def test_the_commit_file_is_ours_even_where_the_repository_has_one() -> None:
     assert json.loads(found.read(".deployer/commit.json")) == {"commit": SHA}
 
 
+def test_what_git_cannot_hold_is_left_out() -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for kind, name in ((tarfile.FIFOTYPE, "top/pipe"), (tarfile.CHRTYPE, "top/null")):
+            info = tarfile.TarInfo(name)
+            info.type = kind
+            archive.addfile(info)
+    packed.seek(0)
+    assert zipped(packed).namelist() == [".deployer/commit.json"]
+
+
 @pytest.mark.parametrize("name", ["top/../../etc/passwd", "/etc/passwd"])
 def test_a_name_that_leads_outside_is_refused(name: str) -> None:
     with pytest.raises(Rejected, match="leads outside"):

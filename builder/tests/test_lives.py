@@ -303,6 +303,29 @@ def test_a_ref_without_a_template_wishes_nothing(world: Any) -> None:
     assert world.forge.statuses == []
 
 
+def test_a_template_that_a_later_commit_lacks_is_said_and_the_environment_stays(world: Any) -> None:
+    first = world.live(MAIN)
+    sha = world.commit({"README.md": b"hello"})
+    world.look(world.push(MAIN, sha))
+    assert world.prep(sha) == "failure: staging: deploy/pipeline.json is missing"
+    assert operations(world) == ["create site-staging"]
+    assert world.built(MAIN) == [first]
+
+
+@pytest.mark.parametrize(
+    ("environment", "ref"),
+    [
+        pytest.param("42/staging", MAIN, id="F32-a-default-branch-that-is-not-there"),
+        pytest.param("42/production", "refs/tags/nightly", id="F35-no-release"),
+        pytest.param("42/production", "", id="no-ref-at-all"),
+    ],
+)
+def test_a_reserved_environment_that_never_was_is_not_made_of_nothing(world: Any, environment: str, ref: str) -> None:
+    world.repo.refs = {HELLO: world.commit(), "refs/tags/nightly": world.commit()}
+    world.look(Look(environment, world.repo.name, "sweep", ref))
+    assert (world.cloud.operations, world.shelf.items, world.forge.statuses) == ([], {}, [])
+
+
 @pytest.mark.parametrize("kind", ["symlink", "submodule", "dir"])
 def test_F22_a_template_that_is_no_file_is_said_once(world: Any, kind: str) -> None:
     world.repo.kinds["deploy/pipeline.json"] = kind
@@ -462,6 +485,26 @@ def test_F60_a_source_is_never_replaced_while_a_run_has_not_read_it(world: Any) 
     world.run_to(MAIN)
     world.run_to(MAIN)
     assert world.built(MAIN)[-1] == second
+
+
+def test_F59_a_source_that_starts_runs_by_itself_is_said_in_the_status(world: Any) -> None:
+    source = {
+        "Name": "GitHub",
+        "ActionTypeId": {"Category": "Source", "Owner": "AWS", "Provider": "S3", "Version": "1"},
+        "Configuration": {"S3Bucket": "b", "S3ObjectKey": {"Ref": "SourceKey"}},
+    }
+    body = {
+        "Parameters": {"SourceKey": {"Type": "String"}},
+        "Resources": {
+            "P": {
+                "Type": "AWS::CodePipeline::Pipeline",
+                "Properties": {"Stages": [{"Name": "Source", "Actions": [source]}]},
+            }
+        },
+    }
+    sha = world.live(MAIN, world.commit({"deploy/pipeline.json": json.dumps(body).encode()}))
+    told = "prepared, but it starts runs by itself: P/GitHub: set PollForSourceChanges to false"
+    assert world.prep(sha) == f"success: staging: {told}"
 
 
 def test_F60_a_first_run_that_could_not_read_its_source_is_made_up_for_once(world: Any) -> None:

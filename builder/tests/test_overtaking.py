@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
-from deployer.errors import Rejected
-from deployer.events import Look, Malformed, RunChange
-from deployer.ports import Operation, Run, StackRequest
+from builder.plan import Operate, Step, Upload
+from builder.situation import Gone, Present, Situation, Wish
+from deployer.environments import EnvironmentId
+from deployer.errors import Broken, Rejected, Transient
+from deployer.events import Look, Malformed, RepositoryName, RunChange
+from deployer.ports import Environment, Operation, Run, Stack, StackRequest
+from deployer.refs import Stage
 from deployer.states import RunState
 
 MAIN, HELLO, TAG = "refs/heads/main", "refs/heads/feature/hello", "refs/tags/v1.0.0"
@@ -221,3 +225,155 @@ def test_F19_a_look_at_what_is_no_environment_is_nobodys_of_ours(world: Any, env
     with pytest.raises(Malformed):
         world.look(Look(environment, world.repo.name, "push"))
     assert world.tape.calls == []
+
+
+REPOSITORY = RepositoryName(42, "acme", "site")
+THEIRS = EnvironmentId(7, Stage.STAGING)
+
+
+def test_F30_a_name_that_the_table_gives_to_another_repository_is_theirs(world: Any) -> None:
+    """Its stack is not made yet: who comes second takes the other name."""
+    world.shelf.claim("stack", "site-staging", THEIRS)
+    world.look(world.push(MAIN, world.commit()))
+    [(_, name, _)] = world.cloud.operations
+    assert name != "site-staging"
+    assert name.endswith("-staging")
+
+
+def test_F44_a_name_that_another_repository_takes_meanwhile_is_given_up(world: Any) -> None:
+    describe = world.cloud.describe
+
+    def taken(name: str) -> Stack | None:
+        world.shelf.claim("stack", name, THEIRS)
+        world.cloud.describe = describe
+        found: Stack | None = describe(name)
+        return found
+
+    world.cloud.describe = taken
+    look = world.push(MAIN, world.commit())
+    with pytest.raises(Transient, match="site-staging was taken meanwhile"):
+        world.look(look)
+    assert (world.cloud.operations, world.item(MAIN)) == ([], None)
+    world.look(look, 2)
+    [(_, name, _)] = world.cloud.operations
+    assert name != "site-staging"
+
+
+def test_where_every_name_is_held_by_others_an_alarm_is_raised_and_nothing_is_made(world: Any) -> None:
+    look = world.push(HELLO, world.commit())
+    world.live(HELLO)
+    [name] = world.cloud.kept
+    world.shelf.items.clear()
+    world.shelf.holders["stack", name] = THEIRS
+    with pytest.raises(Broken, match="every stack name that 42/refs/heads/feature/hello may have is held by another"):
+        world.look(look)
+    assert [operation for operation, _, _ in world.cloud.operations] == ["create"]
+
+
+def test_a_pipeline_that_the_table_gives_to_another_environment_is_said_in_the_log(
+    world: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.shelf.claim("pipeline", "site-staging", THEIRS)
+    sha = world.commit()
+    look = world.push(MAIN, sha)
+    world.look(look)
+    world.cloud.finish("site-staging")
+    world.look(look)
+    assert world.prep(sha) == "success: staging: prepared"
+    [line] = [entry for entry in caplog.records if entry.levelname == "ERROR"]
+    assert line.__dict__["fields"] == {"pipeline": "site-staging", "holder": "7/staging"}
+
+
+def test_F60_a_new_pipeline_is_given_time_for_its_first_run_and_then_it_is_started(world: Any) -> None:
+    sha = world.commit()
+    look = world.push(MAIN, sha)
+    world.look(look)
+    world.cloud.finish("site-staging")
+    world.cloud.executions["site-staging"].clear()
+    for receives in (1, 2):
+        with pytest.raises(Transient, match="has not started its first run yet"):
+            world.look(look, receives)
+    world.look(look, 3)
+    world.run_to(MAIN)
+    assert world.built(MAIN) == [sha]
+
+
+def test_what_is_refused_before_anything_was_remembered_is_left_to_the_queue(world: Any) -> None:
+    """There is no commit of the environment's to say it on; the message comes again and ends as a dead letter."""
+
+    def refused(*_: object) -> EnvironmentId:
+        raise Rejected("remember 42/staging: the table takes no such name")
+
+    world.shelf.claim = refused
+    with pytest.raises(Rejected):
+        world.look(world.push(MAIN, world.commit()))
+    assert (world.cloud.operations, world.forge.statuses, world.item(MAIN)) == ([], [], None)
+
+
+def test_a_status_that_github_refuses_does_not_hold_up_the_environment(world: Any) -> None:
+    """GitHub takes at most 1,000 statuses for a commit and context, and none for a commit that was pruned."""
+
+    def refused(_: object) -> None:
+        raise Rejected("GitHub answered 422: This SHA and context has reached the maximum number of statuses.")
+
+    world.forge.post = refused
+    sha = world.live(MAIN)
+    assert world.built(MAIN) == [sha]
+    assert world.forge.statuses == []
+
+
+def test_a_stack_that_vanishes_each_time_it_is_made_is_given_up(world: Any) -> None:
+    sha = world.commit()
+    look = world.push(MAIN, sha)
+    for _ in range(5):
+        world.look(look)
+        world.cloud.kept.clear()
+    assert [operation for operation, _, _ in world.cloud.operations] == ["create"] * 3
+    assert world.prep(sha) == "failure: staging: the stack was created 3 times and vanished each time"
+    assert len(world.forge.latest(sha)) == 1
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["F51", "F51-table-lost"])
+def test_an_environment_that_cannot_be_removed_is_tried_three_times_and_said_once(
+    world: Any, caplog: pytest.LogCaptureFixture, *, known: bool
+) -> None:
+    """With its table lost there is no commit to say it on: then the log alone has it."""
+    caplog.set_level("INFO")
+    sha = world.live(HELLO)
+    if not known:
+        world.shelf.items.clear()
+        world.shelf.holders.clear()
+    look = world.remove(HELLO)
+    world.look(look)
+    for _ in range(3):
+        world.finish(HELLO, failing="Bucket (AWS::S3::Bucket): the bucket is not empty")
+    for _ in range(2):
+        world.look(look)
+    assert [operation for operation, _, _ in world.cloud.operations] == ["create", *["delete"] * 3]
+    text = "the environment could not be removed: Bucket (AWS::S3::Bucket): the bucket is not empty"
+    reports = [entry.__dict__["fields"] for entry in caplog.records if entry.getMessage() == "report"]
+    assert [report["text"] for report in reports if report["outcome"] == "failure"] == [text]
+    assert [status.sha for status in world.forge.statuses if text in status.description] == ([sha] if known else [])
+
+
+ITEM = Environment(EnvironmentId(42, Stage.STAGING), REPOSITORY, MAIN, "site-staging", 1, commit="a" * 40)
+
+
+@pytest.mark.parametrize(
+    ("wish", "item", "step"),
+    [
+        pytest.param(Present(MAIN, "a" * 40, "main", "d", "{}"), None, Upload(), id="acts-before-it-remembers"),
+        pytest.param(Gone("proven"), ITEM, Operate(Operation.DELETE), id="F55-deletes-what-is-not-ours"),
+        pytest.param(Present(MAIN, "a" * 40, "main"), ITEM, Operate(Operation.CREATE), id="makes-without-a-template"),
+    ],
+)
+def test_a_plan_that_breaks_its_own_rules_raises_an_alarm_and_touches_nothing(
+    world: Any, wish: Wish, item: Environment | None, step: Step
+) -> None:
+    stack = Stack("arn:aws:cloudformation:r:a:stack/site-staging/1", "site-staging", "CREATE_COMPLETE")
+    if item:
+        item = world.shelf.save(item)
+    found = Situation(ITEM.id, REPOSITORY, "opolis-deployer-prod", wish, item, stack, "site-staging")
+    with pytest.raises(Broken, match=r"a plan (must|may)"):
+        world.builder.applier.apply(found, (step,))
+    assert [call for call in world.tape.calls if not call.startswith("memory")] == []

@@ -29,6 +29,8 @@ Resources:
     Properties:
       Name: !Sub "${AWS::StackName}-x"
       RoleArn: !GetAtt Role.Arn
+      ArtifactStore: !If [Own, !Ref Store, !Join ["-", [a, b]]]
+      Stages: !Transform {Name: AWS::Include, Parameters: {Location: !Sub "s3://x"}}
 """
 
 
@@ -58,7 +60,12 @@ def test_yaml_with_short_forms_is_read() -> None:
     template = parse_template("p.yaml", YAML)
     assert template.parameters == {"SourceKey": {"Type": "String"}}
     properties = template.resources["Pipeline"]["Properties"]
-    assert properties == {"Name": {"Fn::Sub": "${AWS::StackName}-x"}, "RoleArn": {"Fn::GetAtt": "Role.Arn"}}
+    assert properties == {
+        "Name": {"Fn::Sub": "${AWS::StackName}-x"},
+        "RoleArn": {"Fn::GetAtt": "Role.Arn"},
+        "ArtifactStore": {"Fn::If": ["Own", {"Ref": "Store"}, {"Fn::Join": ["-", ["a", "b"]]}]},
+        "Stages": {"Fn::Transform": {"Name": "AWS::Include", "Parameters": {"Location": {"Fn::Sub": "s3://x"}}}},
+    }
 
 
 @pytest.mark.parametrize(
@@ -167,6 +174,7 @@ def source(provider: str, **configuration: object) -> dict[str, Any]:
         pytest.param(source("CodeStarSourceConnection", DetectChanges=False), (), id="F59-connection-false"),
         pytest.param(source("ECR"), (), id="F59-ecr-has-no-switch"),
         pytest.param({"Name": "x", "ActionTypeId": {"Category": "Build", "Provider": "S3"}}, (), id="F59-no-source"),
+        pytest.param({**source("S3"), "Configuration": ["odd"]}, (), id="F59-left-to-cloudformation"),
     ],
 )
 def test_F59_sources_that_start_runs_by_themselves_are_found(action: dict[str, Any], found: tuple[str, ...]) -> None:

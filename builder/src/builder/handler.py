@@ -16,6 +16,7 @@ from builder.admission import Admission, patterns_of
 from builder.apply import Applier
 from builder.observe import Observer
 from builder.plan import plan
+from builder.situation import Situation
 from builder.wishes import Installation, Wishes
 from deployer.events import (
     Look,
@@ -33,8 +34,6 @@ from deployer.refs import Stage
 from deployer.settings import load
 
 log = logger("builder")
-# A plan is made again only after "no updates are to be performed"; twice is a lot.
-MAX_PLANS = 4
 
 
 @dataclass(frozen=True)
@@ -66,9 +65,9 @@ class Builder:
     looks: Looks
 
     def look(self, look: Look, receives: int = 1) -> None:
-        """Observe, plan, apply."""
-        situation = self.observer.observe(look, receives)
-        for _ in range(MAX_PLANS):
+        """Observe, plan, apply; plan anew where there was nothing to update, which is remembered and asked once."""
+        situation: Situation | None = self.observer.observe(look, receives)
+        while situation is not None:
             steps = plan(situation)
             log.info(
                 "planned",
@@ -78,10 +77,7 @@ class Builder:
                 stack=situation.stack.status if situation.stack else "",
                 steps=[type(step).__name__ for step in steps],
             )
-            again = self.applier.apply(situation, steps)
-            if again is None:
-                return
-            situation = again
+            situation = self.applier.apply(situation, steps)
 
     def forward(self, change: StackChange | RunChange) -> None:
         """Turn a stack or run event of one of our environments into a look at it."""
@@ -98,13 +94,11 @@ class Builder:
 
 def matters(change: StackChange | RunChange, item: Environment) -> bool:
     """Whether an event can change what is to be done: the end of something, or a source that was read at last."""
-    match change:
-        case StackChange():
-            return not change.status.endswith("_IN_PROGRESS")
-        case RunChange(stage=""):
-            return change.state not in ("STARTED", "RESUMED", "STOPPING")
-        case RunChange():
-            return not item.source and change.state != "STARTED"
+    if isinstance(change, StackChange):
+        return not change.status.endswith("_IN_PROGRESS")
+    if not change.stage:
+        return change.state not in ("STARTED", "RESUMED", "STOPPING")
+    return not item.source and change.state != "STARTED"
 
 
 def receive(builder: Builder, record: Record) -> None:

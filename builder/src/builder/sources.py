@@ -24,7 +24,7 @@ class _Parts:
 
     def write(self, data: bytes) -> int:
         self._buffer += data
-        while len(self._buffer) >= PART:
+        while len(self._buffer) > PART:  # something is kept: the last part is never empty
             self._send(PART)
         return len(data)
 
@@ -46,8 +46,7 @@ class _Parts:
         if not self._upload:
             body = bytes(self._buffer)
             return str(self._s3.put_object(**self._target, Body=body, Metadata=self._metadata)["VersionId"])
-        if self._buffer:
-            self._send(len(self._buffer))
+        self._send(len(self._buffer))
         done = self._s3.complete_multipart_upload(
             **self._target, UploadId=self._upload, MultipartUpload={"Parts": self._parts}
         )
