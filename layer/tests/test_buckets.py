@@ -72,6 +72,16 @@ def test_F78_a_bucket_that_is_gone(s3: Any) -> None:
             call()
 
 
+def test_a_bucket_that_is_there(s3: Any) -> None:
+    assert Bucket(s3, "site-bucket").exists()
+
+
+def test_an_upload_that_s3_does_not_let_go_is_said(stub: Stubber) -> None:
+    stub.add_client_error("abort_multipart_upload", "AccessDenied", http_status_code=403)
+    with pytest.raises(Broken, match="aborting an upload in site-bucket"):
+        Bucket(stub.client, "site-bucket").abort(Upload("big", "1"))
+
+
 @pytest.mark.parametrize(("status", "there"), [(403, True), (301, True), (404, False)])
 def test_a_refusal_proves_that_a_bucket_exists(stub: Stubber, status: int, there: bool) -> None:
     stub.add_client_error("head_bucket", str(status), http_status_code=status)
@@ -184,6 +194,18 @@ class TestObjectReader:
         reader.seek(50)
         with pytest.raises(Changed):
             reader.read(10)
+
+    def test_a_range_that_comes_short_is_read_again_later_and_never_taken_for_the_end(self, s3: Any) -> None:
+        class Short(Counting):
+            def get_object(self, **arguments: Any) -> Any:
+                answer = super().get_object(**arguments)
+                later = len(self.ranges) > 1
+                return {**answer, "Body": io.BytesIO(answer["Body"].read()[: 5 if later else None])}
+
+        s3.put_object(Bucket="site-bucket", Key="x", Body=b"a" * 100)
+        reader = ObjectReader(Short(s3), "site-bucket", "x", block=10)
+        with pytest.raises(Transient, match="site-bucket/x: a range came short"):
+            reader.read()
 
     def test_no_such_object(self, s3: Any) -> None:
         with pytest.raises(Broken, match="NoSuchKey"):

@@ -49,6 +49,7 @@ class World:
     deaf: int = 0  # how many answers are not taken
     refusing: bool = False  # the URL has expired
     full: int = 0  # how many sends fail
+    fixed: bool = False  # no message can be hidden
     messages: dict[str, Message] = field(default_factory=dict)
     sent: int = 0
     pauses: list[int] = field(default_factory=list)
@@ -72,6 +73,8 @@ class World:
         self.messages[f"m{self.sent}"] = Message(body, self.now + delay)
 
     def hide(self, receipt: str, seconds: int) -> None:
+        if self.fixed:
+            raise Transient("no queue")
         self.pauses.append(seconds)
         self.messages[receipt].visible = self.now + seconds
 
@@ -355,6 +358,17 @@ def test_F19_a_foreign_message_does_not_stop_the_others() -> None:
     batch = {"Records": [record(name, message) for name, message in world.messages.items()]}
     assert cleaner(batch, world) == {"batchItemFailures": [{"itemIdentifier": "foreign"}]}
     assert len(world.answers) == 1
+
+
+def test_a_message_that_cannot_be_hidden_comes_back_at_the_queues_own_pace() -> None:
+    world, steps, cleaner = start(Unfinished("busy"), Unfinished("busy"), Unfinished("busy"), Done("3 removed"))
+    cleaner(EVENT, world)
+    world.fixed = True
+    began = world.now
+    world.run(cleaner)
+    assert [answer for _, _, answer in world.answers] == [Done("3 removed")]
+    assert world.now - began == 1 + 120 + 120
+    assert len(steps.seen) == 4
 
 
 def test_messages_that_there_is_no_time_for_are_returned() -> None:

@@ -42,6 +42,9 @@ def test_the_first_to_report_on_a_commit_has_the_plain_contexts() -> None:
         pytest.param(LOGIN, "refs/heads/feature/login", "feature/login: x", id="branch"),
         pytest.param(STAGING, "refs/heads/main", "staging: x", id="staging"),
         pytest.param(PRODUCTION, "refs/tags/v1.2.3", "production v1.2.3: x", id="production"),
+        pytest.param(
+            EnvironmentId(7, Stage.DEVELOPMENT, "a" * 61), "refs/heads/a", f"{'a' * 59}…: x", id="a-long-name-is-cut"
+        ),
     ],
 )
 def test_every_description_starts_with_the_environment(environment: EnvironmentId, ref: str, expected: str) -> None:

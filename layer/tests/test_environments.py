@@ -89,6 +89,7 @@ def dev(branch: str, repository: int = 1) -> EnvironmentId:
         pytest.param((dev("a-b"), "app"), (dev("a/b"), "app"), id="F30-slash-and-dash"),
         pytest.param((dev("ä"), "app"), (dev("ö"), "app"), id="F30-unicode"),
         pytest.param((dev("x" * 250), "app"), (dev("x" * 249 + "y"), "app"), id="F30-long"),
+        pytest.param((dev("ü" * 120), "app"), (dev("ü" * 119 + "u"), "app"), id="F30-long-unicode"),
         pytest.param((dev("web-x", 1), "app"), (dev("x", 2), "app-web"), id="F30-app-web"),
         pytest.param((dev("x", 1), "app"), (dev("x", 2), "app"), id="F30-two-organisations"),
         pytest.param((dev("staging"), "app"), (EnvironmentId(1, Stage.STAGING), "app"), id="F31-staging"),
@@ -98,6 +99,14 @@ def test_different_environments_have_different_stacks(
     one: tuple[EnvironmentId, str], other: tuple[EnvironmentId, str]
 ) -> None:
     assert not set(stack_names(*one)) & set(stack_names(*other))
+    assert tag_value(one[0]) != tag_value(other[0])
+
+
+def test_F30_an_id_too_long_for_a_tag_is_hashed() -> None:
+    """A tag value has at most 256 characters, and each byte of an umlaut takes three of them."""
+    value = tag_value(dev("ü" * 120, 7))
+    assert TAG_ALPHABET.fullmatch(value)
+    assert value.startswith("7/sha256:")
 
 
 def test_F30_the_same_repository_name_in_two_organisations_can_have_both_stagings() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
@@ -150,6 +150,24 @@ def test_a_run_that_has_ended_meanwhile(aws: Aws, code: str) -> None:
     pipelines, stub = aws
     stub.add_client_error("stop_pipeline_execution", code)
     pipelines.stop("site", "run-1", "superseded")
+
+
+CALLS: list[Any] = [
+    pytest.param("list_pipeline_executions", lambda pipelines: pipelines.runs("site"), id="runs"),
+    pytest.param("get_pipeline_execution", lambda pipelines: pipelines.run("site", "run-1"), id="run"),
+    pytest.param("stop_pipeline_execution", lambda pipelines: pipelines.stop("site", "run-1", "why"), id="stop"),
+]
+
+
+@pytest.mark.parametrize(("operation", "call"), CALLS)
+@pytest.mark.parametrize(("code", "kind"), [("ThrottlingException", Transient), ("AccessDeniedException", Broken)])
+def test_F88_throttled_or_refused_is_neither_gone_nor_ended(
+    aws: Aws, operation: str, call: Callable[[CodePipeline], object], code: str, kind: type[Exception]
+) -> None:
+    pipelines, stub = aws
+    stub.add_client_error(operation, code)
+    with pytest.raises(kind):
+        call(pipelines)
 
 
 @pytest.mark.parametrize(

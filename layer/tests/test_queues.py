@@ -197,6 +197,15 @@ def test_a_message_is_hidden(sqs: Any) -> None:
     assert received(sqs, url) == []
 
 
+def test_a_message_that_sqs_gives_no_answer_about_is_hidden_later() -> None:
+    class Silent:
+        def get_queue_url(self, **_: object) -> None:
+            raise ConnectTimeoutError(endpoint_url="https://sqs")
+
+    with pytest.raises(Transient, match="SQS did not answer: ConnectTimeoutError"):
+        hide(Silent(), "arn:aws:sqs:us-east-1:1:notices", "receipt", 5)
+
+
 @pytest.mark.parametrize(
     ("code", "tolerated"),
     [

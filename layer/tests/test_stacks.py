@@ -255,6 +255,8 @@ SITE = "Site (AWS::S3::Bucket): site-bucket already exists"
         pytest.param(FAILED, "token-9", "", id="another-token"),
         pytest.param(FAILED + UPDATED, "", "New (AWS::S3::Bucket): no", id="the-latest-operation"),
         pytest.param(FAILED + UPDATED, "token-1", SITE, id="an-earlier-operation"),
+        pytest.param(FAILED + UPDATED, "token-2", "New (AWS::S3::Bucket): no", id="by-the-latest-token"),
+        pytest.param(FAILED + UPDATED[1:], "token-2", "New (AWS::S3::Bucket): no", id="whose-beginning-is-not-listed"),
         pytest.param(FAILED + DELETED, "", "New (AWS::S3::Bucket): full", id="a-deletion-is-an-operation-too"),
         pytest.param([], "", "", id="none"),
     ],

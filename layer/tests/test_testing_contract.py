@@ -21,7 +21,7 @@ from deployer.ports import Looks, Resources, StackRequest, Stacks
 from deployer.queues import LookQueue
 from deployer.stacks import CloudFormation
 from deployer.states import RunState, StackPhase
-from deployer.testing import Cloud, Shelf
+from deployer.testing import Cloud, Forge, Shelf
 
 NAME = RepositoryName(42, "acme", "site")
 
@@ -224,6 +224,20 @@ def test_a_stopped_run_ends_as_stopped(cloud: Cloud) -> None:
     assert cloud.runs("site-staging")[0].state is RunState.STOPPING
     cloud.end("site-staging")
     assert cloud.runs("site-staging")[0].state is RunState.STOPPED
+
+
+def test_a_test_that_ends_what_is_not_under_way_is_told(cloud: Cloud) -> None:
+    cloud.create(request())
+    cloud.finish("site-staging")
+    with pytest.raises(AssertionError, match="site-staging has no operation to finish: CREATE_COMPLETE"):
+        cloud.finish("site-staging")
+
+
+def test_a_source_of_another_commit_is_never_kept_unnoticed() -> None:
+    forge = Forge()
+    forge.add(NAME).commits["a" * 40] = {"index.html": b"hello"}
+    with forge.archive(NAME, "a" * 40) as archive, pytest.raises(AssertionError, match="another commit"):
+        Shelf().put("sources/s.zip", archive, "b" * 40, 1)
 
 
 # --- the queue of looks

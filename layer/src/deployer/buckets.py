@@ -149,15 +149,14 @@ class Bucket:
             self._s3.upload_fileobj(stream, self.name, key, ExtraArgs={**extra, "ContentType": content_type})
 
 
-class ObjectReader(io.RawIOBase):
-    """An object as a seekable file, fetched by ranges: a few blocks are kept, never the whole.
+class ObjectReader:
+    """An object as a seekable file to read, fetched by ranges: a few blocks are kept, never the whole.
 
     The first block also tells the length and the ETag, which every later range must match: a replaced object raises
     ``Changed`` instead of mixing two. Not for several threads.
     """
 
     def __init__(self, s3: Any, bucket: str, key: str, *, block: int = 4 << 20, keep: int = 4) -> None:
-        super().__init__()
         self._s3, self._bucket, self._key = s3, bucket, key
         self._block, self._keep = block, keep
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
@@ -190,9 +189,6 @@ class ObjectReader(io.RawIOBase):
             self._blocks.popitem(last=False)
         return data
 
-    def readable(self) -> bool:
-        return True
-
     def seekable(self) -> bool:
         return True
 
@@ -218,8 +214,3 @@ class ObjectReader(io.RawIOBase):
             parts.append(part)
             self._position += len(part)
         return b"".join(parts)
-
-    def readinto(self, buffer: Any) -> int:
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)

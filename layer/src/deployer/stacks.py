@@ -148,8 +148,6 @@ class CloudFormation:
             pages = self._client.get_paginator("describe_stack_events").paginate(StackName=stack_id)
             for event in (event for page in pages for event in page["StackEvents"]):
                 if token and event.get("ClientRequestToken") != token:
-                    if first:
-                        break
                     continue
                 reason = event.get("ResourceStatusReason", "")
                 is_stack = event.get("PhysicalResourceId") == event.get("StackId")

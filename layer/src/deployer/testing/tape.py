@@ -28,7 +28,3 @@ class Tape:
         yield
         if self.kill_at == (number, True):
             raise Killed(f"after {name}")
-
-    def count(self, name: str) -> int:
-        """How often a call was made."""
-        return self.calls.count(name)
