@@ -305,6 +305,13 @@ def test_it_goes_on_where_it_stopped() -> None:
     assert run(FakeCloudFormation(), bucket) == Done("500 removed")
 
 
+def test_uploads_too_go_on_where_they_stopped() -> None:
+    bucket = FakeBucket([Version("a", "null")], [Upload("big", str(n)) for n in range(5)])
+    ticks = iter([1.0, 1.0, 0.0])
+    assert run(FakeCloudFormation(), bucket, left=lambda: next(ticks)) == Unfinished("2 removed so far", after=0)
+    assert run(FakeCloudFormation(), bucket) == Done("4 removed")
+
+
 @pytest.fixture
 def s3() -> Iterator[Any]:
     with mock_aws():

@@ -105,11 +105,9 @@ def refusal(parent: Stack, child: Stack, resources: Resources, environments: Env
     if OWNER_TAG in child.tags or environments.holder("stack", child.name) is not None:
         return "it is an environment's own stack"
     if child.name.startswith(f"{parent.name}-"):
-        for name in ancestors(child.name)[1:]:
-            if len(name) <= len(parent.name):
-                return ""
-            if environments.holder("stack", name) is not None:
-                return f"it belongs to {name}, not to {parent.name}"
+        between = (name for name in ancestors(child.name)[1:] if len(name) > len(parent.name))
+        nearer = next((name for name in between if environments.holder("stack", name) is not None), None)
+        return f"it belongs to {nearer}, not to {parent.name}" if nearer else ""
     role = child.role.rpartition("/")[2]
     if role and any(
         resource.type == ROLE_TYPE and resource.physical_id == role for resource in resources.resources(parent.id)
