@@ -17,6 +17,7 @@ import pytest
 from tests.contracts import aws_events
 
 from deployer_deploy import FUNCTIONS, PARTS, Configuration, Installer, StacksFailed, Target, Tree
+from deployer_deploy.__main__ import main
 from deployer_deploy.manifest import read
 from deployer_deploy.packaging import Package, package
 from deployer_deploy.progress import Event, StackFinished, Uploaded
@@ -149,6 +150,23 @@ def test_changed_function_and_its_deploy_script_change_that_stack_alone(
     assert [name for name in PARTS if after[name] != before[name]] == [part]
     assert after[part][0] == "UPDATE_COMPLETE"
     assert after[part][3] != before[part][3]
+
+
+def test_the_command_deploys_one_part_from_another_folder_and_says_each_step(
+    engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(Tree.here().source("s3cleaner") / "s3cleaner", tmp_path / "s3cleaner")
+    (tmp_path / "s3cleaner" / "changed.py").write_text("CHANGED = True\n")
+    environ = {"AWS_ENDPOINT_URL": engine.aws_url}
+    before = as_deployed(engine)
+    assert main(["s3cleaner", "--source", str(tmp_path)], environ) == 0
+    said = [line.partition(": ")[2] for line in capsys.readouterr().out.splitlines()]
+    for line, beginning in zip(said, ("packaged, ", "uploaded s3cleaner/", "update ...", "updated, "), strict=True):
+        assert line.startswith(beginning)
+    after = as_deployed(engine)
+    assert [name for name in PARTS if after[name] != before[name]] == ["s3cleaner"]
+    assert main(["s3cleaner", "--tree", str(Tree.here().root)], environ) == 0
+    assert as_deployed(engine)["s3cleaner"][3] == before["s3cleaner"][3]
 
 
 def test_failed_stack_says_which_resource_and_the_next_install_heals_it(engine: Engine, tmp_path: Path) -> None:

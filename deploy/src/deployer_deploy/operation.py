@@ -79,7 +79,12 @@ class Operation:
         return True
 
 
-def finish(operations: Mapping[str, Operation], poll: float, sleep: Callable[[float], None]) -> None:
+def finish(
+    operations: Mapping[str, Operation],
+    poll: float,
+    sleep: Callable[[float], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
     """Look at every operation (by part) until all are done, ``poll`` seconds apart.
 
     One that fails doesn't stop the others, so that nothing is left half way; all failures are raised together at the
@@ -87,7 +92,7 @@ def finish(operations: Mapping[str, Operation], poll: float, sleep: Callable[[fl
     """
     pending = dict(operations)
     failures: list[Failure] = []
-    deadline = time.monotonic() + _DEADLINE
+    deadline = clock() + _DEADLINE
     while pending:
         for part, operation in list(pending.items()):
             try:
@@ -98,7 +103,7 @@ def finish(operations: Mapping[str, Operation], poll: float, sleep: Callable[[fl
             if done:
                 del pending[part]
         if pending:
-            if time.monotonic() > deadline:
+            if clock() > deadline:
                 raise Broken(f"CloudFormation is still at work on {', '.join(pending)}; run this again to go on")
             sleep(poll)
     if failures:

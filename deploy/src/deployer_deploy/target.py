@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 
 from deployer.errors import Broken
 from deployer_deploy.wheels import Platform
@@ -54,12 +55,15 @@ class Target:
         return cls(region, None, endpoint_url, Platform.here(), github_api_url, slack_api_url, poll=0.05)
 
     def client(self, service: str) -> Any:
-        """A boto3 client for ``service`` at this place."""
+        """A boto3 client for ``service``. Raises ``Broken`` where there is no such profile, or no region is set."""
         config = Config(retries={"mode": "standard", "max_attempts": 8})
         if self.endpoint_url:
             session = boto3.Session("test", "test", region_name=self.region)
             return session.client(service, endpoint_url=self.endpoint_url, config=config)
-        return boto3.Session(region_name=self.region, profile_name=self.profile).client(service, config=config)
+        try:
+            return boto3.Session(region_name=self.region, profile_name=self.profile).client(service, config=config)
+        except BotoCoreError as error:
+            raise Broken(f"AWS can't be reached as it is configured here: {error}") from error
 
     def parameters(self) -> dict[str, str]:
         """The template parameters that follow from the place."""
