@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import signal
 import subprocess
@@ -11,15 +13,19 @@ from pathlib import Path
 
 import pytest
 import urllib3
+from rich.console import Console
+
+from deployer_cli.main import run_demo
+from deployer_deploy.tree import Tree
 
 COMMAND = [sys.executable, "-m", "deployer_cli.main", "local"]
 ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "TERM": "dumb", "PYTHONUNBUFFERED": "1", "COLUMNS": "200"}
 PATIENCE = 90.0
 
 
-def deployer(*arguments: str) -> subprocess.CompletedProcess[str]:
+def deployer(*arguments: str, patience: float = PATIENCE) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *arguments], env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=PATIENCE
+        [*COMMAND, *arguments], env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=patience
     )
 
 
@@ -74,6 +80,44 @@ def test_up_says_where_everything_is_until_it_is_interrupted_and_reset_forgets_i
     done = deployer("reset", "--data", str(data))
     assert done.returncode == 0, done.stdout
     assert not data.exists()
+
+
+def test_the_demo_holds_and_says_so_to_people_and_programs(tmp_path: Path) -> None:
+    done = deployer("demo", "--json", str(tmp_path / "demo.json"), "--patience", str(PATIENCE), patience=4 * PATIENCE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Everything held" in done.stdout
+    environments = {each["name"]: each for each in json.loads((tmp_path / "demo.json").read_text())["environments"]}
+    assert set(environments) == {"staging", "production", "feature/hello"}
+    assert environments["feature/hello"]["stack"] is None
+    assert set(environments["production"]["statuses"].values()) == {"success"}
+
+
+def test_a_demo_that_is_told_to_end_leaves_nothing_behind(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "demo"],
+        env={**ENVIRONMENT, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        read_until(process, "Install the deployer into the engine")
+        assert [path.name[:14] for path in tmp_path.iterdir()] == ["deployer-demo-"]
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_installation_that_fails_ends_the_demo_with_its_reason(tmp_path: Path) -> None:
+    said = io.StringIO()
+    tree = Tree.here().with_source("layer", tmp_path / "nowhere")
+    assert run_demo(tmp_path / "demo", tree, Console(file=said, width=200), PATIENCE) == 1
+    [line] = [line for line in said.getvalue().splitlines() if line.startswith("✗")]
+    assert "nowhere" in line
 
 
 def test_reset_leaves_a_folder_alone_that_is_no_engines(tmp_path: Path) -> None:
