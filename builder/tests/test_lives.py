@@ -322,7 +322,7 @@ def test_a_template_that_a_later_commit_lacks_is_said_and_the_environment_stays(
 )
 def test_a_reserved_environment_that_never_was_is_not_made_of_nothing(world: Any, environment: str, ref: str) -> None:
     world.repo.refs = {HELLO: world.commit(), "refs/tags/nightly": world.commit()}
-    world.look(Look(environment, world.repo.name, "sweep", ref))
+    world.look(Look(environment, world.repo.name, "push", ref, world.repo.refs.get(ref, ""), world.now))
     assert (world.cloud.operations, world.shelf.items, world.forge.statuses) == ([], {}, [])
 
 

@@ -343,7 +343,7 @@ def test_an_environment_that_cannot_be_removed_is_tried_three_times_and_said_onc
     if not known:
         world.shelf.items.clear()
         world.shelf.holders.clear()
-    look = world.remove(HELLO)
+    look, before = world.remove(HELLO), world.tape.calls.count("github.post")
     world.look(look)
     for _ in range(3):
         world.finish(HELLO, failing="Bucket (AWS::S3::Bucket): the bucket is not empty")
@@ -354,6 +354,7 @@ def test_an_environment_that_cannot_be_removed_is_tried_three_times_and_said_onc
     reports = [entry.__dict__["fields"] for entry in caplog.records if entry.getMessage() == "report"]
     assert [report["text"] for report in reports if report["outcome"] == "failure"] == [text]
     assert [status.sha for status in world.forge.statuses if text in status.description] == ([sha] if known else [])
+    assert world.tape.calls.count("github.post") == before + known
 
 
 ITEM = Environment(EnvironmentId(42, Stage.STAGING), REPOSITORY, MAIN, "site-staging", 1, commit="a" * 40)
