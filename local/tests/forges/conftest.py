@@ -6,7 +6,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +16,7 @@ import urllib3
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from starlette.types import ASGIApp
+from tests.contracts.github_tap import Tap
 
 from deployer_local.github import GitHub
 
@@ -85,29 +86,41 @@ class Forge:
 
     github: GitHub
     url: str
+    tap: Tap
     http: urllib3.PoolManager = field(default_factory=urllib3.PoolManager)
 
     def call(
-        self, method: str, path: str, json: object = None, headers: dict[str, str] | None = None, token: str = TOKEN
+        self,
+        method: str,
+        path: str,
+        json: object = None,
+        headers: dict[str, str] | None = None,
+        token: str = TOKEN,
+        *,
+        nonsense: bool = False,
     ) -> urllib3.BaseHTTPResponse:
-        """One REST call; no redirect is followed."""
+        """One REST call; no redirect is followed. `nonsense`: GitHub's description does not allow it, on purpose."""
         sent = {"Authorization": f"Bearer {token}", "User-Agent": "tests"} | (headers or {})
         url = f"{self.url}/api/v3{path}"
-        return self.http.request(method, url, headers=sent, json=json, redirect=False, retries=False)
+        with self.tap.nonsense() if nonsense else nullcontext():
+            return self.http.request(method, url, headers=sent, json=json, redirect=False, retries=False)
 
 
 @pytest.fixture
 def forge(tmp_path: Path) -> Iterator[Forge]:
-    """A local GitHub behind hypercorn."""
-    made: list[GitHub] = []
+    """A local GitHub behind hypercorn. What it was asked and what it answered has to fit GitHub's description."""
+    made: list[tuple[GitHub, Tap]] = []
 
     def app(url: str) -> ASGIApp:
-        made.append(GitHub(tmp_path / "forge", token=TOKEN, base_url=lambda: url))
-        return made[0].app
+        github = GitHub(tmp_path / "forge", token=TOKEN, base_url=lambda: url)
+        made.append((github, Tap(github.app)))
+        return made[0][1]
 
     with served(app) as url:
-        yield Forge(made[0], url)
-    made[0].close()
+        yield Forge(made[0][0], url, made[0][1])
+    github, tap = made[0]
+    github.close()
+    tap.check()
 
 
 class Work:

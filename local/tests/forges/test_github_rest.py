@@ -1,57 +1,19 @@
-"""The local GitHub's REST API: behaviour call by call, and every answer against GitHub's own OpenAPI description."""
+"""The local GitHub's REST API, call by call. The `forge` fixture holds each exchange to GitHub's description."""
 
 import base64
 import io
-import json
 import os
 import re
 import tarfile
-from functools import cache
-from pathlib import Path
+from contextlib import nullcontext
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-import urllib3
-from openapi_schema_validator import OAS30Validator
-from referencing import Registry
-from referencing.jsonschema import DRAFT4
 
 from .conftest import TOKEN, Forge, Receiver, Work
 
 REPO = "/repos/acme/site"
-DATA = Path(__file__).parents[3] / "tests/data"
-
-
-@cache
-def description() -> dict[str, Any]:
-    """GitHub's OpenAPI description."""
-
-    def as_meant(part: dict[str, Any]) -> dict[str, Any]:
-        """Lets `nullable` count beside `oneOf` too, and drops a discriminator that a list cannot have."""
-        if "array" in part.get("discriminator", {}).get("mapping", {}):
-            del part["discriminator"]
-        if part.get("nullable") and "oneOf" in part:
-            part["oneOf"].append({"enum": [None]})
-        return part
-
-    found: dict[str, Any] = json.loads((DATA / "github-openapi.json").read_text(), object_hook=as_meant)
-    return found
-
-
-def conforms(method: str, path: str, answer: urllib3.BaseHTTPResponse) -> Any:
-    """The answer's JSON, after checking it against the schema of (method, path template, status)."""
-    operation = description()["paths"][path][method.lower()]
-    response = operation["responses"][str(answer.status)]
-    while "$ref" in response:
-        response = description()["components"]["responses"][response["$ref"].rpartition("/")[2]]
-    body = answer.json()
-    schema = response["content"]["application/json"]["schema"]
-    registry = Registry().with_resource("urn:github", DRAFT4.create_resource(description()))
-    rooted = json.loads(json.dumps(schema).replace('"#/', '"urn:github#/'))
-    errors = sorted(OAS30Validator(rooted, registry=registry).iter_errors(body), key=str)
-    assert not errors, [f"{list(each.absolute_path)}: {each.message[:200]}" for each in errors[:5]]
-    return body
 
 
 @pytest.fixture
@@ -84,7 +46,7 @@ BRANCHES = ["a#b", "a&ref=main", "a%2fb", "a<!channel>", "feature/löwe", "x/sta
 
 
 def test_repository(forge: Forge, rich: Work) -> None:
-    body = conforms("GET", "/repos/{owner}/{repo}", forge.call("GET", REPO))
+    body = forge.call("GET", REPO).json()
     found = forge.github.repository("acme/site")
     assert (body["id"], body["full_name"], body["default_branch"]) == (found.id, "acme/site", "main")
     assert body["owner"]["login"] == "acme"
@@ -96,7 +58,7 @@ def test_repository(forge: Forge, rich: Work) -> None:
 def test_F40_ref_names_that_need_encoding(forge: Forge, rich: Work, branch: str, safe: str) -> None:
     encoded = quote(branch, safe=safe)
     answer = forge.call("GET", f"{REPO}/git/ref/heads/{encoded}")
-    body = conforms("GET", "/repos/{owner}/{repo}/git/ref/{ref}", answer)
+    body = answer.json()
     assert (body["ref"], body["object"]["sha"]) == (f"refs/heads/{branch}", rich.git("rev-parse", branch))
     assert forge.http.request("GET", body["url"].replace("/git/refs/", "/git/ref/"), headers=auth()).json() == body
     assert forge.call("GET", f"{REPO}/contents/README.md?ref={quote(branch, safe='')}").status == 200
@@ -113,11 +75,10 @@ def auth(token: str = TOKEN) -> dict[str, str]:
     ("tag", "kind"), [("v1.0.0", "tag"), ("light", "commit"), ("tree", "tree")], ids=["annotated", "light", "of-a-tree"]
 )
 def test_F37_tags(forge: Forge, rich: Work, tag: str, kind: str) -> None:
-    body = conforms("GET", "/repos/{owner}/{repo}/git/ref/{ref}", forge.call("GET", f"{REPO}/git/ref/tags/{tag}"))
+    body = forge.call("GET", f"{REPO}/git/ref/tags/{tag}").json()
     assert body["object"]["type"] == kind
     peeled = forge.call("GET", f"{REPO}/commits/tags/{tag}")
     if kind == "tree":
-        conforms("GET", "/repos/{owner}/{repo}/commits/{ref}", peeled)
         assert (peeled.status, peeled.json()["message"]) == (422, "No commit found for SHA: tags/tree")
     else:
         assert peeled.json()["sha"] == rich.git("rev-parse", "HEAD")
@@ -125,14 +86,13 @@ def test_F37_tags(forge: Forge, rich: Work, tag: str, kind: str) -> None:
 
 @pytest.mark.parametrize("ref", ["heads/nothing", "heads/feature", "heads", "main", "tags/v1", "heads/main%20"])
 def test_ref_is_exact(forge: Forge, rich: Work, ref: str) -> None:
-    conforms("GET", "/repos/{owner}/{repo}/git/ref/{ref}", answer := forge.call("GET", f"{REPO}/git/ref/{ref}"))
-    assert answer.status == 404
+    assert forge.call("GET", f"{REPO}/git/ref/{ref}").status == 404
 
 
 def test_matching_refs_is_one_list(forge: Forge, rich: Work) -> None:
     rich.git("push", "-q", "origin", *(f"main:refs/heads/many-{number}" for number in range(40)))
-    answer = forge.call("GET", f"{REPO}/git/matching-refs/heads/many?per_page=10")
-    assert len(conforms("GET", "/repos/{owner}/{repo}/git/matching-refs/{ref}", answer)) == 40
+    answer = forge.call("GET", f"{REPO}/git/matching-refs/heads/many?per_page=10", nonsense=True)
+    assert len(answer.json()) == 40
     assert forge.call("GET", f"{REPO}/git/matching-refs/heads/none").json() == []
     assert {each["ref"] for each in forge.call("GET", f"{REPO}/git/matching-refs/tags/").json()} == {
         *("refs/tags/v1.0.0", "refs/tags/light", "refs/tags/tree")
@@ -141,7 +101,7 @@ def test_matching_refs_is_one_list(forge: Forge, rich: Work) -> None:
 
 def test_branches_are_paged(forge: Forge, rich: Work) -> None:
     first = forge.call("GET", f"{REPO}/branches?per_page=3")
-    names = [each["name"] for each in conforms("GET", "/repos/{owner}/{repo}/branches", first)]
+    names = [each["name"] for each in first.json()]
     links = dict(re.findall(r'<([^>]+)>; rel="(\w+)"', first.headers["Link"]))
     at = {rel: url for url, rel in links.items()}
     assert set(at) == {"next", "last"}
@@ -154,7 +114,7 @@ def test_branches_are_paged(forge: Forge, rich: Work) -> None:
 
 def test_commit(forge: Forge, rich: Work) -> None:
     sha = rich.git("rev-parse", "HEAD")
-    body = conforms("GET", "/repos/{owner}/{repo}/commits/{ref}", forge.call("GET", f"{REPO}/commits/main"))
+    body = forge.call("GET", f"{REPO}/commits/main").json()
     assert (body["sha"], body["commit"]["message"]) == (sha, "More files")
     assert {each["filename"] for each in body["files"]} >= {"deploy/pipeline.json", "link", "mod"}
     assert [each["sha"] for each in body["parents"]] == [rich.git("rev-parse", "HEAD^")]
@@ -169,7 +129,6 @@ def test_commit(forge: Forge, rich: Work) -> None:
 )
 def test_commit_that_is_not_there(forge: Forge, rich: Work, ref: str) -> None:
     answer = forge.call("GET", f"{REPO}/commits/{ref}")
-    conforms("GET", "/repos/{owner}/{repo}/commits/{ref}", answer)
     assert (answer.status, answer.json()["message"][:20]) == (422, "No commit found for ")
 
 
@@ -193,7 +152,7 @@ EMPTY = {
 def test_file(forge: Forge, rich: Work) -> None:
     sha = rich.git("rev-parse", "HEAD")
     answer = forge.call("GET", f"{REPO}/contents/deploy/pipeline.json?ref={sha}")
-    body = conforms("GET", "/repos/{owner}/{repo}/contents/{path}", answer)
+    body = answer.json()
     assert (body["type"], body["path"], base64.b64decode(body["content"])) == ("file", "deploy/pipeline.json", b"{}\n")
     assert body["sha"] == rich.git("rev-parse", "HEAD:deploy/pipeline.json")
     for accept in ("application/vnd.github.raw+json", "application/vnd.github.raw", "application/vnd.github.v3.raw"):
@@ -201,7 +160,7 @@ def test_file(forge: Forge, rich: Work) -> None:
 
 
 def test_file_over_a_megabyte_is_raw_only(forge: Forge, rich: Work) -> None:
-    body = conforms("GET", "/repos/{owner}/{repo}/contents/{path}", forge.call("GET", f"{REPO}/contents/large"))
+    body = forge.call("GET", f"{REPO}/contents/large").json()
     assert (body["content"], body["encoding"], body["size"]) == ("", "none", 1024 * 1024 + 1)
     raw = forge.call("GET", f"{REPO}/contents/large", headers={"Accept": "application/vnd.github.raw+json"})
     assert raw.data == (rich.path / "large").read_bytes()
@@ -209,7 +168,7 @@ def test_file_over_a_megabyte_is_raw_only(forge: Forge, rich: Work) -> None:
 
 def test_F22_folders_links_and_submodules_say_what_they_are(forge: Forge, rich: Work) -> None:
     def at(path: str) -> Any:
-        return conforms("GET", "/repos/{owner}/{repo}/contents/{path}", forge.call("GET", f"{REPO}/contents/{path}"))
+        return forge.call("GET", f"{REPO}/contents/{path}").json()
 
     kinds = {each["name"]: each["type"] for each in at("?ref=main")}
     assert (kinds["deploy"], kinds["link"], kinds["mod"], kinds["run.sh"]) == ("dir", "symlink", "file", "file")
@@ -223,9 +182,7 @@ def test_F22_folders_links_and_submodules_say_what_they_are(forge: Forge, rich: 
     "path", ["nothing", "deploy/nothing", "README.md/x", "link/x", "../x", "deploy*", ":(top)deploy"]
 )
 def test_file_that_is_not_there(forge: Forge, rich: Work, path: str) -> None:
-    answer = forge.call("GET", f"{REPO}/contents/{quote(path, safe='')}")
-    conforms("GET", "/repos/{owner}/{repo}/contents/{path}", answer)
-    assert answer.status == 404
+    assert forge.call("GET", f"{REPO}/contents/{quote(path, safe='')}").status == 404
     assert forge.call("GET", f"{REPO}/contents/README.md?ref=nothing").status == 404
 
 
@@ -251,17 +208,13 @@ def test_status_is_posted_and_read_back(forge: Forge, rich: Work) -> None:
     sha = rich.git("rev-parse", "HEAD")
     sent = {"state": "pending", "context": "build/0-prep", "description": "d" * 140, "target_url": "https://x.example"}
     posted = forge.call("POST", f"{REPO}/statuses/{sha}", sent)
-    body = conforms("POST", "/repos/{owner}/{repo}/statuses/{sha}", posted)
+    body = posted.json()
     assert (posted.status, {key: body[key] for key in sent}) == (201, sent)
     assert forge.call("POST", f"{REPO}/statuses/{sha}", {"state": "success", "context": "build/0-prep"}).status == 201
     assert forge.call("POST", f"{REPO}/statuses/{sha}", {"state": "error", "context": "other"}).status == 201
-    combined = conforms(
-        "GET", "/repos/{owner}/{repo}/commits/{ref}/status", forge.call("GET", f"{REPO}/commits/main/status")
-    )
+    combined = forge.call("GET", f"{REPO}/commits/main/status").json()
     assert (combined["state"], combined["total_count"], combined["sha"]) == ("failure", 2, sha)
-    listed = conforms(
-        "GET", "/repos/{owner}/{repo}/commits/{ref}/statuses", forge.call("GET", f"{REPO}/commits/{sha}/statuses")
-    )
+    listed = forge.call("GET", f"{REPO}/commits/{sha}/statuses").json()
     assert [each["state"] for each in listed] == ["error", "success", "pending"]
     assert [each.state for each in forge.github.statuses("acme/site", sha)] == ["pending", "success", "error"]
 
@@ -284,19 +237,22 @@ def test_combined_status(forge: Forge, site: Work, states: tuple[str, ...], toge
 
 
 @pytest.mark.parametrize(
-    ("data", "field"),
+    ("data", "field", "nonsense"),
     [
-        ({}, "state"),
-        ({"state": "done"}, "state"),
-        ({"state": "success", "description": "d" * 141}, "description"),
-        ({"state": "success", "target_url": "javascript:alert(1)"}, "target_url"),
-        ({"state": "success", "context": "c" * 256}, "context"),
-        ({"state": 1}, "state"),
+        ({}, "state", True),
+        ({"state": "done"}, "state", True),
+        ({"state": "success", "description": "d" * 141}, "description", False),
+        ({"state": "success", "target_url": "javascript:alert(1)"}, "target_url", False),
+        ({"state": "success", "target_url": "http://["}, "target_url", False),
+        ({"state": "success", "context": "c" * 256}, "context", False),
+        ({"state": 1}, "state", True),
     ],
-    ids=["no-state", "unknown-state", "description-141", "target-url", "context-256", "number"],
+    ids=["no-state", "unknown-state", "description-141", "target-url", "no-url", "context-256", "number"],
 )
-def test_status_that_github_refuses(forge: Forge, site: Work, data: dict[str, object], field: str) -> None:
-    answer = forge.call("POST", f"{REPO}/statuses/{site.git('rev-parse', 'HEAD')}", data)
+def test_status_that_github_refuses(
+    forge: Forge, site: Work, data: dict[str, object], field: str, *, nonsense: bool
+) -> None:
+    answer = forge.call("POST", f"{REPO}/statuses/{site.git('rev-parse', 'HEAD')}", data, nonsense=nonsense)
     assert answer.status == 422
     assert [each["field"] for each in answer.json()["errors"]] == [field]
 
@@ -342,7 +298,9 @@ def test_F66_a_thousand_statuses_for_each_context(forge: Forge, site: Work) -> N
     ids=["none", "wrong", "not-ascii", "scheme", "empty"],
 )
 def test_tokens(forge: Forge, site: Work, headers: dict[str, str], message: str) -> None:
-    answer = forge.http.request("GET", f"{forge.url}/api/v3{REPO}", headers={"User-Agent": "tests"} | headers)
+    url = f"{forge.url}/api/v3{REPO}"
+    with forge.tap.nonsense() if message == "Requires authentication" or "Basic" in str(headers) else nullcontext():
+        answer = forge.http.request("GET", url, headers={"User-Agent": "tests"} | headers)
     assert (answer.status, answer.json()["message"]) == (401, message)
 
 
@@ -359,8 +317,7 @@ def test_F42_hidden_repository_is_not_found(forge: Forge, site: Work) -> None:
 def test_F41_renamed_repository_redirects_by_number(forge: Forge, site: Work) -> None:
     identity = forge.github.rename("acme/site", "umbrella/shop").id
     answer = forge.call("GET", f"{REPO}/git/ref/heads/main")
-    conforms("GET", "/repos/{owner}/{repo}", forge.call("GET", REPO))
-    assert answer.status == 301
+    assert answer.status == forge.call("GET", REPO).status == 301
     assert answer.headers["Location"] == f"{forge.url}/api/v3/repositories/{identity}/git/ref/heads/main"
     assert forge.http.request("GET", answer.headers["Location"], headers=auth()).status == 200
     forge.github.create_repository("acme/site")  # the name is free again
@@ -384,9 +341,9 @@ def test_rate_limit_and_other_headers(forge: Forge, site: Work) -> None:
     assert answer.headers["X-GitHub-Api-Version-Selected"] == "2022-11-28"
     assert answer.headers["X-GitHub-Request-Id"]
     before = int(answer.headers["X-RateLimit-Remaining"])
-    body = conforms("GET", "/rate_limit", forge.call("GET", "/rate_limit"))
+    body = forge.call("GET", "/rate_limit").json()
     assert body["rate"]["remaining"] == before
-    conforms("GET", "/user", forge.call("GET", "/user"))
+    assert forge.call("GET", "/user").json()["login"] == "opolis-deployer"
 
 
 @pytest.mark.parametrize(
@@ -394,7 +351,8 @@ def test_rate_limit_and_other_headers(forge: Forge, site: Work) -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
 def test_unknown_paths(forge: Forge, site: Work, method: str, path: str) -> None:
-    answer = forge.call(method, path)
+    described = (method, path) == ("GET", "/repos/acme/none")
+    answer = forge.call(method, path, nonsense=not described)
     assert (answer.status, answer.json()["message"], answer.json()["status"]) == (404, "Not Found", "404")
 
 
@@ -403,7 +361,8 @@ def test_unknown_paths(forge: Forge, site: Work, method: str, path: str) -> None
 )
 def test_bodies_that_are_no_object(forge: Forge, site: Work, body: bytes, message: str) -> None:
     url = f"{forge.url}/api/v3{REPO}/statuses/{site.git('rev-parse', 'HEAD')}"
-    answer = forge.http.request("POST", url, body=body, headers=auth())
+    with forge.tap.nonsense():
+        answer = forge.http.request("POST", url, body=body, headers=auth())
     assert (answer.status, answer.json()["message"]) == (400, message)
 
 
@@ -418,25 +377,24 @@ def test_F67_failures_on_demand(forge: Forge, site: Work) -> None:
 def test_hooks(forge: Forge, site: Work, receiver: Receiver) -> None:
     sent = {"config": {"url": receiver.url, "content_type": "json", "secret": "s3cret"}, "events": ["push", "delete"]}
     created = forge.call("POST", f"{REPO}/hooks", sent)
-    body = conforms("POST", "/repos/{owner}/{repo}/hooks", created)
+    body = created.json()
     assert (body["config"]["secret"], body["events"]) == ("********", ["push", "delete"])
     twice = forge.call("POST", f"{REPO}/hooks", sent)
-    conforms("POST", "/repos/{owner}/{repo}/hooks", twice)
     assert twice.status == 422
     here = f"{REPO}/hooks/{body['id']}"
     assert forge.github.settle()
-    shown = conforms("GET", "/repos/{owner}/{repo}/hooks/{hook_id}", forge.call("GET", here))
+    shown = forge.call("GET", here).json()
     assert shown["last_response"]["code"] == 202
-    assert len(conforms("GET", "/repos/{owner}/{repo}/hooks", forge.call("GET", f"{REPO}/hooks"))) == 1
+    assert len(forge.call("GET", f"{REPO}/hooks").json()) == 1
     patched = forge.call("PATCH", here, {"active": False, "add_events": ["create"]})
-    changed = conforms("PATCH", "/repos/{owner}/{repo}/hooks/{hook_id}", patched)
+    changed = patched.json()
     assert (changed["active"], changed["events"]) == (False, ["push", "delete", "create"])
     site.git("push", "-q", "origin", "main:one")
     assert forge.call("POST", f"{here}/pings").status == 204
     assert forge.github.settle()
     assert [headers["x-github-event"] for headers, _ in receiver.got] == ["ping", "ping"]
     listed = forge.call("GET", f"{here}/deliveries")
-    deliveries = conforms("GET", "/repos/{owner}/{repo}/hooks/{hook_id}/deliveries", listed)
+    deliveries = listed.json()
     assert forge.call("POST", f"{here}/deliveries/{deliveries[0]['id']}/attempts").status == 202
     assert forge.github.settle()
     assert len(receiver.got) == 3

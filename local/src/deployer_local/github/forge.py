@@ -21,7 +21,7 @@ from .repositories import Clock, Repositories, Repository
 from .rest import hooks as rest_hooks
 from .rest.archives import Codeload, Tickets
 from .rest.exchange import Forge
-from .rest.server import Fault, Rest
+from .rest.server import SECONDARY, Fault, Rest
 from .shapes import Urls
 from .smart_http import SmartHttp
 from .store import Store
@@ -179,6 +179,16 @@ class GitHub:
     ) -> None:
         """The next `times` REST calls whose path (below `/api/v3`, encoded) matches are answered with `status`."""
         self._rest.fail_next(Fault(re.compile(path_regex), status, headers or {}, message), times)
+
+    def slow_down(self, path_regex: str, *, seconds: int | None = 60, status: int = 403, times: int = 1) -> None:
+        """The next `times` REST calls whose path matches meet a secondary rate limit, 403 or 429, as on GitHub.
+
+        `seconds`: what Retry-After says; None for none. Source:
+        https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits
+        """
+        headers = {} if seconds is None else {"Retry-After": str(seconds)}
+        message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+        self._rest.fail_next(Fault(re.compile(path_regex), status, headers, message, SECONDARY), times)
 
     def _urls(self) -> Urls:
         return Urls(self._base_url if isinstance(self._base_url, str) else self._base_url())

@@ -101,7 +101,8 @@ class GitRepository:
     def refs(self) -> dict[str, str]:
         """Every branch and tag, by full ref name: its object id (the tag object, for an annotated tag)."""
         out = self._run("for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags").decode()
-        return {ref: sha for sha, _, ref in (line.partition(" ") for line in out.splitlines())}
+        # Lines end in \n alone: a ref's name may hold what Unicode calls a line break.
+        return {ref: sha for sha, _, ref in (line.partition(" ") for line in out.split("\n") if line)}
 
     def kind(self, sha: str) -> str | None:
         """commit, tag, tree or blob; None when there is no such object."""

@@ -76,10 +76,10 @@ class RateLimit:
             self._used += calls
             return Left(self._limit, self._used, self._reset)
 
-    def give_back(self) -> None:
-        """Uncounts one call: an answer of 304 costs nothing."""
+    def give_back(self, calls: int) -> None:
+        """Uncounts calls: an answer of 304 costs nothing."""
         with self._lock:
-            self._used = max(0, self._used - 1)
+            self._used = max(0, self._used - calls)
 
     def spent(self) -> Left:
         """The state when nothing is left."""

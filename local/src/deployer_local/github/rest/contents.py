@@ -57,8 +57,8 @@ def _file(call: Call, asked: str, path: str, entry: Entry) -> Answer:
     if entry.size > 100 * MEGABYTE:
         error = {"resource": "Blob", "field": "data", "code": "too_large"}
         raise RefusalError(403, "This API returns blobs up to 100 MB in size.", [error])
-    if call.accepts("raw"):
-        return Answer(call.git.blob(entry.sha), media="application/vnd.github.raw+json; charset=utf-8")
+    if media := call.accepts("raw"):
+        return Answer(call.git.blob(entry.sha), media=f"{media}; charset=utf-8")
     body = _described(call, asked, path, entry, "file")
     if entry.size > MEGABYTE:
         return Answer(body | {"content": "", "encoding": "none"})

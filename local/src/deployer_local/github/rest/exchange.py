@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from deployer_local.github.git import GitRepository
 from deployer_local.github.repositories import Clock, Repositories, Repository
@@ -47,17 +47,22 @@ class RefusalError(Exception):
     """An answer other than success, in GitHub's error body."""
 
     def __init__(
-        self, status: int, message: str, errors: Sequence[Json] = (), headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        message: str,
+        errors: Sequence[Json] = (),
+        headers: Mapping[str, str] | None = None,
+        documentation: str = DOCUMENTATION,
     ):
         """`errors` are the entries of a 422 body; `headers` are added to the answer."""
         super().__init__(message)
-        self.answer = Answer(error_body(status, message, errors), status, headers or {})
+        self.answer = Answer(error_body(status, message, errors, documentation), status, headers or {})
 
 
-def error_body(status: int, message: str, errors: Sequence[Json] = ()) -> Json:
+def error_body(status: int, message: str, errors: Sequence[Json] = (), documentation: str = DOCUMENTATION) -> Json:
     """`basic-error`, or `validation-error` where there are errors."""
     listed: Json = {"errors": list(errors)} if errors else {}
-    return {"message": message} | listed | {"documentation_url": DOCUMENTATION, "status": str(status)}
+    return {"message": message} | listed | {"documentation_url": documentation, "status": str(status)}
 
 
 def not_found() -> NoReturn:
@@ -73,11 +78,14 @@ def invalid(resource: str, name: str, code: str, message: str | None = None) -> 
 
 @dataclass(frozen=True)
 class Call:
-    """A request whose sender was recognised. `path` is still encoded, `params` (from the route) are decoded."""
+    """A request whose sender was recognised.
+
+    `below`: the path below the repository, still encoded. `params` (from the route) are decoded.
+    """
 
     forge: Forge
     method: str
-    path: str
+    below: str
     params: Mapping[str, str]
     query: Mapping[str, str]
     headers: Mapping[str, str]
@@ -115,12 +123,11 @@ class Call:
             raise RefusalError(400, "Body should be a JSON object")
         return found
 
-    def accepts(self, kind: str) -> bool:
-        """Whether the client asked for the media type application/vnd.github.{kind}, in any of its spellings."""
+    def accepts(self, kind: str) -> str | None:
+        """The media type application/vnd.github.{kind} in the spelling that the client asked for, if it did."""
         pattern = re.compile(rf"application/vnd\.github\.(?:v3\.)?{re.escape(kind)}(?:\+json)?", re.IGNORECASE)
-        return any(
-            pattern.fullmatch(each.partition(";")[0].strip()) for each in self.headers.get("accept", "").split(",")
-        )
+        asked = [each.partition(";")[0].strip().lower() for each in self.headers.get("accept", "").split(",")]
+        return next((each for each in asked if pattern.fullmatch(each)), None)
 
 
 Endpoint = Callable[[Call], Answer]
@@ -128,9 +135,10 @@ Endpoint = Callable[[Call], Answer]
 
 @dataclass(frozen=True)
 class Route:
-    """A method and the path's pattern (below the repository, where the endpoint is about one)."""
+    """A method and the path's template and pattern (below the repository, where the endpoint is about one)."""
 
     method: str
+    template: str
     pattern: re.Pattern[str]
     endpoint: Endpoint
 
@@ -140,7 +148,7 @@ def route(method: str, template: str, endpoint: Endpoint) -> Route:
     pattern = re.sub(
         r"\\\{(\\\+)?(\w+)\\\}", lambda m: f"(?P<{m[2]}>{'.+?' if m[1] else '[^/]+'})", re.escape(template)
     )
-    return Route(method, re.compile(pattern), endpoint)
+    return Route(method, template, re.compile(pattern), endpoint)
 
 
 def number(text: str) -> int:
@@ -170,8 +178,16 @@ def links(call: Call, total: int) -> dict[str, str]:
         for rel, at in wanted.items()
         if (rel in {"prev", "first"} and page > 1) or (rel in {"next", "last"} and page < last)
     }
-    here = f"{call.urls.api}{call.path}"
-    parts = [f'<{here}?{urlencode({**call.query, "page": at})}>; rel="{rel}"' for rel, at in shown.items()]
+    return linked(call, {rel: {"page": str(at)} for rel, at in shown.items()})
+
+
+def linked(call: Call, relations: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """A Link header: relation -> what its query has otherwise. GitHub's links name a repository by its number.
+
+    https://docs.github.com/rest/using-the-rest-api/using-pagination-in-the-rest-api#using-link-headers
+    """
+    here = f"{call.urls.api}/repositories/{call.repository.id}{call.below}"
+    parts = [f'<{here}?{urlencode({**call.query, **query})}>; rel="{rel}"' for rel, query in relations.items()]
     return {"Link": ", ".join(parts)} if parts else {}
 
 
@@ -184,6 +200,15 @@ def one_page(call: Call, items: Sequence[Any]) -> Sequence[Any]:
 def paged(call: Call, items: Sequence[Any], shape: Callable[[Any], object]) -> Answer:
     """A list answer: one page, shaped, with its Link header."""
     return Answer([shape(item) for item in one_page(call, items)], headers=links(call, len(items)))
+
+
+def is_web_address(text: str) -> bool:
+    """Whether this is an http(s) URL with a host."""
+    try:
+        found = urlsplit(text)
+    except ValueError:
+        return False
+    return found.scheme in {"http", "https"} and bool(found.netloc)
 
 
 def text_field(data: Json, name: str, resource: str, *, required: bool = False) -> str | None:

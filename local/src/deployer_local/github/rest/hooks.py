@@ -6,15 +6,15 @@ repository's own.
 https://docs.github.com/rest/repos/webhooks
 """
 
+import re
 from typing import Any
-from urllib.parse import urlsplit
 
 from deployer_local.github import shapes
 from deployer_local.github.repositories import Repository, iso
 from deployer_local.github.shapes import Json, Urls
 from deployer_local.github.webhooks import Delivery, Hook, Webhooks
 
-from .exchange import Answer, Call, invalid, not_found, number, one_page, paged, route
+from .exchange import Answer, Call, invalid, is_web_address, linked, not_found, number, paged, route, window
 
 ZEN = "Keep it logically awesome."
 
@@ -67,13 +67,13 @@ def create(call: Call) -> Answer:
     data = call.data()
     if data.get("name", "web") != "web":
         invalid("Hook", "name", "invalid")
-    config = _config(data, required=True)
-    events, url = _events(data) or ("push",), config.pop("url")
+    config, active = _config(data), _active(data)
+    events, url = _events(data, "events") or ("push",), config.pop("url")
     if any(hook.url == url for hook in _own(call)):
         invalid("Hook", "url", "custom", "Hook already exists on this repository")
     webhooks = call.forge.webhooks
     hook = webhooks.add(call.repository, url, config.pop("secret", ""), events, **config)
-    if data.get("active") is False:
+    if active is False:
         hook = webhooks.change(hook.id, active=False)
     _ping(call, hook)
     body = _shaped(call, hook)
@@ -85,12 +85,12 @@ def change(call: Call) -> Answer:
     hook, data = _hook(call), call.data()
     columns: dict[str, Any] = {}
     if "config" in data:
-        columns |= {"secret": "", "content_type": "form", "insecure_ssl": "0"} | _config(data, required=True)
-    events = _events(data) or hook.events
-    events += tuple(each for each in data.get("add_events", []) if each not in events)
-    columns["events"] = tuple(each for each in events if each not in data.get("remove_events", []))
-    if isinstance(data.get("active"), bool):
-        columns["active"] = data["active"]
+        columns |= {"secret": "", "content_type": "form", "insecure_ssl": "0"} | _config(data)
+    events = _events(data, "events") or hook.events
+    events += tuple(each for each in _events(data, "add_events") if each not in events)
+    columns["events"] = tuple(each for each in events if each not in _events(data, "remove_events"))
+    if (active := _active(data)) is not None:
+        columns["active"] = active
     return Answer(_shaped(call, call.forge.webhooks.change(hook.id, **columns)))
 
 
@@ -107,9 +107,16 @@ def pinged(call: Call) -> Answer:
 
 
 def deliveries(call: Call) -> Answer:
-    """GET .../hooks/{hook_id}/deliveries: newest first. The cursor is not served: the newest page only."""
-    tried = [each for each in call.forge.webhooks.deliveries(_hook(call).id) if each.delivered_at is not None]
-    return Answer([_delivery(each) for each in one_page(call, tried[::-1])])
+    """GET .../hooks/{hook_id}/deliveries: newest first, a page from the delivery that the cursor names."""
+    hook, wanted, size = _hook(call), _outcome(call), window(call)[1]
+    tried = [each for each in call.forge.webhooks.deliveries(hook.id)[::-1] if each.delivered_at is not None]
+    found = [each for each in tried if wanted is None or (each.status_code or 0) in wanted]
+    begin = next((at for at, each in enumerate(found) if each.id <= _cursor(call)), len(found))
+    starts = {"prev": max(0, begin - size) if begin else None, "next": begin + size}
+    cursors = {
+        rel: {"cursor": f"v1_{found[at].id}"} for rel, at in starts.items() if at is not None and at < len(found)
+    }
+    return Answer([_delivery(each) for each in found[begin : begin + size]], headers=linked(call, cursors))
 
 
 def attempt(call: Call) -> Answer:
@@ -144,18 +151,43 @@ def _ping(call: Call, hook: Hook) -> None:
     call.forge.webhooks.send_pending()
 
 
-def _events(data: Json) -> tuple[str, ...]:
-    events = data.get("events", [])
+def _outcome(call: Call) -> range | None:
+    """The codes that `status` asks for; None for all."""
+    asked = call.query.get("status")
+    if asked not in {None, "success", "failure"}:
+        invalid("Hook", "status", "invalid")
+    return {"success": range(200, 400), "failure": range(400, 600)}.get(asked or "")
+
+
+def _cursor(call: Call) -> float:
+    """The number of the delivery that a page begins with; above all of them without a cursor."""
+    given = call.query.get("cursor")
+    if given is None:
+        return float("inf")
+    if not re.fullmatch(r"v1_[0-9]{1,18}", given, re.ASCII):
+        invalid("Hook", "cursor", "invalid")
+    return int(given.removeprefix("v1_"))
+
+
+def _active(data: Json) -> bool | None:
+    active = data.get("active")
+    if active is not None and not isinstance(active, bool):
+        invalid("Hook", "active", "invalid")
+    return active
+
+
+def _events(data: Json, name: str) -> tuple[str, ...]:
+    events = data.get(name, [])
     if not isinstance(events, list) or not all(isinstance(each, str) for each in events):
-        invalid("Hook", "events", "invalid")
+        invalid("Hook", name, "invalid")
     return tuple(events)
 
 
-def _config(data: Json, *, required: bool) -> dict[str, str]:
+def _config(data: Json) -> dict[str, str]:
     config = data.get("config")
-    if not isinstance(config, dict) or (required and not isinstance(config.get("url"), str)):
+    if not isinstance(config, dict) or not isinstance(config.get("url"), str):
         invalid("Hook", "config", "missing_field", "Config must contain URL for webhooks")
-    if urlsplit(config["url"]).scheme not in {"http", "https"}:
+    if not is_web_address(config["url"]):
         invalid("Hook", "url", "custom", "url is invalid")
     kind = config.get("content_type", "form")
     if kind not in {"json", "form"}:

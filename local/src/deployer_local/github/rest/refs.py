@@ -62,8 +62,8 @@ def commit(call: Call) -> Answer:
     sha = git.resolve(given, call.repository.default_branch)
     if sha is None:
         raise RefusalError(422, f"No commit found for SHA: {given}")
-    if call.accepts("sha"):
-        return Answer(sha.encode(), media="application/vnd.github.sha; charset=utf-8")
+    if media := call.accepts("sha"):
+        return Answer(sha.encode(), media=f"{media}; charset=utf-8")
     found = git.commit(sha)
     counts = git.line_counts(sha)
     changed = []

@@ -26,16 +26,21 @@ from deployer_local.github.smart_http import raw_path
 from . import archives, contents, hooks, refs, statuses
 from .account import ROUTES as ACCOUNT_ROUTES
 from .account import RateLimit, rate_limit_body
-from .exchange import Answer, Call, Forge, RefusalError, Route, error_body, not_found
+from .exchange import DOCUMENTATION, Answer, Call, Forge, RefusalError, Route, not_found
 
 log = logging.getLogger(__name__)
 
-_OF_A_REPOSITORY: tuple[Route, ...] = (
+OF_A_REPOSITORY: tuple[Route, ...] = (
     *(refs.ROUTES + contents.ROUTES + archives.ROUTES + statuses.ROUTES + hooks.ROUTES),
     *refs.LATE_ROUTES,
 )
 _SUBJECT = re.compile(r"/(?:repos/([^/]+/[^/]+)|repositories/([0-9]{1,18}))(/.*)?", re.ASCII)
+OF_NONE: tuple[Route, ...] = ACCOUNT_ROUTES
 _LARGEST_BODY = 1024 * 1024
+_VERSION = "2022-11-28"
+_REDIRECTS = "https://docs.github.com/v3/#http-redirects"
+_PRIMARY = "https://docs.github.com/rest/overview/rate-limits-for-the-rest-api"
+SECONDARY = f"{_PRIMARY}#about-secondary-rate-limits"
 _SHOWN = "ETag, Link, Location, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
 
 
@@ -47,6 +52,7 @@ class Fault:
     status: int
     headers: Mapping[str, str]
     message: str
+    documentation: str = DOCUMENTATION
 
 
 class Rest:
@@ -80,7 +86,7 @@ class Rest:
                 await Response("Payload Too Large", 413)(scope, receive, send)
                 return
         answer, extra = await run_in_threadpool(self._answer, request, raw_path(scope), body)
-        await self._response(answer, extra)(scope, receive, send)
+        await self._response(answer, extra, bodiless=request.method == "HEAD")(scope, receive, send)
 
     def _answer(self, request: Request, path: str, body: bytes) -> tuple[Answer, dict[str, str]]:
         headers = {
@@ -94,8 +100,8 @@ class Rest:
             answer = self._dispatch(request, path, body)
         except RefusalError as refusal:
             answer = refusal.answer
-        if request.method == "GET" and answer.status == 200:
-            answer = self._conditional(request, answer, headers)
+        if request.method in {"GET", "HEAD"} and answer.status == 200:
+            answer = self._conditional(request, answer, headers, cost=_cost(path))
         return answer, headers
 
     def _fault(self, path: str) -> None:
@@ -103,7 +109,9 @@ class Rest:
             for fault in self._faults:
                 if fault.pattern.search(path):
                     self._faults.remove(fault)
-                    raise RefusalError(fault.status, fault.message, headers=fault.headers)
+                    raise RefusalError(
+                        fault.status, fault.message, headers=fault.headers, documentation=fault.documentation
+                    )
 
     def _admit(self, request: Request, path: str) -> dict[str, str]:
         if not request.headers.get("user-agent"):
@@ -114,12 +122,14 @@ class Rest:
         right = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token.encode())
         if not right or scheme.lower() not in {"bearer", "token"} or not self._token:
             raise RefusalError(401, "Bad credentials")
-        version = request.headers.get("x-github-api-version", "2022-11-28")
-        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", version, re.ASCII):
+        version = request.headers.get("x-github-api-version", _VERSION)
+        if version != _VERSION:  # https://docs.github.com/rest/about-the-rest-api/api-versions
             raise RefusalError(400, f"The API version {version[:40]!r} is not supported")
-        left = self._rate.take(0 if path == "/rate_limit" else 1)
+        left = self._rate.take(_cost(path))
         if left is None:
-            raise RefusalError(403, "API rate limit exceeded", headers=self._rate.spent().headers())
+            user = self._forge.repositories.user_id(self._forge.login)
+            message = f"API rate limit exceeded for user ID {user}."
+            raise RefusalError(403, message, headers=self._rate.spent().headers(), documentation=_PRIMARY)
         return left.headers() | {"X-GitHub-Api-Version-Selected": version}
 
     def _dispatch(self, request: Request, path: str, body: bytes) -> Answer:
@@ -127,17 +137,17 @@ class Rest:
         if method == "GET" and path == "/rate_limit":
             return Answer(rate_limit_body(self._rate.take(0) or self._rate.spent()))
         subject: Repository | None = None
-        rest, routes = path, ACCOUNT_ROUTES
+        rest, routes = path, OF_NONE
         if match := _SUBJECT.fullmatch(path):
-            name, numbered, rest, routes = unquote(match[1] or ""), match[2], match[3] or "", _OF_A_REPOSITORY
+            name, numbered, rest, routes = unquote(match[1] or ""), match[2], match[3] or "", OF_A_REPOSITORY
             repositories = self._forge.repositories
             subject = repositories.numbered(int(numbered)) if numbered else repositories.named(name)
             if subject is None and (moved := repositories.formerly(name)) and not moved.hidden:
                 there = f"{self._forge.urls().api}/repositories/{moved.id}{rest}"
                 query = f"?{request.url.query}" if request.url.query else ""
-                status = 301 if method == "GET" else 307
-                moved_body = error_body(status, "Moved Permanently") | {"url": there}
-                return Answer(moved_body, status, {"Location": there + query})
+                status = 301 if method == "GET" else 307  # GitHub's body is the same for both
+                moved_to = {"message": "Moved Permanently", "url": there + query, "documentation_url": _REDIRECTS}
+                return Answer(moved_to, status, {"Location": there + query})
             if subject is None or subject.hidden:
                 not_found()
         for route in routes:
@@ -146,25 +156,34 @@ class Rest:
                 params = {key: unquote(value) for key, value in found.groupdict().items()}
                 query_params = dict(request.query_params)
                 headers = dict(request.headers)
-                call = Call(self._forge, method, path, params, query_params, headers, body, subject, self._tickets.sign)
+                call = Call(self._forge, method, rest, params, query_params, headers, body, subject, self._tickets.sign)
                 return route.endpoint(call)
         raise RefusalError(404, "Not Found")
 
-    def _conditional(self, request: Request, answer: Answer, headers: dict[str, str]) -> Answer:
+    def _conditional(self, request: Request, answer: Answer, headers: dict[str, str], *, cost: int) -> Answer:
         headers["ETag"] = f'W/"{hashlib.sha256(_body(answer)).hexdigest()}"'
         headers["Cache-Control"] = "private, max-age=60, s-maxage=60"
         headers["Vary"] = "Accept, Authorization, Cookie, X-GitHub-OTP"
         known = [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]
         if headers["ETag"].removeprefix("W/") in known:
-            self._rate.give_back()
+            self._rate.give_back(cost)
             left = self._rate.take(0) or self._rate.spent()
             headers |= left.headers()
             return Answer(status=304)
         return answer
 
-    def _response(self, answer: Answer, extra: dict[str, str]) -> Response:
-        media = answer.media if answer.body is not None else None
-        return Response(_body(answer), answer.status, {**extra, **answer.headers}, media)
+    def _response(self, answer: Answer, extra: dict[str, str], *, bodiless: bool) -> Response:
+        media, body = answer.media if answer.body is not None else None, _body(answer)
+        length = {"Content-Length": str(len(body))} if bodiless else {}
+        return Response(b"" if bodiless else body, answer.status, {**extra, **answer.headers, **length}, media)
+
+
+def _cost(path: str) -> int:
+    """What a call takes from the primary limit: asking for the limit is free.
+
+    https://docs.github.com/rest/rate-limit/rate-limit#get-rate-limit-status-for-the-authenticated-user
+    """
+    return 0 if path == "/rate_limit" else 1
 
 
 def _body(answer: Answer) -> bytes:

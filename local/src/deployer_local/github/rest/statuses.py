@@ -6,14 +6,25 @@ https://docs.github.com/rest/commits/statuses
 """
 
 import sqlite3
-from urllib.parse import urlsplit
 
 from deployer_local.github import shapes
 from deployer_local.github.names import node_id
 from deployer_local.github.repositories import iso
 from deployer_local.github.shapes import Json
 
-from .exchange import Answer, Call, RefusalError, invalid, links, not_found, one_page, paged, route, text_field
+from .exchange import (
+    Answer,
+    Call,
+    RefusalError,
+    invalid,
+    is_web_address,
+    links,
+    not_found,
+    one_page,
+    paged,
+    route,
+    text_field,
+)
 
 STATES = ("error", "failure", "pending", "success")
 LONGEST_DESCRIPTION = 140
@@ -35,7 +46,7 @@ def create(call: Call) -> Answer:
     if len(context) > 255:
         invalid("Status", "context", "custom", "context is too long (maximum is 255 characters)")
     target = text_field(data, "target_url", "Status")
-    if target and urlsplit(target).scheme not in {"http", "https"}:
+    if target and not is_web_address(target):
         invalid("Status", "target_url", "custom", "target_url must use http(s) scheme")
     known = (call.repository.id, sha, context)
     with call.forge.store.change() as rows:
