@@ -203,9 +203,11 @@ def _said_by(validate: Callable[[], object]) -> Iterator[str]:
         if cause is None:
             yield f"{error}: {error.__cause__}" if error.__cause__ else str(error)
         for each in getattr(cause, "schema_errors", []):
-            inner = [f"{_place(below)}: {below.message[:200]}" for below in each.context or []]
-            yield f"{_place(each)}: {each.message[:300]}" + (f" ({'; '.join(inner[:6])})" if inner else "")
+            inner = "; ".join(_told(below) for below in (each.context or [])[:6])
+            yield _told(each) + (f" ({inner})" if inner else "")
 
 
-def _place(error: Any) -> str:
-    return "/".join(map(str, error.absolute_path)) or "the body"
+def _told(error: Any) -> str:
+    """Where it is, and what is wrong; of the value itself, which may be a whole repository, only a little."""
+    said = error.message if len(error.message) < 300 else f"{error.message[:140]} ... {error.message[-140:]}"
+    return f"{'/'.join(map(str, error.absolute_path)) or 'the body'}: {said}"

@@ -79,6 +79,7 @@ def operation_of(method: str, path: str) -> Operation | None:
     asked = "get" if method.upper() == "HEAD" else method.lower()  # HEAD is a GET without the body, everywhere
     for elsewhere, of in omitted()["elsewhere"].items():
         alias = re.match(_pattern(elsewhere, {}) + "(?=/|$)", path)
+        alias = alias if alias and alias["id"].isdigit() else None
         path = of["same-as"].translate({ord(brace): None for brace in "{}"}) + path[alias.end() :] if alias else path
     for pattern, template in _templates():
         at = pattern.fullmatch(path)
