@@ -133,7 +133,7 @@ BAD_ANSWERS = {
     "object-for-a-list": (exchange(f"{REPO}/branches", {}), "is not of type 'array'"),
     "one-of-none": (exchange(f"{REPO}/contents/x", {"type": "file"}), "any of the given schemas"),
     "unlisted-status": (exchange(REPO, example("repository"), 202), "202"),
-    "status-of-another-method": (exchange(REPO, moved("x"), 307, Location="x"), "307"),
+    "status-of-another-method": (exchange(f"{REPO}/hooks", moved("x"), 301, method="POST", Location="x"), "301"),
     "unlisted-success": (posted({"state": "error"}, status=200), "200"),
     "content-type": (exchange(REPO, example("repository"), Content_Type="text/html"), "text/html"),
     "no-json": (exchange(REPO, b"{"), "application/json"),

@@ -27,23 +27,41 @@ class Asked:
         return json.loads(self.body)
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What was scripted. ``missing``: bytes that are promised and not sent; ``real``: the service may answer so."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    missing: int = 0
+    real: bool = True
+
+
 @dataclass
 class Server:
     """Answers in the order in which ``answer`` was called; what nobody scripted is a 500 that fails the test."""
 
     port: int = 0
-    answers: list[tuple[int, dict[str, str], bytes, int]] = field(default_factory=list)
-    asked: list[Asked] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    exchanges: list[tuple[Asked, Answer]] = field(default_factory=list)
+
+    @property
+    def asked(self) -> list[Asked]:
+        """The requests, oldest first."""
+        return [asked for asked, _ in self.exchanges]
 
     @property
     def url(self) -> str:
         """``http://127.0.0.1:PORT``."""
         return f"http://127.0.0.1:{self.port}"
 
-    def answer(self, status: int, body: Any = b"", *, missing: int = 0, **headers: str) -> None:
-        """Script the next answer. ``missing``: bytes that are promised and not sent."""
+    def answer(self, status: int, body: Any = b"", *, missing: int = 0, real: bool = True, **headers: str) -> None:
+        """Script the next answer. ``missing``: bytes that are promised and not sent. ``real``: see ``Answer``."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.answers.append((status, {name.replace("_", "-"): value for name, value in headers.items()}, raw, missing))
+        kind = {} if isinstance(body, bytes) else {"Content-Type": "application/json; charset=utf-8"}
+        given = kind | {name.replace("_", "-"): value for name, value in headers.items()}
+        self.answers.append(Answer(status, given, raw, missing, real))
 
 
 def _serve(state: Server) -> ThreadingHTTPServer:
@@ -51,14 +69,14 @@ def _serve(state: Server) -> ThreadingHTTPServer:
         def _any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            state.asked.append(Asked(self.command, self.path, headers, body))
-            status, answered, raw, missing = state.answers.pop(0) if state.answers else (500, {}, b"not scripted", 0)
-            self.send_response(status)
-            for name, value in answered.items():
+            answer = state.answers.pop(0) if state.answers else Answer(500, {}, b"not scripted", real=False)
+            state.exchanges.append((Asked(self.command, self.path, headers, body), answer))
+            self.send_response(answer.status)
+            for name, value in answer.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(raw) + missing))
+            self.send_header("Content-Length", str(len(answer.body) + answer.missing))
             self.end_headers()
-            self.wfile.write(raw)
+            self.wfile.write(answer.body)
 
         do_GET = do_POST = do_PUT = _any  # noqa: N815 - the names that http.server calls
 

@@ -13,7 +13,7 @@ from .github_description import DATA
 DOCUMENTATION = "https://docs.github.com/rest"
 
 
-def example(name: str, **changes: Any) -> Any:
+def example(name: str, /, **changes: Any) -> Any:
     """GitHub's example of an answer (see tests/data/github-answers.json), with some of its fields replaced."""
     found = deepcopy(_examples()[name])
     if unknown := changes.keys() - (found.keys() if isinstance(found, dict) else {}):

@@ -105,6 +105,8 @@ def _responses(whole: dict[str, Any], operation: str, method: str, described: di
             known = merged.get(status, response)
             headers = response.get("headers", {}) | known.get("headers", {})
             merged[status] = known | ({"headers": headers} if headers else {})
+            if int(status) >= 500:  # whoever stands before GitHub speaks in its own way
+                merged[status] = merged[status] | {"content": response["content"] | known.get("content", {})}
     if operation in omitted()["media"]:
         more: dict[str, Any] = {kind: {} for kind in omitted()["media"][operation]["types"]}
         merged["200"] = merged["200"] | {"content": more | merged["200"]["content"]}
