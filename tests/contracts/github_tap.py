@@ -33,6 +33,7 @@ class Tap:
             return
         asked, answered = bytearray(), bytearray()
         start: Message = {}
+        begun: list[bool] = []
 
         async def hear() -> Message:
             message = await receive()
@@ -41,14 +42,17 @@ class Tap:
 
         async def say(message: Message) -> None:
             if message["type"] == "http.response.start":
-                start.update(message)
-            else:
-                answered.extend(message.get("body", b""))
-                if not message.get("more_body"):  # kept before the client has its answer: it may look at once
-                    query = scope["query_string"].decode("latin-1")
-                    target = raw[len(self.root) :] + (f"?{query}" if query else "")
-                    request = (scope["method"], target, _text(scope["headers"]), bytes(asked))
-                    self._keep(Exchange(*request, start["status"], _text(start.get("headers", [])), bytes(answered)))
+                start.update(message)  # goes with the body: without one, a client has its answer with the head
+                return
+            answered.extend(message.get("body", b""))
+            if not message.get("more_body"):  # kept before the client has its answer: it may look at once
+                query = scope["query_string"].decode("latin-1")
+                target = raw[len(self.root) :] + (f"?{query}" if query else "")
+                request = (scope["method"], target, _text(scope["headers"]), bytes(asked))
+                self._keep(Exchange(*request, start["status"], _text(start.get("headers", [])), bytes(answered)))
+            if not begun:
+                begun.append(True)
+                await send(start)
             await send(message)
 
         await self.app(scope, hear, say)

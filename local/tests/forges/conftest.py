@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import urllib3
@@ -54,8 +55,8 @@ class Receiver:
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
 
 
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
+@contextmanager
+def receiving() -> Iterator[Receiver]:
     """A listening webhook address."""
     kept = Receiver()
 
@@ -78,6 +79,13 @@ def receiver() -> Iterator[Receiver]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A listening webhook address."""
+    with receiving() as kept:
+        yield kept
 
 
 @dataclass
@@ -106,13 +114,13 @@ class Forge:
             return self.http.request(method, url, headers=sent, json=json, redirect=False, retries=False)
 
 
-@pytest.fixture
-def forge(tmp_path: Path) -> Iterator[Forge]:
+@contextmanager
+def running(root: Path, **settings: Any) -> Iterator[Forge]:
     """A local GitHub behind hypercorn. What it was asked and what it answered has to fit GitHub's description."""
     made: list[tuple[GitHub, Tap]] = []
 
     def app(url: str) -> ASGIApp:
-        github = GitHub(tmp_path / "forge", token=TOKEN, base_url=lambda: url)
+        github = GitHub(root, token=TOKEN, base_url=lambda: url, **settings)
         made.append((github, Tap(github.app)))
         return made[0][1]
 
@@ -121,6 +129,13 @@ def forge(tmp_path: Path) -> Iterator[Forge]:
     github, tap = made[0]
     github.close()
     tap.check()
+
+
+@pytest.fixture
+def forge(tmp_path: Path) -> Iterator[Forge]:
+    """A local GitHub of this test alone."""
+    with running(tmp_path / "forge") as made:
+        yield made
 
 
 class Work:
