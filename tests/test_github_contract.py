@@ -190,6 +190,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
         ("GET", "/repos/a/b/tarball", "GET /repos/{owner}/{repo}/tarball/{ref}"),
         ("GET", "/repositories/7/git/ref/heads/x", "GET /repos/{owner}/{repo}/git/ref/{ref}"),
         ("POST", "/repositories/7/statuses/0", "POST /repos/{owner}/{repo}/statuses/{sha}"),
+        ("GET", "/repos/a/b/statuses/heads/x", "GET /repos/{owner}/{repo}/commits/{ref}/statuses"),
         ("GET", "/repositories/x", "None"),
         ("GET", "/repos/a/b/git/ref/", "None"),
         ("POST", "/repos/a/b", "None"),
@@ -202,6 +203,7 @@ def test_which_operation_a_path_means(method: str, path: str, meant: str) -> Non
 def test_each_omission_says_its_source_and_is_one() -> None:
     parts = [*omitted()["responses"].values(), *omitted()["media"].values()]
     parts += [*omitted()["properties"].values(), *omitted()["elsewhere"].values()]
+    parts += omitted()["legacy"].values()
     assert all("https://" in each["x-source"] for each in parts)
     assert all("https://" in each for each in omitted()["without"].values())
     operations = {f"{method.upper()} {path}" for path, methods in description()["paths"].items() for method in methods}

@@ -86,6 +86,12 @@ def operation_of(method: str, path: str) -> Operation | None:
         if at and asked in description()["paths"][template]:
             parts = {name: value.replace("/", "%2F") for name, value in at.groupdict().items()}
             return Operation(asked, template, template.format(**parts))
+    for each, of in omitted()["legacy"].items():
+        legacy_method, _, template = each.partition(" ")
+        at = re.fullmatch(_pattern(template, {"ref": True}), path)
+        if at and asked == legacy_method.lower():
+            parts = {name: value.replace("/", "%2F") for name, value in at.groupdict().items()}
+            return Operation(asked, of["same-as"], of["same-as"].format(**parts))
     for each in omitted()["without"]:
         without_method, _, template = each.partition(" ")
         shorter = _pattern(re.sub(r"/\{\w+\}$", "", template), {})

@@ -65,7 +65,7 @@ def create(call: Call) -> Answer:
 
 
 def listed(call: Call) -> Answer:
-    """GET .../commits/{ref}/statuses: newest first."""
+    """GET .../commits/{ref}/statuses, and the legacy route .../statuses/{ref}: newest first."""
     return paged(call, _rows(call, _commit(call)), lambda row: _status(call, row))
 
 
@@ -130,4 +130,5 @@ ROUTES = (
     route("POST", "/statuses/{sha}", create),
     route("GET", "/commits/{+ref}/status", combined),
     route("GET", "/commits/{+ref}/statuses", listed),
+    route("GET", "/statuses/{+ref}", listed),
 )
