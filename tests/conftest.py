@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from starlette.types import ASGIApp
 from tests.contracts import aws_events
+from tests.contracts.github import check
+from tests.contracts.github_tap import Tap
+from tests.contracts.github_webhooks import wrong_deliveries
 
 from deployer_deploy.tree import Tree
 from deployer_local.engine import Engine
@@ -14,8 +18,21 @@ from deployer_local.installation import install
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """An engine into which the deployer is installed; in the end, every event on its bus was one of AWS's."""
-    with Engine(tmp_path_factory.mktemp("engine")) as engine:
+    """An engine into which the deployer is installed.
+
+    At its end, every event on its bus was one of AWS's, and all that flowed between the deployer and GitHub in the
+    meantime is held to GitHub's contract.
+    """
+    taps: list[Tap] = []
+
+    def listen(web: ASGIApp) -> Tap:
+        taps.append(Tap(web))
+        return taps[0]
+
+    with Engine(tmp_path_factory.mktemp("engine"), around=listen) as engine:
         install(engine, Tree.here())
         yield engine
         aws_events.check(engine.events)
+        assert taps[0].exchanges, "nobody asked GitHub anything"
+        taps[0].check()
+        check(wrong_deliveries(engine.github.deliveries()))

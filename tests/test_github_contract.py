@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.contracts import github_webhooks as webhooks
 from tests.contracts.github import ContractError, Exchange, check, violations, wrong_answer, wrong_request
 from tests.contracts.github_answers import error, example, moved, recorded
 from tests.contracts.github_description import description, omitted, operation_of
@@ -178,6 +179,43 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
         check(found)
     for each in ("state: 'done'", "'x' was unexpected", "id: '1'", "'creator' is a required property"):
         assert each in str(told.value)
+
+
+SENT = {
+    "User-Agent": "GitHub-Hookshot/044aadd",
+    "Content-Type": "application/json",
+    "X-GitHub-Hook-ID": "1",
+    "X-GitHub-Event": "push",
+    "X-GitHub-Hook-Installation-Target-ID": "7",
+    "X-GitHub-Hook-Installation-Target-Type": "repository",
+    "X-GitHub-Delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958",
+}
+PUSH = webhooks.recorded("push")[-1]
+BAD_DELIVERIES = {
+    "missing-header": ({"X-GitHub-Delivery": ""}, PUSH, "header X-GitHub-Delivery is missing"),
+    "missing-field": ({}, {k: v for k, v in PUSH.items() if k != "forced"}, "'forced' is a required property"),
+    "field-that-may-be-missing": ({}, {k: v for k, v in PUSH.items() if k != "sender"}, "/sender is missing"),
+    "unknown-field": ({}, PUSH | {"full_ref": "refs/heads/x"}, "'full_ref' was unexpected"),
+    "unknown-field-within": ({}, PUSH | {"sender": PUSH["sender"] | {"x": 1}}, "sender: Additional"),
+    "wrong-type": ({}, PUSH | {"created": 0}, "created: 0"),
+    "wrong-type-within": ({}, PUSH | {"repository": PUSH["repository"] | {"id": "7"}}, "repository/id: '7'"),
+    "null": ({}, PUSH | {"before": None}, "before: None"),
+}
+
+
+@pytest.mark.parametrize("event", ["push", "create", "delete", "ping"])
+def test_what_github_was_recorded_to_send_passes(event: str) -> None:
+    payload = webhooks.recorded(event)[-1]
+    if event == "push":  # recorded before repositories had discussions
+        payload = payload | {"repository": payload["repository"] | {"has_discussions": False}}
+    check(webhooks.wrong_delivery(event, SENT, json.dumps(payload).encode()))
+
+
+@pytest.mark.parametrize("case", BAD_DELIVERIES)
+def test_a_webhook_that_github_does_not_send_is_named(case: str) -> None:
+    headers, payload, said = BAD_DELIVERIES[case]
+    found = webhooks.wrong_delivery("push", SENT | headers, json.dumps(payload).encode())
+    assert any(said in each and "webhook push" in each for each in found), found
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from werkzeug.datastructures import Headers, ImmutableMultiDict
 
 from .github_description import VERSIONS, Operation, description, omitted, operation_of
 
+HOST = "https://api.github.com"
 _PLAIN = re.compile(r"application/vnd\.github(?:\.v3)?\+json")
 _SPECIAL = re.compile(r"application/vnd\.github\.(?:v3\.)?(raw|sha)")
 
@@ -82,18 +83,22 @@ def _api() -> OpenAPI:
     return OpenAPI.from_dict(description(), config=settings)
 
 
-class _Request:
-    """A request as openapi-core reads it."""
+class Request:
+    """A request as openapi-core reads it. `target`: path and query, encoded."""
 
-    host_url = "https://api.github.com"
-
-    def __init__(self, exchange: Exchange, operation: Operation) -> None:
-        self.headers = Headers(list(exchange.request_headers.items()))
-        self.query = parse_qsl(exchange.target.partition("?")[2], keep_blank_values=True)
-        self.path, self.method = operation.path, operation.method
+    def __init__(self, host: str, method: str, target: str, headers: Mapping[str, str], body: bytes) -> None:
+        self.host_url, self.method = host, method
+        self.path, _, query = target.partition("?")
+        self.query = parse_qsl(query, keep_blank_values=True)
+        self.headers = Headers(list(headers.items()))
         self.content_type = self.headers.get("Content-Type", "").lower()
-        self.body = exchange.request_body or None
+        self.body = body or None
         self.parameters = RequestParameters(query=ImmutableMultiDict(self.query), header=self.headers)
+
+
+def _request(exchange: Exchange, operation: Operation) -> Request:
+    target = f"{operation.path}?{exchange.target.partition('?')[2]}"
+    return Request(HOST, operation.method, target, exchange.request_headers, exchange.request_body)
 
 
 @dataclass(frozen=True)
@@ -111,8 +116,8 @@ def _of_request(exchange: Exchange) -> Iterator[str]:
     if operation is None:
         yield "GitHub's description has no such path and method"
         return
-    request = _Request(exchange, operation)
-    yield from _said_by(lambda: _api().validate_request(request))
+    request = _request(exchange, operation)
+    yield from objections(lambda: _api().validate_request(request))
     given, known = [name for name, _ in request.query], operation.parameters("query")
     yield from (f"{operation} has no query parameter {name!r}" for name in given if name not in known)
     yield from (f"query parameter {name!r} is given twice" for name in set(given) if given.count(name) > 1)
@@ -153,8 +158,8 @@ def _of_answer(exchange: Exchange) -> Iterator[str]:
         yield from (f"{name} is missing" for name in required if not headers.get(name))
     else:
         answer = _Response(exchange.status, headers, headers.get("Content-Type", "").lower(), exchange.body)
-        request = _Request(exchange, operation)
-        yield from _said_by(lambda: _api().validate_response(request, answer))
+        request = _request(exchange, operation)
+        yield from objections(lambda: _api().validate_response(request, answer))
     yield from _of_limits(exchange, headers)
     written = _SPECIAL.match(headers.get("Content-Type", ""))
     asked = _SPECIAL.search(str(Headers(list(exchange.request_headers.items())).get("Accept", "")))
@@ -192,7 +197,7 @@ def _message(body: bytes) -> str:
     return str(found.get("message", "")) if isinstance(found, dict) else ""
 
 
-def _said_by(validate: Callable[[], object]) -> Iterator[str]:
+def objections(validate: Callable[[], object]) -> Iterator[str]:
     """What openapi-core objects to, with the place in the body."""
     try:
         validate()

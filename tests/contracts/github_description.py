@@ -44,6 +44,15 @@ class Operation:
         return {kind for response in self.described["responses"].values() for kind in response.get("content", {})}
 
 
+def as_meant(part: dict[str, Any]) -> dict[str, Any]:
+    """Lets `nullable` count beside `oneOf` too, and drops a discriminator that a list cannot have."""
+    if "array" in part.get("discriminator", {}).get("mapping", {}):
+        del part["discriminator"]
+    if part.get("nullable") and "oneOf" in part:
+        part["oneOf"].append({"enum": [None]})
+    return part
+
+
 @cache
 def omitted() -> dict[str, Any]:
     """What the description leaves out."""
@@ -54,14 +63,6 @@ def omitted() -> dict[str, Any]:
 @cache
 def description() -> dict[str, Any]:
     """GitHub's description, with what it omits added to every operation."""
-
-    def as_meant(part: dict[str, Any]) -> dict[str, Any]:
-        """Lets `nullable` count beside `oneOf` too, and drops a discriminator that a list cannot have."""
-        if "array" in part.get("discriminator", {}).get("mapping", {}):
-            del part["discriminator"]
-        if part.get("nullable") and "oneOf" in part:
-            part["oneOf"].append({"enum": [None]})
-        return part
 
     found: dict[str, Any] = json.loads((DATA / "github-openapi.json").read_text(), object_hook=as_meant)
     schemas = found["components"]["schemas"]

@@ -20,6 +20,7 @@ import boto3
 from botocore.config import Config
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from starlette.types import ASGIApp
 
 from .aws import (
     addresses,
@@ -67,8 +68,9 @@ class Engine:
     """A context manager over the directory `data`.
 
     `port`: that of the emulated AWS; 0 takes the last one's, or a free one. `traces`: HOST:PORT of an X-Ray daemon that
-    gets what functions with active tracing are traced with; empty for none. While it runs, `github` and `slack` are the
-    handles of the local ones, `pipelines` that of CodePipeline, `github_token` and `slack_token` what they accept.
+    gets what functions with active tracing are traced with; empty for none. `around`: puts an ASGI application around
+    the local web, as one does that listens to GitHub and Slack. While it runs, `github` and `slack` are the handles of
+    the local ones, `pipelines` that of CodePipeline, `github_token` and `slack_token` what they accept.
     """
 
     github: GitHub
@@ -77,10 +79,13 @@ class Engine:
     github_token: str
     slack_token: str
 
-    def __init__(self, data: Path, port: int = 0, traces: str = "") -> None:
+    def __init__(
+        self, data: Path, port: int = 0, traces: str = "", around: Callable[[ASGIApp], ASGIApp] = lambda web: web
+    ) -> None:
         self.data = data.resolve()
         self.traces = traces
         self._port = port
+        self._around = around
         self._resources = ExitStack()
         self._clients: dict[str, Any] = {}
         self._clients_lock = threading.Lock()
@@ -139,7 +144,7 @@ class Engine:
     def _start(self) -> None:
         self._host.start()
         routes = [*Sites(self.client).routes(), Mount("/slack/api", self.slack.app), Mount("/", self.github.app)]
-        self._web.start(Starlette(routes=routes), "the local web")
+        self._web.start(self._around(Starlette(routes=routes)), "the local web")
         self._resources.callback(self._web.stop)
         self.github.resume()
         self.pipelines.start()

@@ -17,7 +17,9 @@ import urllib3
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from starlette.types import ASGIApp
+from tests.contracts.github import check
 from tests.contracts.github_tap import Tap
+from tests.contracts.github_webhooks import wrong_deliveries
 
 from deployer_local.github import GitHub
 
@@ -28,6 +30,7 @@ TOKEN = "ghp_canary_token"
 def served(app: Callable[[str], ASGIApp]) -> Iterator[str]:
     """Runs the application that `app` makes for its address; yields that address."""
     listener = socket.socket()
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a small answer waits for an ACK
     listener.bind(("127.0.0.1", 0))
     listener.listen()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -116,7 +119,7 @@ class Forge:
 
 @contextmanager
 def running(root: Path, **settings: Any) -> Iterator[Forge]:
-    """A local GitHub behind hypercorn. What it was asked and what it answered has to fit GitHub's description."""
+    """A local GitHub behind hypercorn. What it was asked, answered and sent has to fit GitHub's description."""
     made: list[tuple[GitHub, Tap]] = []
 
     def app(url: str) -> ASGIApp:
@@ -127,8 +130,10 @@ def running(root: Path, **settings: Any) -> Iterator[Forge]:
     with served(app) as url:
         yield Forge(made[0][0], url, made[0][1])
     github, tap = made[0]
+    sent = github.deliveries()
     github.close()
     tap.check()
+    check(wrong_deliveries(sent))
 
 
 @pytest.fixture

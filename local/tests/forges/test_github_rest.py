@@ -5,13 +5,15 @@ import io
 import os
 import re
 import tarfile
+from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from tests.contracts.github_answers import recorded
 
-from .conftest import TOKEN, Forge, Receiver, Work
+from .conftest import TOKEN, Forge, Receiver, Work, running
 
 REPO = "/repos/acme/site"
 
@@ -99,17 +101,53 @@ def test_matching_refs_is_one_list(forge: Forge, rich: Work) -> None:
     }
 
 
-def test_branches_are_paged(forge: Forge, rich: Work) -> None:
-    first = forge.call("GET", f"{REPO}/branches?per_page=3")
-    names = [each["name"] for each in first.json()]
-    links = dict(re.findall(r'<([^>]+)>; rel="(\w+)"', first.headers["Link"]))
-    at = {rel: url for url, rel in links.items()}
-    assert set(at) == {"next", "last"}
-    while "next" in at:
-        answer = forge.http.request("GET", at["next"], headers=auth())
+def test_pages_are_linked_as_github_links_them(forge: Forge, site: Work) -> None:
+    """Thirteen branches in pages of three, against thirteen issues in pages of three as they were recorded."""
+    site.git("push", "-q", "origin", *(f"main:refs/heads/many-{number:02}" for number in range(12)))
+    names = []
+    for page in recorded("paginate-issues"):
+        theirs = page.headers["link"].replace("https://api.github.com/repositories/1000/issues", "HERE")
+        number = page.target.partition("page=")[2].partition("&page=")[2]
+        answer = forge.call("GET", f"{REPO}/branches?per_page=3" + (f"&page={number}" if number else ""))
+        assert answer.headers["Link"].replace(f"{forge.url}/api/v3/repositories/1/branches", "HERE") == theirs
         names += [each["name"] for each in answer.json()]
-        at = {rel: url for url, rel in re.findall(r'<([^>]+)>; rel="(\w+)"', answer.headers["Link"])}
-    assert sorted(names) == sorted(["main", *BRANCHES])
+    assert names == ["main", *(f"many-{number:02}" for number in range(12))]
+
+
+@pytest.mark.parametrize(
+    ("query", "count", "links", "nonsense"),
+    [
+        ("", 30, {"next", "last"}, False),
+        ("?per_page=100", 100, {"next", "last"}, False),
+        ("?per_page=101", 100, {"next", "last"}, False),
+        ("?per_page=0", 30, {"next", "last"}, False),
+        ("?per_page=-1", 30, {"next", "last"}, False),
+        ("?per_page=many", 30, {"next", "last"}, True),
+        ("?page=0", 30, {"next", "last"}, False),
+        ("?page=5", 11, {"prev", "first"}, False),
+        ("?page=6", 0, {"prev", "first"}, False),
+        ("?page=999999999&per_page=100", 0, {"prev", "first"}, False),
+    ],
+)
+def test_sizes_and_numbers_of_pages(many: Forge, query: str, count: int, links: set[str], *, nonsense: bool) -> None:
+    answer = many.call("GET", f"{REPO}/branches{query}", nonsense=nonsense)
+    assert (answer.status, len(answer.json())) == (200, count)
+    assert set(re.findall(r'rel="(\w+)"', answer.headers["Link"])) == links
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forge]:
+    """acme/site with 131 branches."""
+    with running(tmp_path_factory.mktemp("forge")) as forge:
+        forge.github.create_repository("acme/site")
+        work = Work(tmp_path_factory.mktemp("work"))
+        work.commit()
+        work.git("push", "-q", f"{forge.url}/acme/site.git", "main", *(f"main:refs/heads/b{at}" for at in range(130)))
+        yield forge
+
+
+def test_everything_on_one_page_has_no_links(forge: Forge, site: Work) -> None:
+    assert "Link" not in forge.call("GET", f"{REPO}/branches").headers
 
 
 def test_commit(forge: Forge, rich: Work) -> None:
@@ -400,6 +438,48 @@ def test_hooks(forge: Forge, site: Work, receiver: Receiver) -> None:
     assert len(receiver.got) == 3
     assert forge.call("DELETE", here).status == 204
     assert forge.call("GET", here).status == 404
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"active": "yes"}, "active"),
+        ({"events": "push"}, "events"),
+        ({"add_events": "create"}, "add_events"),
+        ({"remove_events": [1]}, "remove_events"),
+    ],
+)
+def test_a_change_of_a_hook_that_github_refuses(
+    forge: Forge, site: Work, receiver: Receiver, wrong: dict[str, object], field: str
+) -> None:
+    hook = forge.github.add_hook("acme/site", receiver.url, "secret")
+    answer = forge.call("PATCH", f"{REPO}/hooks/{hook.id}", wrong, nonsense=True)
+    assert (answer.status, [each["field"] for each in answer.json()["errors"]]) == (422, [field])
+    assert forge.github.hooks() == [hook]
+
+
+def test_deliveries_are_read_from_a_cursor_and_by_outcome(forge: Forge, site: Work, receiver: Receiver) -> None:
+    hook = forge.github.add_hook("acme/site", receiver.url, "secret")
+    for status in (202, 503, 202, 503):
+        receiver.status = status
+        forge.call("POST", f"{REPO}/hooks/{hook.id}/pings")
+        assert forge.github.settle()
+    here = f"/repositories/1/hooks/{hook.id}/deliveries"
+
+    def page(target: str) -> tuple[list[int], dict[str, str]]:
+        answer = forge.call("GET", target)
+        found = re.findall(r'<([^>]+)>; rel="(\w+)"', answer.headers.get("Link", ""))
+        return [each["status_code"] for each in answer.json()], {rel: url.partition("/api/v3")[2] for url, rel in found}
+
+    codes, links = page(f"{here}?per_page=2")
+    assert (codes, set(links)) == ([503, 202], {"next"})
+    assert links["next"].startswith(f"{here}?per_page=2&cursor=v1_")
+    codes, middle = page(links["next"])
+    assert (codes, set(middle)) == ([503, 202], {"prev", "next"})
+    assert page(middle["prev"]) == ([503, 202], links)
+    assert page(middle["next"])[0] == [202]
+    assert page(f"{here}?status=failure") == ([503, 503], {})
+    assert page(f"{here}?status=success&per_page=2")[0] == [202, 202]
 
 
 def test_form_hook(forge: Forge, site: Work, receiver: Receiver) -> None:

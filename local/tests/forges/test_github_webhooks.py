@@ -1,11 +1,13 @@
-"""What a push makes the local GitHub send: payloads against recorded ones, signatures, losses, redeliveries."""
+"""What a push makes the local GitHub send: payloads, signatures, losses, redeliveries.
+
+The `forge` fixture holds each delivery to GitHub's description and to recorded payloads.
+"""
 
 import hashlib
 import hmac
 import json
 import re
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +16,6 @@ from tests.webhooks import payloads
 from .conftest import Forge, Receiver, Work
 
 ZERO = "0" * 40
-RECORDED = json.loads((Path(__file__).parents[3] / "tests/data/github-webhooks.json").read_text())
 
 
 @pytest.fixture
@@ -90,14 +91,10 @@ def test_branch_created_forced_and_deleted(forge: Forge, site: Work, hooked: Rec
 def test_create_and_delete_events(forge: Forge, site: Work, hooked: Receiver) -> None:
     site.git("push", "-q", "origin", "main:refs/heads/feature/x")
     (created,) = heard(forge, hooked, "create")
-    recorded = RECORDED["create"][0]
     assert (created["ref"], created["ref_type"], created["master_branch"]) == ("feature/x", "branch", "main")
-    assert recorded.keys() <= created.keys()
-    assert recorded["repository"].keys() <= created["repository"].keys()
     site.git("push", "-q", "origin", ":feature/x")
     (deleted,) = heard(forge, hooked, "delete")
     assert (deleted["ref"], deleted["ref_type"]) == ("feature/x", "branch")
-    assert RECORDED["delete"][0].keys() <= deleted.keys()
 
 
 def test_F37_annotated_tag_names_the_tag_object(forge: Forge, site: Work, hooked: Receiver) -> None:
@@ -142,25 +139,6 @@ def test_no_more_than_2048_commits(forge: Forge, site: Work, hooked: Receiver) -
     made = payloads.long()
     assert (len(made["commits"]), made["commits"][-1]["id"]) == (2048, made["after"])
     assert form(push["commits"], "commits") == form(made["commits"], "commits")
-
-
-def test_payload_has_every_field_of_the_recorded_one(forge: Forge, site: Work, hooked: Receiver) -> None:
-    site.git("push", "-q", "origin", "main:refs/heads/topic")
-    (push,) = heard(forge, hooked)
-    recorded = RECORDED["push"][0]
-    assert recorded.keys() <= push.keys()
-    for part in ("repository", "sender", "pusher", "head_commit"):
-        assert recorded[part].keys() <= push[part].keys(), part
-    assert recorded["repository"]["owner"].keys() <= push["repository"]["owner"].keys()
-    differing = {
-        key
-        for key, value in recorded["repository"].items()
-        if value is not None
-        and push["repository"][key] is not None
-        and type(push["repository"][key]) is not type(value)
-    }
-    assert differing == set()
-    assert isinstance(push["repository"]["pushed_at"], int)
 
 
 def form(value: Any, field: str = "") -> Any:
@@ -230,8 +208,7 @@ def test_ping_greets_a_new_hook(forge: Forge, receiver: Receiver) -> None:
     forge.github.create_repository("acme/site")
     forge.github.add_hook("acme/site", receiver.url, "s3cret")
     (ping,) = heard(forge, receiver, "ping")
-    assert RECORDED["ping"][0].keys() <= ping.keys()
-    assert RECORDED["ping"][0]["hook"].keys() <= ping["hook"].keys()
+    assert ping["hook"]["config"]["url"] == receiver.url
     assert "s3cret" not in json.dumps(ping)
     forge.github.add_hook("acme/site", receiver.url, "rotated")
     assert [hook.secret for hook in forge.github.hooks()] == ["rotated"]

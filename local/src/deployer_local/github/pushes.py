@@ -127,7 +127,7 @@ class Pushes:
         if ZERO not in {change.before, change.after}:
             return [("push", push)]
         kind, _, name = change.ref.removeprefix("refs/").partition("/")
-        named: Json = {"ref": name, "ref_type": "branch" if kind == "heads" else "tag", "full_ref": change.ref}
+        named: Json = {"ref": name, "ref_type": "branch" if kind == "heads" else "tag"}
         if change.before == ZERO:
             named |= {"master_branch": repository.default_branch, "description": None}
         named |= {"pusher_type": "user", "repository": shapes.repository(urls, repository), "sender": sender}

@@ -21,8 +21,9 @@ ZEN = "Keep it logically awesome."
 
 def ping(webhooks: Webhooks, urls: Urls, hook: Hook, repository: Repository | None, sender: Json) -> None:
     """Records the ping that GitHub sends to a new hook; the caller has it sent."""
-    where: Json = {"repository": shapes.repository(urls, repository), "sender": sender} if repository else {}
-    payload = {"zen": ZEN, "hook_id": hook.id, "hook": shaped(webhooks, urls, hook, repository)} | where
+    where: Json = {"repository": shapes.repository(urls, repository)} if repository else {}
+    said: Json = {"zen": ZEN, "hook_id": hook.id, "hook": shaped(webhooks, urls, hook, repository), "sender": sender}
+    payload = said | where
     webhooks.record(repository, "ping", payload, only=hook)
 
 
@@ -36,7 +37,7 @@ def shaped(webhooks: Webhooks, urls: Urls, hook: Hook, repository: Repository | 
         last = {"code": tried[-1].status_code, "status": word, "message": tried[-1].status}
     secret = {"secret": "********"} if hook.secret else {}
     return {
-        "type": "Repository",
+        "type": "Repository" if repository else "Organization",
         "id": hook.id,
         "name": "web",
         "active": hook.active,
