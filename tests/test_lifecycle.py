@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import slack_contract
+from tests.contracts import slack as contract
 from tests.sites import PATIENCE, Site
 
 from deployer.environments import EnvironmentId
@@ -240,7 +240,7 @@ def test_F67_F70_slack_is_told_once_it_takes_messages_again(story: Story) -> Non
 
 def test_what_was_said_to_slack_and_what_it_answered_is_as_slack_documents_it(story: Story) -> None:
     assert {exchange.method for exchange in story.told_slack} == {"chat.postMessage", "chat.update"}
-    wrong = [each for exchange in story.told_slack for each in slack_contract.of_exchange(exchange, ours=True)]
+    wrong = [each for exchange in story.told_slack for each in contract.of_exchange(exchange, ours=True)]
     assert wrong == []
 
 

@@ -335,9 +335,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ignored = shutil.ignore_patterns("__pycache__", ".hypothesis", "*.egg-info")
         shutil.copytree(ROOT / name, target / name, ignore=ignored)
     (target / "tests").mkdir()
-    for name in ("test_architecture.py", "xray.py", "slack_contract.py"):
-        shutil.copyfile(ROOT / "tests" / name, target / "tests" / name)
-    for name in ("data", "webhooks"):
+    shutil.copyfile(ROOT / "tests" / "test_architecture.py", target / "tests" / "test_architecture.py")
+    for name in ("data", "contracts", "webhooks"):
         shutil.copytree(ROOT / "tests" / name, target / "tests" / name)
     for name in ("pyproject.toml", "conftest.py", "VERSION"):
         shutil.copyfile(ROOT / name, target / name)

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.routing import Mount
-from tests import slack_contract
+from tests.contracts import slack as contract
 
 from deployer.environments import parse
 from deployer.errors import Broken, DeployerError, Rejected, Transient
@@ -71,7 +71,7 @@ def workspace(running: Workspace) -> Iterator[Workspace]:
     running.seen.clear()
     yield running
     assert running.seen, "nothing was asked"
-    assert [wrong for each in running.seen for wrong in slack_contract.of_exchange(each, ours=True)] == []
+    assert [wrong for each in running.seen for wrong in contract.of_exchange(each, ours=True)] == []
 
 
 def environment(branch: str) -> Environment:

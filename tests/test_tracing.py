@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
-from tests.xray import Daemon, Document, below
+from tests.contracts.xray import Daemon, Document, below
 
 from deployer_cli.demo.worktree import Worktree
 from deployer_deploy import FUNCTIONS, Configuration

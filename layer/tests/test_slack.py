@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests import slack_contract
+from tests.contracts import slack as contract
 
 from deployer import lengths
 from deployer.errors import Broken, DeployerError, Rejected, Transient
@@ -23,7 +23,7 @@ TOKEN = "xoxb-canary-0123456789"
 def slack(server: Any) -> Iterator[Slack]:
     yield Slack(f"{server.url}/api/", lambda: TOKEN)
     for asked in server.asked:
-        assert slack_contract.of_request(asked.target.removeprefix("/api/"), asked.json) == []
+        assert contract.of_request(asked.target.removeprefix("/api/"), asked.json) == []
 
 
 def test_a_message_and_its_replies(server: Any, slack: Slack) -> None:
@@ -72,7 +72,7 @@ def test_F69_a_text_of_any_length_is_taken_and_no_link_or_entity_is_torn(text: s
     said = _said(text)
     [block] = said["blocks"]
     shown = block["text"]["text"]
-    assert slack_contract.of_request("chat.update", said) == [] or not text
+    assert contract.of_request("chat.update", said) == [] or not text
     assert sum(map(lengths.units, shown)) <= TEXT_LENGTH
     assert len(said["text"].encode()) <= FALLBACK_LENGTH
     assert not torn(shown)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.xray import Daemon
+from tests.contracts.xray import Daemon
 
 from deployer.tracing import sampled
 

@@ -14,7 +14,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from tests.contracts import aws_events
-from tests.xray import Daemon
+from tests.contracts.xray import Daemon
 
 from deployer_local.engine import Engine
 

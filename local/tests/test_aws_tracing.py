@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.xray import Daemon, Document
+from tests.contracts.xray import Daemon, Document
 
 from deployer_local.aws.tracing import address
 

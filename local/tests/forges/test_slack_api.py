@@ -18,7 +18,7 @@ from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler, Se
 from slack_sdk.http_retry.builtin_interval_calculators import FixedValueRetryIntervalCalculator
 from starlette.applications import Starlette
 from starlette.routing import Mount
-from tests import slack_contract
+from tests.contracts import slack as contract
 
 from deployer_local.slack import Exchange, Slack
 from deployer_local.slack.methods import METHODS
@@ -61,7 +61,7 @@ def opened(folder: Path, **settings: Any) -> Iterator[Workspace]:
         yield Workspace(slack, url, WebClient(TOKEN, base_url=url))
     slack.close()
     assert seen, "nothing was asked"
-    assert [wrong for exchange in seen for wrong in slack_contract.of_exchange(exchange)] == []
+    assert [wrong for exchange in seen for wrong in contract.of_exchange(exchange)] == []
 
 
 @pytest.fixture
@@ -274,8 +274,8 @@ def test_an_update_has_less_room(workspace: Workspace, text: str, ok: bool) -> N
 
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_arguments_are_slacks_and_one_that_is_not_honoured_is_refused(workspace: Workspace, method: str) -> None:
-    assert METHODS[method].arguments <= slack_contract.arguments_of(method)
-    unserved = slack_contract.arguments_of(method) - METHODS[method].arguments - {"token"}
+    assert METHODS[method].arguments <= contract.arguments_of(method)
+    unserved = contract.arguments_of(method) - METHODS[method].arguments - {"token"}
     for name in [*sorted(unserved), "colour"]:
         answer = workspace.call(method, **{name: "x"})
         said = f"not served by the local Slack: {name} [json-pointer:/{name}]"
@@ -286,19 +286,19 @@ def test_arguments_are_slacks_and_one_that_is_not_honoured_is_refused(workspace:
 
 
 def test_the_contract_knows_the_methods_that_are_served_and_no_others() -> None:
-    assert set(METHODS) == slack_contract.METHODS
+    assert set(METHODS) == contract.METHODS
 
 
 # A message that Slack would not take, or would not give: the checks of the contract have to be able to fail.
 BROKEN: list[tuple[str, Callable[[], list[str]]]] = [
-    ("a-field-of-our-own", lambda: slack_contract.of_answer("auth.test", 200, JSON, b'{"ok": true, "mood": "good"}')),
-    ("an-error-of-our-own", lambda: slack_contract.of_answer("auth.test", 200, JSON, b'{"ok": false, "error": "no"}')),
-    ("another-status", lambda: slack_contract.of_answer("auth.test", 403, JSON, NOT_AUTHED)),
-    ("no-json", lambda: slack_contract.of_answer("auth.test", 200, {}, NOT_AUTHED)),
-    ("no-retry-after", lambda: slack_contract.of_answer("auth.test", 429, JSON, NOT_AUTHED)),
-    ("an-unknown-argument", lambda: slack_contract.of_request("chat.update", {"unfurl_links": False})),
-    ("an-unknown-method", lambda: slack_contract.of_request("chat.shout", {})),
-    ("a-long-block", lambda: slack_contract.of_request("chat.update", {"blocks": [{"type": "header", "text": LONG}]})),
+    ("a-field-of-our-own", lambda: contract.of_answer("auth.test", 200, JSON, b'{"ok": true, "mood": "good"}')),
+    ("an-error-of-our-own", lambda: contract.of_answer("auth.test", 200, JSON, b'{"ok": false, "error": "no"}')),
+    ("another-status", lambda: contract.of_answer("auth.test", 403, JSON, NOT_AUTHED)),
+    ("no-json", lambda: contract.of_answer("auth.test", 200, {}, NOT_AUTHED)),
+    ("no-retry-after", lambda: contract.of_answer("auth.test", 429, JSON, NOT_AUTHED)),
+    ("an-unknown-argument", lambda: contract.of_request("chat.update", {"unfurl_links": False})),
+    ("an-unknown-method", lambda: contract.of_request("chat.shout", {})),
+    ("a-long-block", lambda: contract.of_request("chat.update", {"blocks": [{"type": "header", "text": LONG}]})),
 ]
 JSON, NOT_AUTHED = {"content-type": "application/json"}, b'{"ok": false, "error": "not_authed"}'
 LONG = {"type": "plain_text", "text": "x" * 151}
@@ -306,7 +306,7 @@ LONG = {"type": "plain_text", "text": "x" * 151}
 
 @pytest.mark.parametrize("check", [each for _, each in BROKEN], ids=[name for name, _ in BROKEN])
 def test_the_contract_can_be_broken(check: Callable[[], list[str]]) -> None:
-    assert slack_contract.of_answer("auth.test", 200, JSON, NOT_AUTHED) == []
+    assert contract.of_answer("auth.test", 200, JSON, NOT_AUTHED) == []
     assert len(check()) >= 1
 
 

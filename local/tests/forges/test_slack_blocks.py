@@ -21,7 +21,7 @@ from slack_sdk.models.blocks import (
     SectionBlock,
     VideoBlock,
 )
-from tests import slack_contract
+from tests.contracts import slack as contract
 
 from deployer_local.slack.blocks import NOT_SERVED, NOT_SERVED_ELEMENTS, SERVED, complaints
 
@@ -86,11 +86,11 @@ def test_the_verdict_is_slack_sdks(make: Callable[[int], Block], limit: int) -> 
     with pytest.raises(SlackObjectFormationError):
         make(limit + 1).to_dict()
     block = make(limit).to_dict()
-    assert (complaints([block]), slack_contract.of_blocks([block])) == ([], [])
+    assert (complaints([block]), contract.of_blocks([block])) == ([], [])
     beyond, changes = longer(block, limit)
     assert changes == 1
     assert len(complaints([beyond])) == 1
-    assert slack_contract.of_blocks([beyond])
+    assert contract.of_blocks([beyond])
 
 
 def longer(value: Any, limit: int) -> tuple[Any, int]:

@@ -17,7 +17,7 @@ SECONDS = 60
 Document = dict[str, Any]
 Found = TypeVar("Found")
 _SCHEMA = jsonschema.Draft202012Validator(
-    json.loads((Path(__file__).parent / "data" / "xray-segment.schema.json").read_text())
+    json.loads((Path(__file__).parents[1] / "data" / "xray-segment.schema.json").read_text())
 )
 
 

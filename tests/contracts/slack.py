@@ -18,7 +18,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackObjectFormationError
 from slack_sdk.models.blocks import Block
 
-DOCUMENT: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "slack-web-api.json").read_text())
+DOCUMENT: dict[str, Any] = json.loads((Path(__file__).parents[1] / "data" / "slack-web-api.json").read_text())
 METHODS = frozenset(DOCUMENT["methods"])
 
 
