@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import botocore.loaders
+import botocore.session
 import pytest
 from botocore.model import ServiceModel
 from hypothesis import given, settings
@@ -257,3 +258,23 @@ def test_the_name_of_a_stack_is_in_its_arn() -> None:
 def test_what_is_no_stacks_arn(text: str) -> None:
     with pytest.raises(Malformed):
         stack_name_of(text)
+
+
+def regions() -> list[tuple[str, str]]:
+    """Each (partition, region) that botocore knows CloudFormation in."""
+    session = botocore.session.Session()  # type: ignore[no-untyped-call]
+    return [
+        (partition, region)
+        for partition in session.get_available_partitions()
+        for region in session.get_available_regions("cloudformation", partition)
+    ]
+
+
+def test_events_of_every_region_are_read() -> None:
+    found = regions()
+    assert ("aws-eusc", "eusc-de-east-1") in found, "a region whose name begins as no other's"
+    for partition, region in found:
+        arn = f"arn:{partition}:cloudformation:{region}:123456789012:stack/site-staging/1"
+        event = changed(changed(STATUS, ("region",), region), ("detail", "stack-id"), arn)
+        event = changed(event, ("account",), "123456789012")
+        assert parse_bus_event(event) == StackChange(arn, "site-staging", event["detail"]["status-details"]["status"])

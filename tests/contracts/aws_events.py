@@ -48,7 +48,7 @@ STACK_ARN: Schema = {
     "type": "string",
     # The id after the name is in every stack's ARN, only the page's example leaves it out.
     "pattern": (
-        "^arn:aws[a-z-]*:cloudformation:[a-z]{2}(-[a-z]+)+-[0-9]+:[0-9]{12}"
+        "^arn:aws[a-z-]*:cloudformation:[a-z]{2,}(-[a-z]+)+-[0-9]+:[0-9]{12}"
         ":stack/[A-Za-z][A-Za-z0-9-]{0,127}(/[A-Za-z0-9-]+)?$"
     ),
 }
@@ -85,7 +85,7 @@ def envelope(page: str, source: Schema, detail_type: Schema, detail: Schema, res
                     "type": "string",
                     "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$",
                 },
-                "region": {"type": "string", "pattern": "^[a-z]{2}(-[a-z]+)+-[0-9]+$"},
+                "region": {"type": "string", "pattern": "^[a-z]{2,}(-[a-z]+)+-[0-9]+$"},
                 "resources": resources,
                 "detail": detail,
             }
@@ -147,7 +147,7 @@ _TYPE = closed(
 def _of_pipeline(kind: str, detail: Schema) -> Schema:
     arn = {
         "type": "string",
-        "pattern": r"^arn:aws[a-z-]*:codepipeline:[a-z]{2}(-[a-z]+)+-[0-9]+:[0-9]{12}:[A-Za-z0-9.@\-_]{1,100}$",
+        "pattern": r"^arn:aws[a-z-]*:codepipeline:[a-z]{2,}(-[a-z]+)+-[0-9]+:[0-9]{12}:[A-Za-z0-9.@\-_]{1,100}$",
     }
     source, name = {"const": "aws.codepipeline"}, {"const": f"CodePipeline {kind} Execution State Change"}
     return envelope(CODEPIPELINE, source, name, detail, array(arn, minItems=1, maxItems=1))

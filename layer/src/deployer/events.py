@@ -17,12 +17,12 @@ from typing import Any
 from deployer.states import RUN_EVENTS, STAGE_EVENTS, stack_phase
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
-_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]+")
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
 _NAME = re.compile(r"[A-Za-z0-9.@_-]{1,100}")
 _RUN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # AWS gives every stack an id after its name; only the example on its page has none.
 _STACK = re.compile(
-    r"arn:aws[a-z-]*:cloudformation:(?P<region>[a-z]{2}(-[a-z]+)+-[0-9]+):(?P<account>[0-9]{12})"
+    r"arn:aws[a-z-]*:cloudformation:(?P<region>[a-z]{2,}(-[a-z]+)+-[0-9]+):(?P<account>[0-9]{12})"
     r":stack/(?P<name>[A-Za-z][A-Za-z0-9-]{0,127})(/[A-Za-z0-9-]+)?"
 )
 
