@@ -35,7 +35,7 @@ MB = 1024 * 1024
 LAMBDA_ZIPPED, LAMBDA_UNZIPPED = 50 * MB, 250 * MB
 # Ours: a cold start loads both.
 LAYER_ZIPPED, LAYER_UNZIPPED, FUNCTION_ZIPPED = 8 * MB, 24 * MB, 64 * 1024
-# Amazon Linux 2023, on which python3.12 and later run. https://docs.aws.amazon.com/linux/al2023/ug/compare-with-al2.html
+# Amazon Linux 2023, on which python3.12 and later run. https://docs.aws.amazon.com/linux/al2023/ug/core-glibc.html
 GLIBC = (2, 34)
 
 

@@ -135,7 +135,7 @@ def _prune(folder: Path) -> None:
     """
     shutil.rmtree(folder / "bin", ignore_errors=True)
     (folder / ".lock").unlink(missing_ok=True)
-    for unwanted in [*folder.rglob("__pycache__"), *folder.glob("boto3/examples"), *folder.glob("*-stubs")]:
+    for unwanted in [*folder.rglob("__pycache__"), *folder.glob("boto3/examples")]:
         shutil.rmtree(unwanted)
     for source in [path for pattern in _SOURCES for path in folder.rglob(pattern)]:
         source.unlink()
