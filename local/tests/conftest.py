@@ -8,11 +8,14 @@ import time
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from botocore.config import Config
+from local.tests.bench import Bench
+from moto import mock_aws
 from tests.contracts import aws_events
 from tests.contracts.xray import Daemon
 
@@ -129,3 +132,13 @@ def _documented_events() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def aws(engine: Engine) -> Aws:
     return Aws(engine)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "HOST_SECRET"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        made = Bench(tmp_path)
+        yield made
+        made.service.close()

@@ -10,78 +10,19 @@ import sys
 import threading
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
+from local.tests.bench import Bench, spec
 
 from deployer_local.codebuild.archive import UnsafeArchiveError, extract
 from deployer_local.codebuild.errors import ServiceError
-from deployer_local.codebuild.records import ArtifactPlace, Build, BuildOrder
+from deployer_local.codebuild.records import ArtifactPlace, Build
 from deployer_local.codebuild.service import CodeBuild, ProjectNotFoundError
 from deployer_local.codebuild.shell import BuildTimedOutError, Shell
-from deployer_local.codepipeline.testing import BUCKET, REGION, Projects, zipped
-
-
-class Bench:
-    """A CodeBuild with one project, ``web``, whose buildspec each test gives."""
-
-    def __init__(self, root: Path) -> None:
-        self.root, self.projects = root, Projects()
-        self.real: dict[str, Any] = {}
-        self.client("s3").create_bucket(Bucket=BUCKET)
-        self.project: dict[str, Any] = {
-            "name": "web",
-            "source": {"type": "CODEPIPELINE"},
-            "environment": {"type": "LINUX_CONTAINER", "image": "i", "computeType": "BUILD_GENERAL1_SMALL"},
-            "timeoutInMinutes": 5,
-        }
-        self.projects.known["web"] = self.project
-        self.service = CodeBuild(root, self.client, "123456789012", REGION)
-        self.order = BuildOrder("web", (ArtifactPlace("In", BUCKET, "in", "v1"),), None, "codepipeline/app")
-
-    def client(self, name: str) -> Any:
-        if name == "codebuild":
-            return self.projects
-        return self.real.setdefault(name, boto3.client(name, region_name=REGION))
-
-    def build(self, spec: str, files: Mapping[str, str] | None = None, order: BuildOrder | None = None) -> Build:
-        source = zipped({"buildspec.yml": spec, **(files or {})}, executable=("run.sh",))
-        self.client("s3").put_object(Bucket=BUCKET, Key="in", Body=source)
-        order = order or self.order
-        return self.service.run(self.service.begin(order), order)
-
-    def log(self, build: Build) -> list[str]:
-        found = self.client("logs").get_log_events(
-            logGroupName="/aws/codebuild/web", logStreamName=build.uuid, startFromHead=True
-        )
-        return [event["message"].rstrip("\n") for event in found["events"]]
-
-    def output(self, spec: str, files: Mapping[str, str] | None = None) -> list[str]:
-        """What the commands themselves wrote."""
-        build = self.build(spec, files)
-        assert build.status == "SUCCEEDED", build.why
-        return [line for line in self.log(build) if not line.startswith("[Container]")]
-
-
-@pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "HOST_SECRET"):
-        monkeypatch.setenv(name, "testing")
-    with mock_aws():
-        made = Bench(tmp_path)
-        yield made
-        made.service.close()
-
-
-def spec(*build: str, **phases: list[str]) -> str:
-    """A buildspec in JSON, which is YAML."""
-    listed = {**{name: {"commands": commands} for name, commands in phases.items()}, "build": {"commands": list(build)}}
-    return repr({"version": "0.2", "phases": listed}).replace("'0.2'", "0.2")
+from deployer_local.codepipeline.testing import BUCKET, REGION, zipped
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])

@@ -65,6 +65,16 @@ def test_json_is_read_too() -> None:
     assert parse('{"version": "0.2", "phases": {"build": {"commands": ["true"]}}}').phases[0].commands == ("true",)
 
 
+def test_what_is_left_empty_is_nothing() -> None:
+    spec = parse("version: 0.2\nenv: {variables: }\nphases: {build: {commands: }}\n")
+    assert (dict(spec.variables), spec.phases[0].commands) == ({}, ())
+
+
+def test_a_git_credential_helper_is_remarked_on() -> None:
+    spec = parse("version: 0.2\nenv:\n  git-credential-helper: yes\nphases: {build: {}}")
+    assert spec.remarks == ("buildspec line 3: env.git-credential-helper is not honoured by this engine",)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "expected"),
     [
@@ -85,6 +95,21 @@ def test_json_is_read_too() -> None:
         ),
         pytest.param("version: 0.2\nphases: {build: {}}\nartifacts: {name: x}", 3, "expected files", id="no-files"),
         pytest.param("version: 0.2\nversion: 0.2\nphases: {build: {}}", 2, "each key once", id="twice"),
+        pytest.param("version: 0.2\nphases: {}", 2, "at least one of install, pre_build", id="no-phase"),
+        pytest.param("version: 0.2\nphases: now", 2, "phases: expected a mapping, found 'now'", id="word-for-phases"),
+        pytest.param("version: 0.2\nphases: [build]", 2, "expected a mapping, found a list", id="list-for-phases"),
+        pytest.param(
+            "version: 0.2\nphases:\n  build:\n    commands: {echo: x}",
+            4,
+            "a list of strings, found a mapping",
+            id="map",
+        ),
+        pytest.param(
+            "version: 0.2\nphases: {build: {}}\nartifacts:\n  files: x\n  discard-paths: maybe",
+            5,
+            "yes or no, found maybe",
+            id="flag",
+        ),
         pytest.param(
             "version: 0.2\nenv:\n  secrets-manager:\n    A: b\nphases: {build: {}}", 3, "Secrets Manager", id="secrets"
         ),

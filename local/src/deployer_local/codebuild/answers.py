@@ -51,6 +51,7 @@ def answer(build: Build, account: str, region: str) -> dict[str, Any]:
         },
         "buildComplete": build.status != "IN_PROGRESS",
         "initiator": build.initiator,
+        "sourceVersion": build.source_version,
         "encryptionKey": arns(build, account, region)["key"],
         "exportedEnvironmentVariables": [
             {"name": name, "value": value} for name, value in sorted(build.exported.items())
@@ -59,7 +60,6 @@ def answer(build: Build, account: str, region: str) -> dict[str, Any]:
     }
     optional = {
         "endTime": build.ended,
-        "sourceVersion": build.source_version,
         "resolvedSourceVersion": build.resolved_version,
         "artifacts": {"location": build.artifact} if build.artifact else None,
     }

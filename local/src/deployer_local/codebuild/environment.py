@@ -67,10 +67,9 @@ def builtin(build: Build, arns: Mapping[str, str], image: str, region: str, root
         "CODEBUILD_LOG_PATH": stream,
         "CODEBUILD_PROJECT_ARN": arns["project"],
         "CODEBUILD_SRC_DIR": str(root / "src"),
+        "CODEBUILD_SOURCE_VERSION": build.source_version,
         "CODEBUILD_START_TIME": str(int(build.started * 1000)),
     }
-    if build.source_version:
-        found["CODEBUILD_SOURCE_VERSION"] = build.source_version
     if build.resolved_version:
         found["CODEBUILD_RESOLVED_SOURCE_VERSION"] = build.resolved_version
     return found

@@ -61,11 +61,6 @@ class Ledger:
             rows = self._database.execute(query, (project, project)).fetchall()
         return [_load(row[0]) for row in rows]
 
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._database.close()
-
 
 def _load(document: str) -> Build:
     values = json.loads(document)

@@ -1,7 +1,7 @@
 """A build's log: lines to CloudWatch Logs as they come, secrets masked.
 
 A thread of its own sends what has gathered while the previous call was on its way. A log service that cannot be
-reached never fails a build: the lines are counted and the loss is logged once.
+reached never fails a build: the loss is logged once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ class BuildLog:
         self._logs, self.group, self.stream, self._clock = logs, group, stream, clock
         self._lines: list[dict[str, Any]] = []
         self._secrets: tuple[str, ...] = ()
-        self._lost = 0
         self._changed = threading.Condition()
         self._closed = False
         self._last = 0
@@ -68,13 +67,11 @@ class BuildLog:
                 if not batch:
                     return
             if not ready:
-                self._lost += len(batch)
                 continue
             try:
                 self._logs.put_log_events(logGroupName=self.group, logStreamName=self.stream, logEvents=batch)
             except (ClientError, BotoCoreError) as error:
                 ready = False
-                self._lost += len(batch)
                 log.warning("the log of build %s is incomplete: %s", self.stream, error)
 
     def _create(self) -> bool:

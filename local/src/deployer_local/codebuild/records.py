@@ -55,9 +55,9 @@ class Build:
     number: int
     started: float
     initiator: str
+    source_version: str
     status: str = "IN_PROGRESS"
     ended: float | None = None
-    source_version: str | None = None
     resolved_version: str | None = None
     phases: tuple[PhaseRecord, ...] = ()
     described: Mapping[str, Any] = field(default_factory=dict)
@@ -71,9 +71,9 @@ class Build:
 
     @property
     def why(self) -> str:
-        """Why the build ended badly, in the words that a pipeline shows."""
-        text = f"Build terminated with state: {self.status}"
-        for phase in self.phases:
-            if phase.status in ENDED_BADLY:
-                return f"{text}. Phase: {phase.type}, Code: {phase.code}, Message: {phase.message}"
-        return text
+        """Why the build ended badly (only then), in the words that a pipeline shows."""
+        phase = next(phase for phase in self.phases if phase.status in ENDED_BADLY)
+        return (
+            f"Build terminated with state: {self.status}. "
+            f"Phase: {phase.type}, Code: {phase.code}, Message: {phase.message}"
+        )

@@ -102,7 +102,7 @@ class Runner:
         found = {}
         for name in self._spec.exported:
             target = self._shell_file(name)
-            self._shell.run(f'printf \'%s\' "${{{name}-}}" >"{target}"')
+            self._run(f'printf \'%s\' "${{{name}-}}" >"{target}"')
             found[name] = target.read_text() if target.exists() else ""
         return found
 
@@ -128,16 +128,18 @@ class Runner:
 
     def _command(self, command: str, *, succeeding: bool) -> None:
         self._progress.log.say(f"Running command {command}")
+        if status := self._run(f"export CODEBUILD_BUILD_SUCCEEDING={int(succeeding)}\n{command}"):
+            self._progress.log.say(f"Command did not exit successfully {command} exit status {status}")
+            message = f"Error while executing command: {command}. Reason: exit status {status}"
+            raise PhaseFailedError("COMMAND_EXECUTION_ERROR", message)
+
+    def _run(self, command: str) -> int:
         try:
-            status = self._shell.run(f"export CODEBUILD_BUILD_SUCCEEDING={int(succeeding)}\n{command}")
+            return self._shell.run(command)
         except BuildStoppedError as error:
             raise PhaseFailedError("BUILD_STOPPED", "Build was stopped", "STOPPED") from error
         except BuildTimedOutError as error:
             raise PhaseFailedError("BUILD_TIMED_OUT", "Build has timed out.", "TIMED_OUT") from error
-        if status:
-            self._progress.log.say(f"Command did not exit successfully {command} exit status {status}")
-            message = f"Error while executing command: {command}. Reason: exit status {status}"
-            raise PhaseFailedError("COMMAND_EXECUTION_ERROR", message)
 
 
 def goes_on(phase: Phase) -> bool:

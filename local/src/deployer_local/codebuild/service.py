@@ -14,7 +14,9 @@ import time
 import uuid
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +111,7 @@ class CodeBuild:
             runner.stop()
 
     def close(self) -> None:
-        """Stop every build and close the ledger."""
+        """Stop every build."""
         with self._lock:
             running = list(self._runners)
         for identifier in running:
@@ -171,7 +173,8 @@ class _Work:
         self._client = service._client
         self._project = build.described
         self._progress = Progress(log, service._clock, self._save)
-        self._spec: Buildspec | None = None
+        self._spec: Buildspec
+        self._runner: Runner
 
     def run(self) -> Build:
         """The whole build; every way out leaves an ended build."""
@@ -180,22 +183,13 @@ class _Work:
         log.say(f"Commands run on this machine, not in {self._project['environment']['image']}")
         for kind in ("SUBMITTED", "QUEUED", "PROVISIONING"):
             progress.run(kind, lambda: None)
-        runner: Runner | None = None
-        try:
-            if progress.run("DOWNLOAD_SOURCE", self._source):
-                runner = self._runner()
-                if runner is not None and runner.phases() and self._order.output is not None:
-                    progress.run("UPLOAD_ARTIFACTS", self._upload)
-                if runner is not None and progress.failed is None:
-                    self._build = replace(self._build, exported=runner.exported())
-        except PhaseFailedError as error:
-            raised = error
-            progress.run("FINALIZING", lambda: _raise(raised))
+        if progress.run("DOWNLOAD_SOURCE", self._prepare):
+            with closing(self._runner):
+                if self._runner.phases() and (output := self._order.output) is not None:
+                    progress.run("UPLOAD_ARTIFACTS", partial(self._upload, output))
+                progress.run("FINALIZING", self._export)
         else:
             progress.run("FINALIZING", lambda: None)
-        finally:
-            if runner is not None:
-                runner.close()
         ended = self._service._clock()
         self._build = replace(
             self._build,
@@ -209,6 +203,14 @@ class _Work:
     def _save(self, phases: tuple[PhaseRecord, ...]) -> None:
         self._build = replace(self._build, phases=phases)
         self._service._ledger.put(self._build)
+
+    def _prepare(self) -> None:
+        """Source, buildspec and variables: whatever is wrong with them ends the build in DOWNLOAD_SOURCE, as on AWS."""
+        self._source()
+        self._spec = self._read_spec()
+        for remark in self._spec.remarks:
+            self._log.say(remark)
+        self._runner = self._made_runner()
 
     def _source(self) -> None:
         s3 = self._client("s3")
@@ -224,9 +226,6 @@ class _Work:
                 message = f"the source artifact {place.name} cannot be unpacked: {error}"
                 raise PhaseFailedError("CLIENT_ERROR", message) from error
             packed.unlink()
-        self._spec = self._read_spec()
-        for remark in self._spec.remarks:
-            self._log.say(remark)
 
     def _read_spec(self) -> Buildspec:
         declared = self._project["source"].get("buildspec") or "buildspec.yml"
@@ -243,10 +242,8 @@ class _Work:
         except BuildspecError as error:
             raise PhaseFailedError("YAML_FILE_ERROR", str(error)) from error
 
-    def _runner(self) -> Runner | None:
-        """The runner with its environment; a missing parameter ends the build in DOWNLOAD_SOURCE, as on AWS."""
-        if self._spec is None:
-            return None
+    def _made_runner(self) -> Runner:
+        """The runner with its environment."""
         service, spec, build = self._service, self._spec, self._build
         declared = (*self._project["environment"].get("environmentVariables", ()), *self._order.variables)
         try:
@@ -276,9 +273,8 @@ class _Work:
             runner.stop()
         return runner
 
-    def _upload(self) -> None:
-        place = self._order.output
-        if place is None or self._spec is None or self._spec.artifacts is None:
+    def _upload(self, place: ArtifactPlace) -> None:
+        if self._spec.artifacts is None:
             raise PhaseFailedError("CLIENT_ERROR", "no matching artifact paths found")
         try:
             chosen = selection.select(self._spec.artifacts, self._root / "src")
@@ -290,9 +286,9 @@ class _Work:
             raise PhaseFailedError("CLIENT_ERROR", str(error)) from error
         self._build = replace(self._build, artifact=f"arn:aws:s3:::{place.bucket}/{place.key}")
 
-
-def _raise(error: PhaseFailedError) -> None:
-    raise error
+    def _export(self) -> None:
+        if self._progress.failed is None:
+            self._build = replace(self._build, exported=self._runner.exported())
 
 
 def _primary(order: BuildOrder) -> ArtifactPlace:

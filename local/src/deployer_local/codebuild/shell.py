@@ -67,8 +67,7 @@ class Shell:
         self._commands += 1
         script = self.state / f"command-{self._commands}.sh"
         script.write_text(command + "\n")
-        if process.stdin is None or process.stdout is None:
-            raise RuntimeError("the shell was started without pipes")
+        assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - started with both
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(f"{script}\n".encode())
             process.stdin.flush()
@@ -125,15 +124,13 @@ class Shell:
             selector.register(self._stop_read, selectors.EVENT_READ)
             while True:
                 remaining = self.deadline - time.monotonic()
-                if remaining <= 0:
-                    self._kill()
-                    raise BuildTimedOutError
-                ready = {key.fd for key, _ in selector.select(remaining)}
+                ready = {key.fd for key, _ in selector.select(max(remaining, 0))}
                 if self._stop_read in ready:
                     self._kill()
                     raise BuildStoppedError
-                if output not in ready:
-                    continue
+                if remaining <= 0 or not ready:
+                    self._kill()
+                    raise BuildTimedOutError
                 chunk = os.read(output, 65536)
                 self._buffer += chunk
                 if found := end.match(self._buffer):
@@ -160,13 +157,10 @@ class Shell:
 
     def _kill(self) -> None:
         if self._process is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
+            gone = contextlib.suppress(ProcessLookupError, PermissionError)
+            # Leaving the process's own context waits for it and closes its pipes.
+            with contextlib.suppress(BrokenPipeError), self._process, gone:
                 os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            for pipe in (self._process.stdin, self._process.stdout):
-                if pipe is not None:
-                    with contextlib.suppress(BrokenPipeError):
-                        pipe.close()
         if self._watcher is not None and self._watcher.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self._watcher.stdin.write(b"done\n")

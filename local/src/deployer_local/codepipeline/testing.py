@@ -5,6 +5,7 @@ S3, logs, SSM and STS are boto3's, to be used inside moto's ``mock_aws``. Never 
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import stat
@@ -38,6 +39,12 @@ def error(code: str, message: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message}}, "operation")
 
 
+@functools.cache
+def boto_client(service: str) -> Any:
+    """A client for every world: making one takes longer than most tests."""
+    return boto3.client(service, region_name=REGION)
+
+
 class Functions:
     """Lambda: known functions get the event on a thread of their own, as an asynchronous invocation does."""
 
@@ -45,7 +52,7 @@ class Functions:
         self.known: dict[str, Callable[[dict[str, Any]], None]] = {}
 
     def invoke(self, FunctionName: str, InvocationType: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803
-        if InvocationType != "Event":
+        if InvocationType != "Event":  # pragma: no cover - only an action that invokes wrongly would do that
             raise error("InvalidParameterValueException", "pipelines invoke asynchronously")
         if FunctionName not in self.known:
             raise error("ResourceNotFoundException", f"Function not found: {FunctionName}")
@@ -147,7 +154,7 @@ class World:
         if service in fakes:
             return fakes[service]
         if service not in self.real:
-            self.real[service] = boto3.client(service, region_name=REGION)
+            self.real[service] = boto_client(service)
         return self.real[service]
 
     def emit(self, kind: str, detail: dict[str, Any], resources: list[str]) -> None:
@@ -158,7 +165,7 @@ class World:
     def until(self, condition: Callable[[], object]) -> None:
         """Wait for a condition that an event brings about."""
         with self.changed:
-            if not self.changed.wait_for(condition, DEADLINE):
+            if not self.changed.wait_for(condition, DEADLINE):  # pragma: no cover - only in a test that fails
                 raise TimeoutError(f"never came about; told so far: {self.told()}")
 
     def until_run(self, run: str, state: str) -> None:
