@@ -14,7 +14,7 @@ from deployer_local.codepipeline import ServiceError
 from deployer_local.codepipeline.operations import Operations
 from deployer_local.codepipeline.rules import check, remarks
 from deployer_local.codepipeline.shapes import check_request, faults_of, model
-from deployer_local.codepipeline.template import declaration, disabled_transitions, restarts_on_update
+from deployer_local.codepipeline.template import declaration
 from deployer_local.codepipeline.testing import ACCOUNT, BUCKET, REGION, ROLE, World, action, approval, pipeline
 
 ARN = f"arn:aws:codepipeline:{REGION}:{ACCOUNT}:app"
@@ -322,8 +322,6 @@ def test_template_properties_become_a_declaration() -> None:
     assert (fetch["runOrder"], fetch["actionTypeId"]["version"]) == (1, "1")
     assert declared["variables"] == [{"name": "v", "defaultValue": "1"}]
     assert declared["artifactStore"]["encryptionKey"] == {"id": "k", "type": "KMS"}
-    assert restarts_on_update(PROPERTIES)
-    assert disabled_transitions(PROPERTIES) == [{"stageName": "Go", "reason": "later"}]
     del declared["triggers"]
     check_request("CreatePipeline", found)
     check(declared, REGION)

@@ -21,7 +21,7 @@ from typing import Any
 
 from deployer_local.codebuild.service import CodeBuild
 
-from .actions.job import Failed, Interrupted, Job, Outcome, StackChanged, Surroundings
+from .actions.job import Answered, Failed, Interrupted, Job, Outcome, StackChanged, Surroundings
 from .errors import ServiceError
 from .operations import Operations
 from .providers import Providers
@@ -149,9 +149,9 @@ class CodePipeline:
                 self._jobs[started.id] = self._job(started.run, started.id)
             jobs = [self._jobs[started.id] for started in turn.started]
             left = [self._jobs[name] for name in turn.left if name in self._jobs]
-            for answered, message in turn.answered:
-                if answered in self._jobs:
-                    self._jobs[answered].mailbox.put(message)
+            answered = [self._jobs[name] for name in turn.answered if name in self._jobs]
+        for job in answered:
+            job.mailbox.put(Answered())
         for job in left:
             job.leave()
         for job in jobs:
@@ -172,9 +172,7 @@ class CodePipeline:
             self._start(job)
 
     def _job(self, run_id: str, identifier: str) -> Job:
-        run = self._store.run(run_id)
-        if run is None:
-            raise KeyError(run_id)
+        run = self._store.known_run(run_id)
         attempt = run.execution(identifier)
         declared = run.declared(attempt.stage, attempt.action)
         overridden = {k.partition(":")[2]: v for k, v in run.overrides.items() if k.partition(":")[0] == attempt.action}

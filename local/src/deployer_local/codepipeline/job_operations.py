@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from .actions.job import Answered
 from .errors import ServiceError
 from .machine import Status
 from .records import Attempt, Run
@@ -65,7 +64,7 @@ class JobOperations:
 
 def _answer(turn: Turn, job: str, attempt: str, body: dict[str, Any]) -> None:
     turn.store.answer_job(job, body)
-    turn.answered.append((attempt, Answered(job, body)))
+    turn.answered.append(attempt)
 
 
 def _provider(run: Run, attempt: Attempt) -> str:

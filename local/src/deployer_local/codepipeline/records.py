@@ -110,10 +110,14 @@ class Run:
 
     def declared(self, stage: str, action: str) -> dict[str, Any]:
         """The action's declaration."""
-        for found in self.declaration["stages"]:
-            if found["name"] == stage:
-                return next(item for item in found["actions"] if item["name"] == action)
-        raise KeyError(stage)
+        found: dict[str, Any] = next(
+            item
+            for declared in self.declaration["stages"]
+            if declared["name"] == stage
+            for item in declared["actions"]
+            if item["name"] == action
+        )
+        return found
 
     def with_stage(self, changed: StageRecord) -> Run:
         """This run with one stage replaced."""

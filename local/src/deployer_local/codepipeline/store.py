@@ -83,6 +83,11 @@ class Store:
         row = self._one("SELECT document FROM runs WHERE id = ?", identifier)
         return load_run(json.loads(row[0])) if row else None
 
+    def known_run(self, identifier: str) -> Run:
+        """The run, which is there."""
+        (document,) = self._one("SELECT document FROM runs WHERE id = ?", identifier)
+        return load_run(json.loads(document))
+
     def runs(self, pipeline: str, *, live: bool = False) -> list[Run]:
         """The pipeline's runs, the newest first; only those still going, when ``live``."""
         query = "SELECT document FROM runs WHERE pipeline = ? AND live >= ? ORDER BY number DESC"

@@ -33,17 +33,6 @@ def declaration(properties: Mapping[str, Any], name: str) -> dict[str, Any]:
     return found
 
 
-def restarts_on_update(properties: Mapping[str, Any]) -> bool:
-    """Whether CloudFormation starts a run after it updated the pipeline."""
-    return _boolean(properties.get("RestartExecutionOnUpdate", False))
-
-
-def disabled_transitions(properties: Mapping[str, Any]) -> list[dict[str, str]]:
-    """DisableStageTransition's ``stageName`` and ``reason`` for each inbound transition to be closed."""
-    closed = properties.get("DisableInboundStageTransitions", ())
-    return [{"stageName": item["StageName"], "reason": item["Reason"]} for item in closed]
-
-
 def _value(value: Any, shape: Any, where: str) -> Any:
     match shape.type_name:
         case "structure":
@@ -61,8 +50,6 @@ def _value(value: Any, shape: Any, where: str) -> Any:
                 return int(value)
             except (TypeError, ValueError) as error:
                 raise _wrong(where, "a number") from error
-        case "boolean":
-            return _boolean(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, str | int | float):
@@ -80,10 +67,6 @@ def _structure(value: Any, shape: Any, where: str) -> dict[str, Any]:
             raise ServiceError("ValidationException", f"Encountered unsupported property {where}{key}")
         found[members[key]] = _value(item, shape.members[members[key]], f"{where}{key}.")
     return found
-
-
-def _boolean(value: Any) -> bool:
-    return value is True or str(value).lower() == "true"
 
 
 def _wrong(where: str, expected: str) -> ServiceError:

@@ -1,7 +1,7 @@
 """One turn: changes to records, the events that tell of them, and what the engine must do once they are kept.
 
 Lives inside one transaction, under the engine's lock. Starts no action and hands over no event itself: it lists what
-to start (``started``), what to call back (``left``) and what to pass on (``answered``).
+to start (``started``), what to call back (``left``) and what need not wait any longer (``answered``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from . import events
 from .actions.artifacts import place
-from .actions.job import Answered, Failed, Outcome
+from .actions.job import Failed, Outcome
 from .machine import EndRun, EndStage, EnterStage, Mode, PipelineView, StartAction, Status, Step, due
 from .records import Attempt, Pipeline, Result, Run, StageRecord
 from .store import Store
@@ -37,7 +37,7 @@ class Turn:
         self.store, self._clock, self._region = store, clock, region
         self.started: list[Started] = []
         self.left: list[str] = []
-        self.answered: list[tuple[str, Answered]] = []
+        self.answered: list[str] = []
         self._touched: dict[str, None] = {}
 
     @property
@@ -169,9 +169,7 @@ class Turn:
         return str(store["location"])
 
     def _apply(self, step: Step) -> None:
-        run = self.store.run(step.run)
-        if run is None:
-            raise KeyError(step.run)
+        run = self.store.known_run(step.run)
         match step:
             case EnterStage(stage=name):
                 record = replace(run.stage(name), status=Status.IN_PROGRESS, entered=self.now)
@@ -181,7 +179,7 @@ class Turn:
             case EndStage(stage=name, status=status):
                 record = replace(run.stage(name), status=status)
                 self._tell_stage(run.with_stage(record), name, _word(status))
-            case EndRun(status=status):
+            case EndRun(status=status):  # pragma: no branch - a step is one of these four
                 self._tell_run(replace(run, status=status), _word(status))
 
     def _start(self, run: Run, stage: str, action: str) -> None:

@@ -143,8 +143,10 @@ class _Work:
         except json.JSONDecodeError as error:
             raise _FailedError(f"TemplateConfiguration {path} is not JSON: {error}") from error
         known = {"Parameters", "Tags", "StackPolicy"}
-        if not isinstance(found, dict) or set(found) - known:
-            raise _FailedError(f"TemplateConfiguration {path} must be an object of {', '.join(sorted(known))}")
+        if not isinstance(found, dict) or set(found) - known or not all(isinstance(v, dict) for v in found.values()):
+            raise _FailedError(
+                f"TemplateConfiguration {path} must be an object of {', '.join(sorted(known))}, all objects"
+            )
         return found
 
     def _file(self, reference: str) -> str:

@@ -19,10 +19,7 @@ class Interrupted(Exception):  # noqa: N818 - not an error: an order
 
 @dataclass(frozen=True)
 class Answered:
-    """PutJobSuccessResult, PutJobFailureResult or PutApprovalResult arrived; ``body`` is the request."""
-
-    job: str
-    body: Mapping[str, Any]
+    """PutJobSuccessResult, PutJobFailureResult or PutApprovalResult arrived, and is kept."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from deployer_local.codepipeline.records import Artifact
 from deployer_local.codepipeline.shapes import CONTRACT, faults_of
 
-from .job import Answered, Failed, Job, Outcome, Succeeded
+from .job import Failed, Job, Outcome, Succeeded
 
 REPLY_WITHIN = 20 * 60.0
 PAUSE = 1.0
@@ -111,16 +111,12 @@ def _invoke(job: Job, token: str | None) -> None:
 
 def _answer(job: Job, identifier: str, within: float) -> dict[str, Any] | None:
     deadline = job.around.clock() + within
-    while True:
-        kept = job.desk.job_answer(identifier)
-        if kept is not None:
-            return dict(kept)
+    while (kept := job.desk.job_answer(identifier)) is None:
         left = deadline - job.around.clock()
         if left <= 0:
             return None
-        message = job.receive(left)
-        if isinstance(message, Answered) and message.job == identifier:
-            return dict(message.body)
+        job.receive(left)
+    return dict(kept)
 
 
 def _not_invoked(job: Job, error: ClientError | BotoCoreError) -> Failed:

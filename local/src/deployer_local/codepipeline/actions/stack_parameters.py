@@ -50,7 +50,10 @@ def _value(s3: Any, name: str, value: Any, artifacts: dict[str, Artifact]) -> st
             if attribute in known:
                 return known[attribute]
         case {"Fn::GetParam": [str(artifact), str(path), str(key)]} if artifact in artifacts:
-            document = json.loads(read_file(s3, artifacts[artifact], path))
+            try:
+                document = json.loads(read_file(s3, artifacts[artifact], path))
+            except json.JSONDecodeError as error:
+                raise ParameterError(f"ParameterOverrides: {name}: {artifact}::{path} is not JSON: {error}") from error
             if isinstance(document, dict) and key in document:
                 return str(document[key])
     raise ParameterError(f"ParameterOverrides: {name}: cannot resolve {json.dumps(value)}")
