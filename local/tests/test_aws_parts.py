@@ -32,6 +32,11 @@ from deployer_local.aws.unpacked import UnpackError, unpack
         ),
         pytest.param(("GET", "/", {}, b"", {"Action": ["ListTopics"]}), "ListTopics", id="query-in-url"),
         pytest.param(("PUT", "/bucket/key", {}, b"Action=x", {}), "PUT /bucket/key", id="rest"),
+        pytest.param(
+            ("POST", "/bucket", {"content-type": "application/x-www-form-urlencoded"}, b"key=k", {}),
+            "POST /bucket",
+            id="a-form-that-names-none",
+        ),
     ],
 )
 def test_the_action_of_a_request(request_: tuple[Any, ...], action: str) -> None:
@@ -131,6 +136,12 @@ class TestPipelineResource:
                 ["GetPipeline", "EnableStageTransition"],
                 id="open-a-stage",
             ),
+            pytest.param(
+                {"DisableInboundStageTransitions": [{"StageName": "S", "Reason": "r"}]},
+                {"DisableInboundStageTransitions": [{"StageName": "S", "Reason": "r"}]},
+                ["GetPipeline"],
+                id="leave-it-closed",
+            ),
         ],
     )
     def test_update_calls_only_what_the_change_needs(
@@ -146,6 +157,45 @@ class TestPipelineResource:
 
         with pytest.raises(ResourceError, match=r"too few stages \(Service: CodePipeline, Status Code: 400"):
             resource.create("Pipeline", {}, "stack")
+
+    def test_properties_that_make_no_pipeline_are_the_reason_too(self, pipelines: FakePipelines) -> None:
+        def declaration(_properties: dict[str, Any], _name: str) -> dict[str, Any]:
+            raise RefusedError("ValidationException", "Encountered unsupported property Surprise")
+
+        with pytest.raises(ResourceError, match="unsupported property Surprise"):
+            PipelineResource(service(pipelines), declaration, None).create("Pipeline", {"Name": "p"}, "stack")
+        assert pipelines.calls == []
+
+
+def test_what_is_no_zip_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnpackError, match="not a zip"):
+        unpack(b"text", tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_modes_of_an_archive_are_kept_where_it_has_any(tmp_path: Path) -> None:
+    contents = io.BytesIO()
+    with zipfile.ZipFile(contents, "w") as archive:
+        for name, mode in (("tool", 0o100755), ("plain", 0o644), ("from-windows", 0)):
+            info = zipfile.ZipInfo(name)
+            info.external_attr = mode << 16
+            archive.writestr(info, "x")
+            info.external_attr = mode << 16  # writestr gives a mode to what has none
+    found = unpack(contents.getvalue(), tmp_path)
+    assert [(found / name).stat().st_mode & 0o755 for name in ("tool", "plain")] == [0o755, 0o644]
+    assert (found / "from-windows").read_text() == "x"
+
+
+def test_workers_that_start_together_unpack_once(tmp_path: Path, zipped: Callable[[dict[str, str]], bytes]) -> None:
+    archive = zipped({f"{number}.py": "x = 1" for number in range(50)})
+    found: list[Path] = []
+    threads = [threading.Thread(target=lambda: found.append(unpack(archive, tmp_path))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert found == [found[0]] * 8
+    assert [each.name for each in tmp_path.iterdir()] == [found[0].name]
 
 
 def test_F83_an_entry_outside_of_the_archive_is_refused(tmp_path: Path) -> None:

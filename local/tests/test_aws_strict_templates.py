@@ -40,6 +40,7 @@ UNDEFINED = "Template error: instance of Fn::GetAtt references undefined resourc
             UNRESOLVED.format("Y", "Resources"),
             id="sub-in-variable",
         ),
+        pytest.param(template({"Fn::Sub": {"X": "no text"}}), None, id="sub-of-no-text-is-for-the-service-to-refuse"),
         pytest.param(template({"Fn::Sub": "${X.Arn}"}), UNDEFINED.format("X"), id="sub-attribute"),
         pytest.param(template({"Fn::GetAtt": ["X", "Arn"]}), UNDEFINED.format("X"), id="getatt"),
         pytest.param(template({"Fn::GetAtt": "X.Arn"}), UNDEFINED.format("X"), id="getatt-short"),

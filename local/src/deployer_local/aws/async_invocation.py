@@ -18,6 +18,7 @@ DEFAULT_RETRIES = 2
 PAUSES = (1.0, 2.0)
 
 Failed = Callable[[Mapping[str, Any], str], None]
+Result = dict[str, Any]
 
 
 def install(failed: Failed) -> Callable[[Host], None]:
@@ -30,17 +31,12 @@ def install(failed: Failed) -> Callable[[Host], None]:
         host.before_stop(stopping.set)
 
         def run(function: dict[str, Any], event: Any) -> None:
-            settings = function.get("event_invoke_config") or {}
-            retries = settings.get("MaximumRetryAttempts")
-            for attempt in range(1 + (DEFAULT_RETRIES if retries is None else int(retries))):
-                if attempt and stopping.wait(PAUSES[min(attempt, len(PAUSES)) - 1]):
-                    return
-                result = functions._execute_function(function, event)
-                if not result.get("error"):
-                    return
-            _give_up(functions, function, event, result)
-            if isinstance(event, Mapping):
-                failed(event, _message(result))
+            retries = (function.get("event_invoke_config") or {}).get("MaximumRetryAttempts")
+            result = last_failure(lambda: functions._execute_function(function, event), retries, stopping.wait)
+            if result is not None:
+                _give_up(functions, function, event, result)
+                if isinstance(event, Mapping):
+                    failed(event, _message(result))
 
         def wrapper(_original: Callable[..., None]) -> Callable[..., None]:
             return lambda function, event: spawn(run, function, event, thread_name="async-invocation")
@@ -48,6 +44,19 @@ def install(failed: Failed) -> Callable[[Host], None]:
         emulator.wrap(functions, "invoke_async_with_retry", wrapper)
 
     return extend
+
+
+def last_failure(attempt: Callable[[], Result], retries: int | None, stopped: Callable[[float], bool]) -> Result | None:
+    """What the last attempt ended with when all failed; None when one succeeded, or it is not for us to go on.
+
+    `retries`: None for Lambda's default. `stopped` waits those seconds and says whether to stop.
+    """
+    result = attempt()
+    for pause in PAUSES[: DEFAULT_RETRIES if retries is None else retries]:
+        if not result.get("error") or stopped(pause):
+            return None
+        result = attempt()
+    return result if result.get("error") else None
 
 
 def _give_up(functions: Any, function: dict[str, Any], event: Any, result: dict[str, Any]) -> None:

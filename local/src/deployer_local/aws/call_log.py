@@ -46,9 +46,7 @@ def changes(service: str, action: str) -> bool:
     method, _, path = action.partition(" ")
     if path:
         return method not in ("GET", "HEAD") and not path.endswith("/invocations")
-    return not action.startswith(
-        ("Get", "List", "Describe", "BatchGet", "Receive", "Query", "Scan", "Validate", "Lookup")
-    )
+    return not action.startswith(READING)
 
 
 def action_of(method: str, path: str, headers: Mapping[str, str], body: bytes, query: Mapping[str, list[str]]) -> str:

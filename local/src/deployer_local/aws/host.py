@@ -107,11 +107,8 @@ class Host:
     def run(self, action: Callable[[], Result]) -> Result:
         """Run `action` on the serving loop and return what it returns; callable from any thread."""
         loop = self.server.loop
-        try:
-            if asyncio.get_running_loop() is loop:
-                return action()
-        except RuntimeError:
-            pass
+        if _runs_on(loop):
+            return action()
 
         future: Future[Result] = Future()
 
@@ -126,20 +123,25 @@ class Host:
 
     def wait_until_committed(self) -> None:
         """Wait until the state up to now would survive a kill. On the serving loop, which cannot wait: returns."""
-        try:
-            if asyncio.get_running_loop() is self.server.loop:
-                return
-        except RuntimeError:
-            pass
+        loop = self.server.loop
+        if _runs_on(loop):
+            return
 
         async def wait() -> None:
             await self.committed()
 
-        asyncio.run_coroutine_threadsafe(wait(), self.server.loop).result(ANSWER_SECONDS)
+        asyncio.run_coroutine_threadsafe(wait(), loop).result(ANSWER_SECONDS)
 
     def post(self, action: Callable[[], None]) -> None:
         """Run `action` on the serving loop soon, in the order of the calls, under the caller's context variables."""
         self.server.loop.call_soon_threadsafe(action)
+
+
+def _runs_on(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
 
 
 async def _nothing() -> None:

@@ -53,16 +53,6 @@ def install(host: Host) -> None:
         # meanwhile would be lost.
         return lambda queue_url, most: _in_scope(host, lambda: receive(queue_url, most))
 
-    def deleting(original: Callable[..., None]) -> Callable[..., None]:
-        def delete(queue_url: str, handles: Any) -> None:
-            try:
-                _in_scope(host, lambda: original(queue_url, handles))
-            except ServingError:
-                # The engine was stopped meanwhile: the next one shows the message again, as SQS may.
-                log.info("a message was handled too late to be deleted")
-
-        return delete
-
     def running(_original: Callable[..., None]) -> Callable[..., None]:
         def run(mapping: Any, function: Any, event: Any, batch: list[Message], *place: str) -> None:
             queue_url = place[0]
@@ -79,8 +69,24 @@ def install(host: Host) -> None:
 
     emulator.wrap(functions, "_sqs_esm_concurrency", concurrency)
     emulator.wrap(queues, "_receive_messages_for_esm", receiving)
-    emulator.wrap(queues, "_delete_messages_for_esm", deleting)
+    emulator.wrap(queues, "_delete_messages_for_esm", deleting_on(host))
     emulator.wrap(functions, "_run_sqs_batch", running)
+
+
+def deleting_on(host: Host) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Delete messages on the serving loop, if there still is one."""
+
+    def deleting(original: Callable[..., None]) -> Callable[..., None]:
+        def delete(queue_url: str, handles: Any) -> None:
+            try:
+                _in_scope(host, lambda: original(queue_url, handles))
+            except ServingError:
+                # The engine was stopped meanwhile: the next one shows the message again, as SQS may.
+                log.info("a message was handled too late to be deleted")
+
+        return delete
+
+    return deleting
 
 
 def failures(result: dict[str, Any], response_types: list[str], batch: list[str]) -> set[str]:

@@ -46,12 +46,13 @@ def _showing_messages(original: Callable[[Any], None]) -> Callable[[Any], None]:
 def _resume_all() -> None:
     scope = emulator.module("core.responses").request_scope
     records = emulator.module("services.cloudformation")._stacks
+    stacks = emulator.module("services.cloudformation.stacks")
     for (account, region, _name), stack in list(records._data.items()):
         if str(stack.get("StackStatus", "")).endswith(SUFFIX):
             log.warning("resuming %s, found in %s", stack["StackName"], stack["StackStatus"])
             with scope(account, region):
                 # A task keeps the context it is created in; the list keeps the task alive.
-                task = asyncio.get_running_loop().create_task(_resume(stack))
+                task = asyncio.get_running_loop().create_task(go_on(stacks, stack))
                 _tasks.add(task)
                 task.add_done_callback(_tasks.discard)
 
@@ -59,16 +60,14 @@ def _resume_all() -> None:
 _tasks: set[asyncio.Task[None]] = set()
 
 
-async def _resume(stack: dict[str, Any]) -> None:
-    stacks = emulator.module("services.cloudformation.stacks")
+async def go_on(stacks: Any, stack: dict[str, Any]) -> None:
+    """Go on with what `stack` is in the middle of; `stacks` is ministack's module."""
     name, stack_id, status = stack["StackName"], stack["StackId"], stack["StackStatus"]
     if status == "DELETE_IN_PROGRESS":
         await stacks._delete_stack_async(name, stack_id)
     elif status in ("CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"):
         await _roll_back_creation(stacks, stack)
-    elif status == "REVIEW_IN_PROGRESS":
-        return
-    else:
+    elif status != "REVIEW_IN_PROGRESS":  # which waits for a change set
         await _update_again(stacks, stack)
 
 

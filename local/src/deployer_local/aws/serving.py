@@ -7,6 +7,7 @@ bound.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import threading
@@ -25,9 +26,13 @@ class ServingError(RuntimeError):
 
 
 class LoopbackServer:
-    """`port`: 0 takes a free one. The port is held from here on. Raises `ServingError`."""
+    """`port`: 0 takes a free one. The port is held from here on. Raises `ServingError`.
 
-    def __init__(self, port: int = 0) -> None:
+    `patience`: how many seconds it may take to stop.
+    """
+
+    def __init__(self, port: int = 0, patience: float = STOP_SECONDS) -> None:
+        self._patience = patience
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # hypercorn sets this only on sockets that it opens itself; without it small answers wait for an ACK.
@@ -84,7 +89,7 @@ class LoopbackServer:
         async def announced(scope: Any, receive: Any, send: Any) -> None:
             async def watch(message: Any) -> None:
                 await send(message)
-                if message["type"].startswith("lifespan.startup."):
+                if message["type"] == "lifespan.startup.complete":
                     started.set()
 
             await application(scope, receive, watch if scope["type"] == "lifespan" else send)
@@ -109,8 +114,9 @@ class LoopbackServer:
             self._socket.close()
             return
         if self.running and self._loop is not None and self._stop is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(STOP_SECONDS)
+            with contextlib.suppress(RuntimeError):  # the loop ended by itself meanwhile
+                self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(self._patience)
         if self._thread.is_alive():
-            raise ServingError(f"the server did not stop within {STOP_SECONDS} s")
+            raise ServingError(f"the server did not stop within {self._patience} s")
         self._loop = None

@@ -84,9 +84,10 @@ class StackOperations:
         emulator.wrap(stacks, "_deploy_stack_async", self._deploying)
         emulator.wrap(stacks, "_delete_stack_async", self._deleting)
         emulator.wrap(stacks, "_roll_back_operation", _with_reason)
-        host.before_stop(self._release_all)
+        host.before_stop(self.release_all)
 
-    def _release_all(self) -> None:
+    def release_all(self) -> None:
+        """Let every held operation go on."""
         for hold in self._holds:
             hold.release()
 
@@ -124,9 +125,9 @@ def _with_reason(original: Callable[..., Awaitable[None]]) -> Callable[..., Awai
     """Say why a stack rolls back, as AWS does: ministack only says that it does."""
 
     async def roll_back(
-        name: str, stack_id: str, stack: dict[str, Any], operation: dict[str, Any], reason: str = ""
+        name: str, stack_id: str, stack: dict[str, Any], operation: dict[str, Any], reason_override: str = ""
     ) -> None:
-        failed = operation.get("failed_logical_id")
+        failed, reason = operation.get("failed_logical_id"), reason_override
         if failed and not reason and not operation.get("cancelled"):
             verb = "update" if operation.get("failed_update") else "create"
             reason = f"The following resource(s) failed to {verb}: [{failed}]."

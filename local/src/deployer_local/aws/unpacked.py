@@ -13,8 +13,12 @@ import os
 import shutil
 import stat
 import tempfile
+import threading
 import zipfile
 from pathlib import Path
+
+_one_at_a_time = threading.Lock()
+"""Workers that start together share the work: whoever comes second finds it done."""
 
 
 class UnpackError(ValueError):
@@ -24,8 +28,13 @@ class UnpackError(ValueError):
 def unpack(archive: bytes, root: Path) -> Path:
     """The directory below `root` that holds the contents of the zip `archive`. Raises `UnpackError`."""
     target = root / hashlib.sha256(archive).hexdigest()[:32]
-    if target.is_dir():
-        return target
+    with _one_at_a_time:
+        if not target.is_dir():
+            _unpack(archive, root, target)
+    return target
+
+
+def _unpack(archive: bytes, root: Path, target: Path) -> None:
     root.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix="partial-", dir=root))
     try:
@@ -36,13 +45,8 @@ def unpack(archive: bytes, root: Path) -> Path:
         partial.rename(target)
     except zipfile.BadZipFile as error:
         raise UnpackError(f"not a zip: {error}") from error
-    except OSError:
-        # Another worker was faster.
-        if not target.is_dir():
-            raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return target
 
 
 def _extract(contents: zipfile.ZipFile, entry: zipfile.ZipInfo, directory: Path) -> None:
