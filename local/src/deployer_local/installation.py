@@ -30,7 +30,7 @@ def install(engine: Engine, tree: Tree, listener: Listener = silent) -> str:
     target = Target.engine(engine.aws_url, engine.github_url, engine.slack_url)
     configuration = Configuration(slack_channel=CHANNEL, tracing="Active" if engine.traces else "PassThrough")
     installer = Installer(target, tree, configuration, listener)
-    secret = _webhook_secret(engine)
+    secret = webhook_secret(engine)
     installer.put_secret(HMAC, secret)
     installer.put_secret("opolis.github.token", engine.github_token)
     installer.put_secret("opolis.slack.token", engine.slack_token)
@@ -45,7 +45,7 @@ def webhook_url(engine: Engine, api: str, stage: str) -> str:
     return f"{engine.aws_url}/_aws/execute-api/{api}/{stage}/webhook"
 
 
-def _webhook_secret(engine: Engine) -> str:
+def webhook_secret(engine: Engine) -> str:
     """The secret of an earlier installation on this data, else a new one."""
     try:
         found = engine.client("ssm").get_parameter(Name=HMAC, WithDecryption=True)
