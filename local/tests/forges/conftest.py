@@ -78,10 +78,12 @@ def receiving() -> Iterator[Receiver]:
     kept.url = f"http://127.0.0.1:{server.server_port}/webhook"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
-    yield kept
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    try:
+        yield kept
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 @pytest.fixture
@@ -128,10 +130,12 @@ def running(root: Path, **settings: Any) -> Iterator[Forge]:
         return made[0][1]
 
     with served(app) as url:
-        yield Forge(made[0][0], url, made[0][1])
-    github, tap = made[0]
-    sent = github.deliveries()
-    github.close()
+        github, tap = made[0]
+        try:
+            yield Forge(github, url, tap)
+            sent = github.deliveries()
+        finally:
+            github.close()
     tap.check()
     check(wrong_deliveries(sent))
 
