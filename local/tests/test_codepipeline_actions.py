@@ -28,6 +28,7 @@ from deployer_local.codepipeline.records import Artifact
 from deployer_local.codepipeline.testing import ACCOUNT, REGION, ROLE, Stacks, error, zipped
 
 IN = Artifact("In", "store", "app/In/1", "v1")
+JOB = "00000000-0000-0000-0000-000000000001"  # the first that a desk opens
 OUT = Artifact("Out", "store", "app/Out/1")
 
 
@@ -47,7 +48,7 @@ class Desk:
 
     def open_job(self, attempt: str) -> str:
         self.opened += 1
-        return f"job-{self.opened}"
+        return f"00000000-0000-0000-0000-{self.opened:012}"
 
     def job_answer(self, job: str) -> Mapping[str, Any] | None:
         return self.answers.get(job)
@@ -449,15 +450,17 @@ def test_invocations_refused(code: str, expected: str, words: str) -> None:
 
 def test_F98_a_job_that_was_given_out_is_waited_for_and_not_given_out_again() -> None:
     aws, desk = Aws(), Desk()
-    desk.answers["job-0"] = {"outputVariables": {"Url": "u"}}
-    outcome = lambda_invoke.run(job({"sts": aws, "lambda": aws}, FUNCTION, desk=desk, memory={"job": "job-0"}))
+    desk.answers["00000000-0000-0000-0000-000000000000"] = {"outputVariables": {"Url": "u"}}
+    outcome = lambda_invoke.run(
+        job({"sts": aws, "lambda": aws}, FUNCTION, desk=desk, memory={"job": "00000000-0000-0000-0000-000000000000"})
+    )
     assert outcome == Succeeded(variables={"Url": "u"})
     assert aws.invoked == []
 
 
 def test_F98_a_continuation_is_gone_on_with() -> None:
     aws, desk = Aws(), Desk()
-    desk.answers["job-1"] = {}
+    desk.answers[JOB] = {}
     lambda_invoke.run(
         job({"sts": aws, "lambda": aws}, FUNCTION, desk=desk, memory={"continuation": "more", "job": None})
     )
@@ -487,7 +490,7 @@ def test_approvals(result: dict[str, str] | None, outcome: Outcome) -> None:
     """https://docs.aws.amazon.com/codepipeline/latest/userguide/approvals.html: an approval not given in time fails."""
     desk = Desk()
     if result:
-        desk.answers["job-1"] = {"result": result}
+        desk.answers[JOB] = {"result": result}
     asked = job(
         {}, {"CustomData": "look", "ExternalEntityLink": "https://x"}, desk=desk, action={"timeoutInMinutes": 1}
     )

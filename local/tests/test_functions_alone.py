@@ -68,7 +68,9 @@ LOOK = {"environment": "1/refs/heads/x", "repository": {"id": 1, "owner": "acme"
 RUN = {
     "source": "aws.codepipeline",
     "detail-type": "CodePipeline Pipeline Execution State Change",
-    "detail": {"pipeline": "alone", "execution-id": "e", "state": "SUCCEEDED"},
+    "account": "000000000000",
+    "region": "us-east-1",
+    "detail": {"pipeline": "alone", "execution-id": "12345678-1234-1234-1234-123456789012", "state": "SUCCEEDED"},
 }
 RESOURCE = {
     "RequestType": "Delete",
