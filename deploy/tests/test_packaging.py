@@ -55,6 +55,9 @@ from deployer_deploy.tree import FUNCTIONS, LAYER, Tree
 from deployer_deploy.wheels import Platform
 
 tree = Tree.at(Path(sys.argv[1]))
+# Whatever a process has interned once, it compiles to other bytes than before.
+for code in range(128):
+    sys.intern(chr(code))
 built = [("aws", part, package(tree, part, None)) for part in (LAYER, *FUNCTIONS)]
 built.append(("laptop", LAYER, package(tree, LAYER, Platform.here())))
 print(json.dumps([[where, part, each.key, str(each.path)] for where, part, each in built]))
@@ -176,6 +179,12 @@ def test_what_has_no_wheel_is_refused_in_uvs_words(tmp_path: Path) -> None:
     with pytest.raises(Broken, match="uv found no wheels"):
         wheels.install(lock, Platform.here(), tmp_path / "build")
     assert not list((tmp_path / "build").glob("wheels-*"))
+
+
+def test_what_does_not_compile_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text("def\n")
+    with pytest.raises(Broken, match=r"(?s)doesn't compile.*bad\.py"):
+        wheels.compile_folder(tmp_path, "/opt/python")
 
 
 def test_lock_covers_the_layers_dependencies() -> None:

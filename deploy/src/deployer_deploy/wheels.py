@@ -6,10 +6,8 @@ user set up is used. Nothing is ever built from source: what has no wheel for th
 
 from __future__ import annotations
 
-import compileall
 import hashlib
 import os
-import py_compile
 import shutil
 import subprocess
 import sys
@@ -151,18 +149,12 @@ def _prune(folder: Path) -> None:
 def compile_folder(folder: Path, installed: str) -> None:
     """Compile everything below ``folder``; tracebacks will name it as being below ``installed``.
 
-    Unchecked-hash: a zip dates its files 1980, and Python would throw date-checked ones away. Not optimized, whatever
-    this interpreter is: Lambda's would not look for what is.
-    https://peps.python.org/pep-0552/
+    Unchecked-hash: a zip dates its files 1980, and Python would throw date-checked ones away. In an isolated process:
+    what is written of a single character depends on whether anything has ever interned it here, and whoever has set
+    PYTHONOPTIMIZE would write what Lambda doesn't look for. https://peps.python.org/pep-0552/
     """
-    done = compileall.compile_dir(
-        folder,
-        quiet=1,
-        workers=1,
-        optimize=0,
-        stripdir=str(folder),
-        prependdir=installed,
-        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-    )
-    if not done:
-        raise Broken(f"{folder} holds Python that doesn't compile")
+    command = [sys.executable, "-I", "-S", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    command += ["-s", str(folder), "-p", installed, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Broken(f"{folder} holds Python that doesn't compile: {done.stdout.strip()}")
