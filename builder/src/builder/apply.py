@@ -109,7 +109,7 @@ class _Work:
                 self._to.pipelines.stop(pipeline, run, "superseded by a newer commit, or the branch was deleted")
             case Forget():
                 self._forget()
-            case Retry(reason):
+            case Retry(reason):  # pragma: no branch - a plan has no other step
                 raise Transient(reason, 2.0)
         return False
 

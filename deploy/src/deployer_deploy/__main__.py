@@ -29,7 +29,7 @@ def describe(event: Event) -> str:
             return f"{part}: {'uploaded' if fresh else 'already there'} {key}"
         case StackStarted(_, stack, operation):
             return f"{stack}: {operation} ..."
-        case StackFinished(_, stack, outcome, seconds):
+        case StackFinished(_, stack, outcome, seconds):  # pragma: no branch - mypy holds the match complete
             return f"{stack}: {outcome}, {seconds:.1f} s"
 
 

@@ -182,8 +182,8 @@ class Cloud:
                 del self.kept[name]
                 self.executions.pop(name, None)
                 return "DELETE_COMPLETE"
-            case status, _:
-                raise AssertionError(f"{name} has no operation to finish: {status}")
+            case _:
+                raise AssertionError(f"{name} has no operation to finish: {kept.stack.status}")
         kept.stack = replace(kept.stack, status=status)
         return status
 
