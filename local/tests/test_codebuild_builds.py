@@ -150,6 +150,15 @@ def test_the_deadline_kills_everything(tmp_path: Path) -> None:
     assert gone(int(lines[0]))
 
 
+@pytest.mark.parametrize("command", ["sleep 20", "timeout 20 yes"], ids=["says-nothing", "never-stops-talking"])
+def test_the_deadline_comes_whatever_the_command_says(tmp_path: Path, command: str) -> None:
+    soon = time.monotonic() + 0.1
+    shell = Shell("/bin/sh", tmp_path, tmp_path, {"PATH": os.defpath}, on_line=lambda _: None, deadline=soon)
+    with pytest.raises(BuildTimedOutError):
+        shell.run(command)
+    shell.close()
+
+
 def test_a_stop_kills_everything(bench: Bench, tmp_path: Path) -> None:
     fifo = tmp_path / "began"
     os.mkfifo(fifo)
