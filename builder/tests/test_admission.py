@@ -66,7 +66,7 @@ def test_a_ref_that_is_left_out_gets_nothing_and_is_not_spoken_of(world: Any, br
     sha = world.commit()
     world.look(world.push(HEADS + branch, sha))
     assert (world.cloud.operations, world.forge.statuses, world.item(HEADS + branch)) == ([], [], None)
-    assert world.tape.count("github.read") == 0
+    assert world.tape.calls.count("github.read") == 0
 
 
 def test_an_environment_that_is_left_out_later_stays_until_its_branch_goes(world: Any) -> None:
