@@ -118,6 +118,11 @@ def run_demo(
 
     ``prepare``: called once the deployer is installed, before the first push.
     """
+
+    def keep(seconds: float, engine: Engine, scenario: Demo) -> None:
+        if json:
+            report.write(json, report.as_json(scenario.results.values(), engine.events, seconds))
+
     narrator = ConsoleNarrator(console)
     started = time.monotonic()
     try:
@@ -129,9 +134,7 @@ def run_demo(
             try:
                 scenario.run()
             finally:
-                if json:
-                    seconds = time.monotonic() - started
-                    report.write(json, report.as_json(scenario.results.values(), engine.events, seconds))
+                keep(time.monotonic() - started, engine, scenario)
             report.show(console, scenario.results.values(), time.monotonic() - started)
             console.print("Next: `deployer local up`, and push a repository of your own to it.", highlight=False)
     except Unmet as unmet:
