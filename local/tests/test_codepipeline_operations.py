@@ -116,6 +116,26 @@ def test_what_is_over_cannot_be_stopped_and_what_did_not_fail_cannot_be_retried(
     )
 
 
+def test_what_was_abandoned_takes_no_answer(world: World) -> None:
+    run, answer = approving(world)
+    world.call("StopPipelineExecution", pipelineName="app", pipelineExecutionId=run, abandon=True)
+    assert refusal(world, "PutApprovalResult", **answer).code == "ApprovalAlreadyCompletedException"
+
+    jobs: list[str] = []
+
+    def silent(event: dict[str, Any]) -> None:
+        with world.changed:
+            jobs.append(event["CodePipeline.job"]["id"])
+            world.changed.notify_all()
+
+    world.functions.known["release"] = silent
+    world.call("UpdatePipeline", pipeline=pipeline([action("Invoke", "Lambda", {"FunctionName": "release"})]))
+    run = world.call("StartPipelineExecution", name="app")["pipelineExecutionId"]
+    world.until(lambda: jobs)
+    world.call("StopPipelineExecution", pipelineName="app", pipelineExecutionId=run, abandon=True)
+    assert refusal(world, "PutJobSuccessResult", jobId=jobs[0]).code == "InvalidJobStateException"
+
+
 def test_runs_are_listed_by_the_stage_they_got_through(world: World) -> None:
     run, _ = approving(world)
     through = {"succeededInStage": {"stageName": "Source"}}
