@@ -148,7 +148,8 @@ def test_an_engine_that_cannot_start_gives_back_what_it_took(tmp_path: Path) -> 
         ours.stop()
         (tmp_path / "engine.json").write_text(f'{{"web_port": {taken}}}')
 
-        with pytest.raises(ServingError, match=str(taken)), Engine(tmp_path, ours.port):
+        engine = Engine(tmp_path, ours.port)
+        with pytest.raises(ServingError, match=str(taken)), engine:
             pytest.fail("it started")
 
         assert free(ours.port)
@@ -203,11 +204,11 @@ class TestBusWithoutHost:
         assert len(subscribers) == 2
         ends[0]()
         bus.close()
-        for end in ends:
-            end()
         for subscriber in subscribers:
             subscriber.join(30)
         assert not any(subscriber.is_alive() for subscriber in subscribers)
+        for end in ends:
+            end()
 
 
 class TestSaver:
