@@ -218,6 +218,8 @@ class TestBuilder:
             "GitHubApiUrl": account.server.url,
             "BoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
             "ConnectionArn": "",
+            "Branches": "*",
+            "ExcludedBranches": "",
             **roles,
         }
 
@@ -258,6 +260,8 @@ class TestBuilder:
         event = {
             "source": "aws.cloudformation",
             "detail-type": "CloudFormation Stack Status Change",
+            "account": ACCOUNT,
+            "region": REGION,
             "detail": {
                 "stack-id": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/site-staging/1",
                 "status-details": {"status": "CREATE_COMPLETE", "status-reason": ""},
@@ -315,6 +319,8 @@ def test_the_notifier_tells_github_and_slack(account: Account) -> None:
     event = {
         "source": "aws.codepipeline",
         "detail-type": "CodePipeline Pipeline Execution State Change",
+        "account": ACCOUNT,
+        "region": REGION,
         "detail": {"pipeline": "site-staging", "execution-id": RUN, "state": "SUCCEEDED"},
     }
     answer = account.call(
