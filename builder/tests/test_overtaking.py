@@ -365,6 +365,9 @@ ITEM = Environment(EnvironmentId(42, Stage.STAGING), REPOSITORY, MAIN, "site-sta
     [
         pytest.param(Present(MAIN, "a" * 40, "main", "d", "{}"), None, Upload(), id="acts-before-it-remembers"),
         pytest.param(Gone("proven"), ITEM, Operate(Operation.DELETE), id="F55-deletes-what-is-not-ours"),
+        pytest.param(
+            Present(MAIN, "a" * 40, "main"), ITEM, Operate(Operation.CONTINUE), id="F55-rolls-back-what-is-not-ours"
+        ),
         pytest.param(Present(MAIN, "a" * 40, "main"), ITEM, Operate(Operation.CREATE), id="makes-without-a-template"),
     ],
 )

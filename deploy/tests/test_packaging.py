@@ -187,6 +187,38 @@ def test_what_does_not_compile_is_named(tmp_path: Path) -> None:
         wheels.compile_folder(tmp_path, "/opt/python")
 
 
+def wheel(folder: Path, tag: str) -> Path:
+    """A lock with one wheel, whose file says that it fits everywhere and whose metadata says ``tag``."""
+    folder.mkdir()
+    packed = folder / "liar-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(packed, "w") as whole:
+        whole.writestr("liar.py", "")
+        whole.writestr("liar-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: liar\nVersion: 1.0\n")
+        whole.writestr("liar-1.0.dist-info/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n")
+        whole.writestr("liar-1.0.dist-info/RECORD", "liar.py,,\n")
+    lock = folder / "requirements.txt"
+    lock.write_text(f"liar @ {packed.as_uri()} --hash=sha256:{hashlib.sha256(packed.read_bytes()).hexdigest()}\n")
+    return lock
+
+
+def test_a_wheel_for_another_platform_is_refused_by_name(tmp_path: Path) -> None:
+    lock = wheel(tmp_path / "lock", "cp27-cp27m-win32")
+    with pytest.raises(Broken, match=r"don't fit .*liar-1\.0\.dist-info \(cp27-cp27m-win32\)"):
+        wheels.install(lock, Platform.here(), tmp_path / "build")
+    assert not list((tmp_path / "build").glob("wheels-*"))
+
+
+def test_who_comes_second_takes_what_the_first_has_built(tmp_path: Path) -> None:
+    first, second, place = tmp_path / "first", tmp_path / "second", tmp_path / "place"
+    for built in (first, second):
+        built.mkdir()
+        (built / "by").write_text(built.name)
+        wheels.publish(built, place)
+    assert (place / "by").read_text() == "first"
+    with pytest.raises(OSError, match="No such file"):
+        wheels.publish(tmp_path / "nothing", tmp_path / "elsewhere")
+
+
 def test_lock_covers_the_layers_dependencies() -> None:
     declared = tomllib.loads((TREE.root / "layer/pyproject.toml").read_text())["project"]["dependencies"]
     locked = set(re.findall(r"^([a-z0-9-]+)==", TREE.lock.read_text(), re.MULTILINE))

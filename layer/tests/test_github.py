@@ -8,9 +8,10 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.contracts.github import Exchange, check, wrong_answer, wrong_request
@@ -392,6 +393,22 @@ def test_F41_the_token_does_not_come_back_either(servers: Any, github: GitHub) -
     with github.archive(SITE, SHA) as stream:
         assert stream.read() == b"x"
     assert "authorization" not in server.asked[1].headers
+
+
+def test_F41_an_archive_is_never_fetched_in_the_clear() -> None:
+    """Only where GitHub itself is encrypted, which the scripted server is not: its place is taken by a pool of one."""
+
+    class Pool(urllib3.PoolManager):
+        asked: ClassVar[list[str]] = []
+
+        def request(self, method: str, url: str, **_: Any) -> Any:  # type: ignore[override]
+            self.asked.append(url)
+            return urllib3.HTTPResponse(b"", {"Location": "http://codeload.example/x"}, 302)
+
+    encrypted = GitHub("https://api.github.com", lambda: TOKEN, Pool())
+    with pytest.raises(Broken, match="not encrypted"):
+        archived(encrypted)
+    assert Pool.asked == [f"https://api.github.com/repos/acme/site/tarball/{SHA}"]
 
 
 def test_an_archive_that_breaks_off(server: Any, github: GitHub) -> None:

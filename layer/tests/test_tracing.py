@@ -55,6 +55,11 @@ def nowhere():
 def fail():
     raise ValueError("why")
 
+def nonsense():
+    from deployer import tracing
+    with tracing.remote("GET", "http://[") as answered:
+        answered(400)
+
 @traced("builder")
 def handler(event, context):
     logger("builder").info("inside")
@@ -217,6 +222,13 @@ def test_a_call_that_gets_no_answer_is_at_fault(function: Lambda) -> None:
     assert call["http"] == {"request": {"method": "GET", "url": "http://127.0.0.1:1/repos/acme/site"}}
     assert whole["fault"] is True
     assert whole["cause"]["exceptions"][0]["type"] == "Transient"
+
+
+def test_what_is_no_url_is_traced_without_one(function: Lambda) -> None:
+    ended = function.run((SAMPLED, ["nonsense"]))
+    assert ended.answers == ["done"]
+    call, _ = ended.documents
+    assert (call["name"], call["http"]["request"]) == ("unknown", {"method": "GET"})
 
 
 def test_an_invocation_that_raises_is_at_fault_and_still_raises(function: Lambda) -> None:

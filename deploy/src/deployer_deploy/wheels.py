@@ -107,13 +107,17 @@ def install(lock: Path, platform: Platform, cache: Path) -> Path:
         _prune(whole)
         if platform.compiles:
             compile_folder(whole, "/opt/python")
-        try:
-            whole.rename(folder)
-        except OSError:
-            # Somebody else built the same at the same time; theirs is as good.
-            if not folder.is_dir():
-                raise
+        publish(whole, folder)
     return folder
+
+
+def publish(built: Path, folder: Path) -> None:
+    """Give what was built its place. Where somebody else built the same at the same time, theirs is as good."""
+    try:
+        built.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
 
 
 def _run_uv(lock: Path, platform: Platform, target: Path) -> None:

@@ -86,8 +86,6 @@ class RunChange:
 
 def _text(mapping: Mapping[str, Any], key: str, *, optional: bool = False) -> str:
     value = mapping.get(key, "" if optional else None)
-    if value is None and optional:
-        return ""
     if not isinstance(value, str) or (not value and not optional):
         raise Malformed(f"{key}: expected text, got {type(value).__name__}")
     return value

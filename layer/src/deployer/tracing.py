@@ -59,7 +59,8 @@ def remote(method: str, url: str) -> Iterator[Callable[[int], None]]:
     host, place = _described(url)
     subsegment = _recorder.begin_subsegment(host, "remote")
     subsegment.put_http_meta("method", method)
-    subsegment.put_http_meta("url", place)
+    if place:
+        subsegment.put_http_meta("url", place)
     try:
         yield functools.partial(subsegment.put_http_meta, "status")
     except BaseException as error:
