@@ -32,7 +32,7 @@ setup: $(VENV)/ready ## Set up the development environment
 demo: $(VENV)/ready ## Push, break, mend, release and delete, on this machine
 	@$(BIN)/deployer local demo
 
-test: $(VENV)/tox ## Every test: each package's, then those that span packages
+test: $(VENV)/tox ## Every test, each package's, then those that span packages
 	@$(BIN)/tox run --quiet
 
 fuzz: $(VENV)/tox ## Fuzz the listener for a minute, or for FUZZ_SECONDS
