@@ -19,6 +19,7 @@ from moto import mock_aws
 from tests.contracts import aws_events
 from tests.contracts.xray import Daemon
 
+from deployer_local.codepipeline.testing import World
 from deployer_local.engine import Engine
 
 SECONDS = 30
@@ -142,3 +143,15 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
         made = Bench(tmp_path)
         yield made
         made.service.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A CodePipeline over moto's AWS; in the end, every event that it told was one of AWS's."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    with mock_aws():
+        made = World(tmp_path)
+        yield made
+        made.engine.close()
+    aws_events.check(aws_events.around(*event) for event in made.events)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from moto import mock_aws
-from tests.contracts import aws_events
 
 from deployer_local.codepipeline import ServiceError
 from deployer_local.codepipeline.operations import Operations
@@ -19,17 +15,6 @@ from deployer_local.codepipeline.testing import ACCOUNT, BUCKET, REGION, ROLE, W
 
 ARN = f"arn:aws:codepipeline:{REGION}:{ACCOUNT}:app"
 UUID = "12345678-1234-1234-1234-123456789012"
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    with mock_aws():
-        made = World(tmp_path)
-        yield made
-        made.engine.close()
-    aws_events.check(aws_events.around(*event) for event in made.events)
 
 
 class Checked:

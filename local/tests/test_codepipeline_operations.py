@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,16 +11,6 @@ from moto import mock_aws
 
 from deployer_local.codepipeline import ServiceError
 from deployer_local.codepipeline.testing import ACCOUNT, BUCKET, REGION, World, action, approval, pipeline
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    with mock_aws():
-        made = World(tmp_path)
-        yield made
-        made.engine.close()
 
 
 @pytest.fixture(scope="module")

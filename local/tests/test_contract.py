@@ -6,13 +6,11 @@ import ast
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from moto import mock_aws
-from tests.contracts import aws_events
 
 import deployer_local
 from deployer_local.aws.json_services import JsonService, answer_to
@@ -79,17 +77,6 @@ def test_an_error_that_the_operation_does_not_declare_is_a_defect(action: str, e
             raise error
 
     assert f"{action} answers no {error.code}" in fault(answer)
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    with mock_aws():
-        made = World(tmp_path)
-        yield made
-        made.engine.close()
-    aws_events.check(aws_events.around(*event) for event in made.events)
 
 
 class Lying(Operations):
