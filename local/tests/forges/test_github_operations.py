@@ -134,7 +134,7 @@ NEVER_GIVEN = {
     f"GET {R}/commits/{{ref}} 500": "nothing fails here by itself; on demand it does",
     f"GET {R}/commits/{{ref}} 503": "nothing fails here by itself; on demand it does",
     f"GET {R}/contents/{{path}} 302": "only names and archives are redirected",
-    f"GET {R}/contents/{{path}} 403": "only for a file over 100 MB, and no test should need one",
+    f"GET {R}/contents/{{path}} 403": "only for a file over 100 MB: test_github_rest.py has one that only says so",
     f"POST {H} 403": "the token may do everything",
     f"POST {H}/{{hook_id}}/deliveries/{{delivery_id}}/attempts 422": "a delivery is there, or it is not: 404",
 }

@@ -1,19 +1,27 @@
 """The local GitHub's REST API, call by call. The `forge` fixture holds each exchange to GitHub's description."""
 
 import base64
+import dataclasses
 import io
 import os
 import re
+import subprocess
 import tarfile
+import time
+import zlib
 from collections.abc import Iterator
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+import urllib3
 from tests.contracts.github_answers import recorded
 
-from .conftest import TOKEN, Forge, Receiver, Work, running
+from deployer_local.github import GitHub
+
+from .conftest import TOKEN, Forge, Receiver, Work, running, served
 
 REPO = "/repos/acme/site"
 
@@ -170,6 +178,13 @@ def test_commit_that_is_not_there(forge: Forge, rich: Work, ref: str) -> None:
     assert (answer.status, answer.json()["message"][:20]) == (422, "No commit found for ")
 
 
+def test_commit_that_changes_nothing(forge: Forge, site: Work) -> None:
+    sha = site.commit("nothing")
+    site.git("push", "-q", "origin", "main")
+    body = forge.call("GET", f"{REPO}/commits/main").json()
+    assert (body["sha"], body["files"], body["stats"]) == (sha, [], {"additions": 0, "deletions": 0, "total": 0})
+
+
 def test_empty_repository(forge: Forge) -> None:
     forge.github.create_repository("acme/empty")
     statuses = {path: forge.call("GET", f"/repos/acme/empty{path}").status for path in EMPTY}
@@ -202,6 +217,28 @@ def test_file_over_a_megabyte_is_raw_only(forge: Forge, rich: Work) -> None:
     assert (body["content"], body["encoding"], body["size"]) == ("", "none", 1024 * 1024 + 1)
     raw = forge.call("GET", f"{REPO}/contents/large", headers={"Accept": "application/vnd.github.raw+json"})
     assert raw.data == (rich.path / "large").read_bytes()
+
+
+def test_file_over_a_hundred_megabytes_is_not_told(forge: Forge, site: Work, tmp_path: Path) -> None:
+    """The file is its head alone, which says how large it is: no test should need the bytes."""
+    bare, sha, size = tmp_path / "forge/repositories/1.git", "ab" + "1" * 38, 100 * 1024 * 1024 + 1
+    (bare / "objects/ab").mkdir(exist_ok=True)
+    (bare / f"objects/ab/{sha[2:]}").write_bytes(zlib.compress(f"blob {size}\0".encode()))
+    site.git("--git-dir", str(bare), "update-index", "--add", "--cacheinfo", f"100644,{sha},huge")
+    tree = site.git("--git-dir", str(bare), "write-tree", "--missing-ok")
+    commit = site.git("--git-dir", str(bare), "commit-tree", tree, "-m", "huge")
+    site.git("--git-dir", str(bare), "update-ref", "refs/heads/huge", commit)
+    for accept in ("application/json", "application/vnd.github.raw+json"):
+        answer = forge.call("GET", f"{REPO}/contents/huge?ref=huge", headers={"Accept": accept})
+        assert (answer.status, [each["code"] for each in answer.json()["errors"]]) == (403, ["too_large"])
+    assert [each["size"] for each in forge.call("GET", f"{REPO}/contents/?ref=huge").json()] == [size]
+
+
+@pytest.mark.parametrize("kind", ["object", "html"])
+def test_forms_of_a_file_that_are_not_served(forge: Forge, site: Work, kind: str) -> None:
+    accept = f"application/vnd.github.{kind}+json"
+    answer = forge.call("GET", f"{REPO}/contents/README.md", headers={"Accept": accept}, nonsense=True)
+    assert (answer.status, answer.json()["message"][:27]) == (415, "Unsupported 'Accept' header")
 
 
 def test_F22_folders_links_and_submodules_say_what_they_are(forge: Forge, rich: Work) -> None:
@@ -240,6 +277,41 @@ def test_archive(forge: Forge, rich: Work, ref: str) -> None:
         assert tar.pax_headers["comment"] == sha
     tampered = answer.headers["Location"].replace("/acme/", "/acmE/")
     assert forge.http.request("GET", tampered).status == 404
+
+
+@pytest.mark.parametrize("gone", ["branch", "name"])
+def test_archive_of_what_went_since_the_redirect(forge: Forge, site: Work, gone: str) -> None:
+    site.git("push", "-q", "origin", "main:topic")
+    there = forge.call("GET", f"{REPO}/tarball/topic").headers["Location"]
+    if gone == "branch":
+        site.git("push", "-q", "origin", ":topic")
+    else:
+        forge.github.rename("acme/site", "acme/shop")
+    assert forge.http.request("GET", there).status == 404
+
+
+def test_torn_archive_is_no_whole_answer(forge: Forge, site: Work, tmp_path: Path) -> None:
+    there = forge.call("GET", f"{REPO}/tarball/main").headers["Location"]
+    blob = site.git("rev-parse", "HEAD:README.md")
+    (tmp_path / f"forge/repositories/1.git/objects/{blob[:2]}/{blob[2:]}").unlink()
+    with pytest.raises(urllib3.exceptions.ProtocolError):
+        forge.http.request("GET", there, retries=False)
+
+
+def test_archive_that_nobody_takes_is_not_packed_on(forge: Forge, site: Work, tmp_path: Path) -> None:
+    (site.path / "large").write_bytes(os.urandom(30_000_000))
+    site.commit("more than the buffers between the two take")
+    site.git("push", "-q", "origin", "main")
+    there = forge.call("GET", f"{REPO}/tarball/main").headers["Location"]
+    packing = ["pgrep", "-f", f"{tmp_path}/forge/repositories/1.git archive"]
+    answer = forge.http.request("GET", there, preload_content=False)
+    answer.read(1000)
+    assert subprocess.run(packing, check=False, stdout=subprocess.DEVNULL).returncode == 0
+    answer.close()
+    end = time.monotonic() + 30
+    while subprocess.run(packing, check=False, stdout=subprocess.DEVNULL).returncode == 0:
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_status_is_posted_and_read_back(forge: Forge, rich: Work) -> None:
@@ -342,6 +414,12 @@ def test_tokens(forge: Forge, site: Work, headers: dict[str, str], message: str)
     assert (answer.status, answer.json()["message"]) == (401, message)
 
 
+def test_client_without_a_name(forge: Forge, site: Work) -> None:
+    """https://docs.github.com/rest/using-the-rest-api/getting-started-with-the-rest-api#user-agent"""
+    answer = forge.call("GET", REPO, headers={"User-Agent": urllib3.util.SKIP_HEADER}, nonsense=True)
+    assert (answer.status, "User-Agent" in answer.json()["message"]) == (403, True)
+
+
 def test_F42_hidden_repository_is_not_found(forge: Forge, site: Work) -> None:
     forge.github.hide("acme/site")
     answers = [forge.call("GET", f"{REPO}{path}") for path in ("", "/git/ref/heads/main", "/contents/README.md")]
@@ -404,6 +482,15 @@ def test_bodies_that_are_no_object(forge: Forge, site: Work, body: bytes, messag
     assert (answer.status, answer.json()["message"]) == (400, message)
 
 
+def test_body_of_more_than_a_megabyte(tmp_path: Path) -> None:
+    """Not of GitHub's description, so that no tap listens."""
+    github = GitHub(tmp_path, token=TOKEN, base_url="http://127.0.0.1:1")
+    with served(lambda _: github.app) as url:
+        answer = urllib3.request("POST", f"{url}/api/v3{REPO}/hooks", body=b" " * 1_048_577, headers=auth())
+    github.close()
+    assert (answer.status, answer.data) == (413, b"Payload Too Large")
+
+
 def test_F67_failures_on_demand(forge: Forge, site: Work) -> None:
     forge.github.fail_next(r"/git/ref/", 403, {"Retry-After": "3"}, message="You have exceeded a secondary rate limit.")
     assert forge.call("GET", REPO).status == 200
@@ -456,6 +543,51 @@ def test_a_change_of_a_hook_that_github_refuses(
     answer = forge.call("PATCH", f"{REPO}/hooks/{hook.id}", wrong, nonsense=True)
     assert (answer.status, [each["field"] for each in answer.json()["errors"]]) == (422, [field])
     assert forge.github.hooks() == [hook]
+
+
+def test_a_change_without_a_body_changes_nothing(forge: Forge, site: Work, receiver: Receiver) -> None:
+    hook = forge.github.add_hook("acme/site", receiver.url, "secret")
+    assert forge.call("PATCH", f"{REPO}/hooks/{hook.id}", nonsense=True).status == 200
+    (after,) = forge.github.hooks()
+    assert dataclasses.replace(after, updated_at=hook.updated_at) == hook
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field", "nonsense"),
+    [
+        ({"name": "email"}, "name", False),
+        ({"config": None}, "config", True),
+        ({"config": {"content_type": "json"}}, "config", False),
+        ({"config": {"url": "ftp://x"}}, "url", False),
+        ({"config": {"url": "http://127.0.0.1:1/x", "content_type": "xml"}}, "content_type", False),
+    ],
+    ids=["no-web-hook", "no-config", "no-address", "address", "content-type"],
+)
+def test_a_hook_that_github_refuses(
+    forge: Forge, site: Work, wrong: dict[str, object], field: str, *, nonsense: bool
+) -> None:
+    asked = {"config": {"url": "http://127.0.0.1:1/x"}} | wrong
+    answer = forge.call("POST", f"{REPO}/hooks", asked, nonsense=nonsense)
+    assert (answer.status, [each["field"] for each in answer.json()["errors"]]) == (422, [field])
+    assert forge.github.hooks() == []
+
+
+def test_a_hook_that_does_not_start_active(forge: Forge, site: Work, receiver: Receiver) -> None:
+    made = forge.call("POST", f"{REPO}/hooks", {"config": {"url": receiver.url}, "active": False})
+    site.git("push", "-q", "origin", "main:one")
+    assert forge.github.settle()
+    assert (made.json()["active"], [hook.active for hook in forge.github.hooks()]) == (False, [False])
+    assert [headers["x-github-event"] for headers, _ in receiver.got] == ["ping"]
+
+
+def test_deliveries_that_are_not_there(forge: Forge, site: Work, receiver: Receiver) -> None:
+    hook, other = (forge.github.add_hook("acme/site", f"{receiver.url}/{name}", "secret") for name in "ab")
+    assert forge.github.settle()
+    foreign = next(each.id for each in forge.github.deliveries() if each.hook_id == other.id)
+    for number in (foreign, 999):
+        assert forge.call("POST", f"{REPO}/hooks/{hook.id}/deliveries/{number}/attempts").status == 404
+    unknown = forge.call("GET", f"{REPO}/hooks/{hook.id}/deliveries?status=late", nonsense=True)
+    assert (unknown.status, [each["field"] for each in unknown.json()["errors"]]) == (422, ["status"])
 
 
 def test_deliveries_are_read_from_a_cursor_and_by_outcome(forge: Forge, site: Work, receiver: Receiver) -> None:
