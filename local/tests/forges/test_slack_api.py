@@ -114,6 +114,7 @@ def test_update_keeps_blocks_that_are_not_given(workspace: Workspace) -> None:
         ("chat.postMessage", {"channel": "general"}, "no_text"),
         ("chat.postMessage", {"channel": "general", "text": "  "}, "no_text"),
         ("chat.postMessage", {"channel": "general", "text": "x", "blocks": "[{"}, "invalid_blocks_format"),
+        ("chat.postMessage", {"channel": "general", "text": "x", "blocks": [{"type": "sektion"}]}, "invalid_blocks"),
         ("chat.postMessage", {"channel": "general", "text": "x", "thread_ts": "1.000001"}, "thread_not_found"),
         ("chat.update", {"channel": "general", "ts": "1.000001", "text": "x"}, "channel_not_found"),
         ("chat.update", {"channel": "C0LOCAL0001", "ts": "1.000001", "text": "x"}, "message_not_found"),
@@ -166,6 +167,36 @@ def test_bodies_that_are_not_json(workspace: Workspace) -> None:
     assert post(b"x", "text/plain")["error"] == "invalid_post_type"
     assert post(b"{}", "application/json")["warning"] == "missing_charset"
     assert "warning" not in post(b"{}", "application/json; charset=utf-8")
+
+
+def test_a_form_that_is_not_utf_8(workspace: Workspace) -> None:
+    headers = FORM | {"Authorization": f"Bearer {TOKEN}"}
+    assert request(workspace.url + "auth.test", body=b"text=\xff", headers=headers).json()["error"] == "invalid_charset"
+
+
+@pytest.mark.parametrize(("beyond", "expected"), [(0, (200, None)), (1, (413, "request_timeout"))], ids=["at", "over"])
+def test_a_body_has_its_limit(workspace: Workspace, beyond: int, expected: tuple[int, str | None]) -> None:
+    start = urlencode({"token": TOKEN, "channel": "general", "text": "x"})
+    body = start + "x" * (4 * 1024 * 1024 - len(start) + beyond)
+    answer = request(workspace.url + "chat.postMessage", body=body, headers=FORM)
+    assert (answer.status, answer.json().get("error")) == expected
+    assert len(workspace.slack.messages()) == (0 if beyond else 1)
+
+
+def test_only_the_last_token_is_taken(workspace: Workspace) -> None:
+    workspace.slack.rotate_token("xoxb-next")
+    assert workspace.call("auth.test")["error"] == "invalid_auth"
+    assert workspace.call("auth.test", "xoxb-next")["ok"]
+
+
+def test_a_channel_that_is_made_while_it_runs(workspace: Workspace) -> None:
+    made = workspace.slack.create_channel("#releases")
+    assert workspace.slack.create_channel("releases") == made
+    with pytest.raises(KeyError, match="release-notes"):
+        workspace.slack.messages("release-notes")
+    assert workspace.client.chat_postMessage(channel="releases", text="x")["channel"] == made.id
+    assert [(each.channel, each.text) for each in workspace.slack.messages(made.id)] == [("releases", "x")]
+    assert len(workspace.client.conversations_list()["channels"]) == 3
 
 
 def test_F67_rate_limit_on_demand(workspace: Workspace) -> None:

@@ -174,6 +174,11 @@ CASES: dict[str, tuple[Any, Any, str]] = {
         [{"type": "table", "rows": [[plain("x")]]}],
         "unsupported type: plain_text [json-pointer:/blocks/0/rows/0/0/type]",
     ),
+    "number-cell": (
+        [{"type": "table", "rows": [[{"type": "raw_number", "text": "1,5", "value": 1.5}]]}],
+        [{"type": "table", "rows": [[{"type": "raw_number", "text": "yes", "value": True}]]}],
+        "must be a number [json-pointer:/blocks/0/rows/0/0/value]",
+    ),
     "columns": (
         [{"type": "table", "rows": [[CELL]], "column_settings": [{"align": "right"}, None]}],
         [{"type": "table", "rows": [[CELL]], "column_settings": [{"align": "up"}]}],
@@ -183,6 +188,11 @@ CASES: dict[str, tuple[Any, Any, str]] = {
         [{"type": "table", "rows": [[CELL]], "column_settings": [None] * 20}],
         [{"type": "table", "rows": [[CELL]], "column_settings": [None] * 21}],
         "no more than 20 items allowed",
+    ),
+    "column-settings-of-words": (
+        [{"type": "table", "rows": [[CELL]], "column_settings": [{}]}],
+        [{"type": "table", "rows": [[CELL]], "column_settings": ["right"]}],
+        "must be an object [json-pointer:/blocks/0/column_settings/0]",
     ),
     "video-https": (
         [{"type": "video", "alt_text": "a", "video_url": URL, "thumbnail_url": URL, "title": plain("t")}],
@@ -239,6 +249,11 @@ CASES: dict[str, tuple[Any, Any, str]] = {
         [rich(span({**WORD, "style": {"code": True}}))],
         [rich(span({**WORD, "style": {"code": 1}}))],
         "must be a boolean",
+    ),
+    "rich-text-indent": (
+        [rich(span(span(WORD), kind="rich_text_list", style="bullet", indent=0))],
+        [rich(span(span(WORD), kind="rich_text_list", style="bullet", indent=9))],
+        "must be an integer from 0 to 8 [json-pointer:/blocks/0/elements/0/indent]",
     ),
     "rich-text-list": (
         [rich(span(span(WORD), kind="rich_text_list", style="bullet"))],
@@ -302,6 +317,16 @@ CASES: dict[str, tuple[Any, Any, str]] = {
         [{"type": "divider"}],
         [{"type": "sektion"}],
         "unsupported type: sektion [json-pointer:/blocks/0/type]",
+    ),
+    "a-block-without-type": (
+        [{"type": "divider"}],
+        [{"block_id": "a"}],
+        "missing required field: type [json-pointer:/blocks/0]",
+    ),
+    "elements-in-no-array": (
+        [rich(span(WORD))],
+        [{"type": "rich_text", "elements": span(WORD)}],
+        "must be an array [json-pointer:/blocks/0/elements]",
     ),
     "no-object": ([], ["text"], "must be an object [json-pointer:/blocks/0]"),
     "no-array": ([], {}, "must be an array [json-pointer:/blocks]"),

@@ -84,10 +84,9 @@ class Messages:
             count = self._rows.execute("select count(*) from channels").fetchone()[0]
             identity = f"{prefix}0LOCAL{count + 1:04d}"
             self._rows.execute("insert or ignore into channels values (?, ?)", (identity, name.removeprefix("#")))
-        found = self.channel(name)
-        if found is None:
-            raise KeyError(name)
-        return found
+            sql = "select * from channels where name = ?"
+            row = self._rows.execute(sql, (name.removeprefix("#"),)).fetchone()
+        return Channel(row["id"], row["name"])
 
     def channel(self, named: str) -> Channel | None:
         """The channel with this id or name (with or without `#`)."""
