@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from tests.contracts.xray import Daemon, Document
 
-from deployer_local.aws.tracing import address
+from deployer_local.aws import emulator
+from deployer_local.aws.tracing import address, install
 
 ENVIRONMENT = """
 import os
@@ -64,6 +65,20 @@ def test_a_function_that_is_not_active_is_not_traced(aws: Any, daemon: Daemon, m
     assert "_X_AMZN_TRACE_ID" not in aws.invoke(function)
 
     assert of(function)(daemon.received()) is None
+
+
+def test_a_segment_that_cannot_be_sent_is_said_and_changes_no_answer(
+    aws: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = emulator.module("core.lambda_runtime").Worker
+    monkeypatch.setattr(worker, "invoke", worker.invoke)  # so that what is installed here ends with the test
+    install("::1:2000")(aws.engine._host)  # the daemon's socket is one of IPv4
+    function = aws.function("def handler(event, context):\n    return 'answer'", TracingConfig={"Mode": "Active"})
+
+    assert aws.invoke(function) == "answer"
+
+    [said] = [each.getMessage() for each in caplog.records if each.name == "deployer_local.aws.tracing"]
+    assert said.startswith("no segment could be sent to ::1:2000: ")
 
 
 @pytest.mark.parametrize("text", ["", "2000", "localhost:", ":2000", "localhost:0", "localhost:70000", "localhost:x"])

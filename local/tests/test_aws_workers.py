@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+from deployer_local.aws import workers
 
 IMPORTER = """
 import importlib
@@ -79,6 +82,26 @@ def test_what_a_function_prints_is_its_log_and_not_its_answer(aws: Any) -> None:
         for event in aws.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{function}")["events"]
     ]
     assert any("raw" in message for message in messages)
+
+
+def test_a_function_that_turns_its_log_off_still_answers(aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mark that ends its log goes where the log goes."""
+    monkeypatch.setattr(workers, "LOG_SECONDS", 0.1)
+    function = aws.function(
+        "import os\ndef handler(event, context):\n    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)\n    return event"
+    )
+
+    assert [aws.invoke(function, event) for event in ("first", "second")] == ["first", "second"]
+
+
+def test_a_log_that_never_ends_is_read_no_longer_than_it_may_lag(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child of the function that goes on writing must not keep the answer back."""
+    monkeypatch.setattr(workers, "LOG_SECONDS", 0.01)
+    endless = SimpleNamespace(get=lambda timeout: "line")
+
+    log = workers._log_of_invocation(SimpleNamespace(_stderr_queue=endless))
+
+    assert set(log.splitlines()) <= {"line"}
 
 
 def test_an_exception_is_the_answer_and_the_next_event_is_served(aws: Any) -> None:

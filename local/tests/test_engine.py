@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import urllib.error
 import urllib.request
 import zipfile
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from github import Auth, Github
+from slack_sdk import WebClient
 
 
 def get(url: str) -> tuple[int, str, str]:
@@ -74,6 +77,16 @@ def test_what_is_no_site_is_not_served(aws: Any, configured: bool) -> None:
         aws.client("s3").put_object(Bucket=bucket, Key="index.html", Body=b"private")
 
     assert get(aws.engine.site_url(bucket))[0] == 404
+
+
+def test_the_clients_of_github_and_slack_and_git_reach_the_local_ones(aws: Any) -> None:
+    engine, repository = aws.engine, f"acme/{aws.unique()}"
+    engine.github.create_repository(repository)
+
+    github = Github(base_url=engine.github_url, auth=Auth.Token(engine.github_token), retry=None)
+    assert github.get_repo(repository).full_name == repository
+    assert WebClient(engine.slack_token, base_url=engine.slack_url).auth_test()["ok"]
+    subprocess.run(["git", "ls-remote", engine.git_url(repository)], check=True, timeout=30)
 
 
 def pipeline(bucket: str, topic: str = "first", **more: Any) -> dict[str, Any]:
