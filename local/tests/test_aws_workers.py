@@ -97,7 +97,12 @@ def test_a_function_that_turns_its_log_off_still_answers(aws: Any, monkeypatch: 
 def test_a_log_that_never_ends_is_read_no_longer_than_it_may_lag(monkeypatch: pytest.MonkeyPatch) -> None:
     """A child of the function that goes on writing must not keep the answer back."""
     monkeypatch.setattr(workers, "LOG_SECONDS", 0.01)
-    endless = SimpleNamespace(get=lambda timeout: "line")
+
+    def another(timeout: float) -> str:
+        assert 0 < timeout <= workers.LOG_SECONDS, "its time is over"
+        return "line"
+
+    endless = SimpleNamespace(get=another)
 
     log = workers._log_of_invocation(SimpleNamespace(_stderr_queue=endless))
 
