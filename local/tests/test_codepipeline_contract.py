@@ -9,9 +9,10 @@ import pytest
 from deployer_local.codepipeline import ServiceError
 from deployer_local.codepipeline.operations import Operations
 from deployer_local.codepipeline.rules import check, remarks
-from deployer_local.codepipeline.shapes import check_request, faults_of, model
+from deployer_local.codepipeline.shapes import CONTRACT, model
 from deployer_local.codepipeline.template import declaration
 from deployer_local.codepipeline.testing import ACCOUNT, BUCKET, REGION, ROLE, World, action, approval, pipeline
+from deployer_local.contract import faults_of
 
 ARN = f"arn:aws:codepipeline:{REGION}:{ACCOUNT}:app"
 UUID = "12345678-1234-1234-1234-123456789012"
@@ -25,7 +26,7 @@ class Checked:
 
     def __call__(self, name: str, /, **body: Any) -> dict[str, Any]:
         self.called.add(name)
-        check_request(name, body)
+        CONTRACT.check_request(name, body)
         answer = self.world.call(name, **body)
         output = model().operation_model(name).output_shape
         if output is None:
@@ -245,7 +246,7 @@ WRONG_STRUCTURE = "InvalidStructureException"
     ],
 )
 def test_declarations_refused(declared: dict[str, Any], code: str, words: str) -> None:
-    check_request("CreatePipeline", {"pipeline": declared})
+    CONTRACT.check_request("CreatePipeline", {"pipeline": declared})
     with pytest.raises(ServiceError) as caught:
         check(declared, REGION)
     assert caught.value.code == code
@@ -308,7 +309,7 @@ def test_template_properties_become_a_declaration() -> None:
     assert declared["variables"] == [{"name": "v", "defaultValue": "1"}]
     assert declared["artifactStore"]["encryptionKey"] == {"id": "k", "type": "KMS"}
     del declared["triggers"]
-    check_request("CreatePipeline", found)
+    CONTRACT.check_request("CreatePipeline", found)
     check(declared, REGION)
 
 

@@ -187,15 +187,11 @@ class _Work:
 
     def _call(self, operation: Operation, token: str) -> bool:
         stack = self._situation.stack
-        if operation is Operation.DELETE:
+        if operation in (Operation.DELETE, Operation.CONTINUE):
             if stack is None or not self._situation.ours:
-                raise Broken("a plan may delete only a stack that is this environment's")
-            self._to.stacks.delete(stack.id, token)
-            return True
-        if operation is Operation.CONTINUE:
-            if stack is None or not self._situation.ours:
-                raise Broken("a plan may roll back only a stack that is this environment's")
-            self._to.stacks.continue_rollback(stack.id, token)
+                raise Broken("a plan may delete or roll back only a stack that is this environment's")
+            stacks = self._to.stacks
+            (stacks.delete if operation is Operation.DELETE else stacks.continue_rollback)(stack.id, token)
             return True
         request = self._request(token)
         if operation is Operation.CREATE:

@@ -15,7 +15,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deployer_local.codepipeline.records import Artifact
-from deployer_local.codepipeline.shapes import CONTRACT, faults_of
+from deployer_local.codepipeline.shapes import CONTRACT
+from deployer_local.contract import faults_of
 
 from .job import Failed, Job, Outcome, Succeeded
 
