@@ -41,7 +41,7 @@ class World:
         self.tape = Tape()
         self.forge = Forge(self.tape)
         self.repo = self.forge.add(REPOSITORY)
-        self.shelf = Shelf(self.tape)
+        self.shelf = Shelf(self.tape, clock=lambda: self.now)
         self.cloud = Cloud(self.tape, clock=lambda: self.now, version=self.newest)
         self.tokens_read = 0
         self._commits = 0
@@ -79,7 +79,7 @@ class World:
 
     def newest(self, stack: str) -> str:
         versions = self.shelf.objects.get(source_key(stack), [])
-        return versions[-1][0] if versions else ""
+        return versions[-1].version if versions else ""
 
     # --- GitHub
 

@@ -162,7 +162,7 @@ def test_F38_an_older_release_is_not_taken_for_the_newest_after_the_table_was_lo
     newer = world.live("refs/tags/v2.0.0")
     world.shelf.items.clear()
     world.shelf.holders.clear()
-    world.shelf.repositories.clear()
+    world.shelf.known.clear()
     world.look(world.pushed(TAG, older))
     name = "site-production"
     assert [world.shelf.commit_of(run.revisions["Source"]) for run in world.cloud.executions[name]] == [newer, older]

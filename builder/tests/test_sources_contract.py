@@ -46,6 +46,15 @@ def test_each_generation_has_a_version_of_its_own(store: SourceStore, archive: b
     assert all(versions)
 
 
+def test_the_newest_version_says_which_commit_of_which_generation_it_is(store: SourceStore, archive: bytes) -> None:
+    assert store.newest(KEY) is None
+    store.put(KEY, io.BytesIO(archive), SHA, 1)
+    version = store.put(KEY, io.BytesIO(archive), SHA, 7)
+    newest = store.newest(KEY)
+    assert newest
+    assert (newest.version, newest.commit, newest.generation) == (version, SHA, 7)
+
+
 def test_an_archive_that_breaks_off_is_to_be_fetched_again(store: SourceStore, archive: bytes) -> None:
     with pytest.raises(Transient):
         store.put(KEY, io.BytesIO(archive[: len(archive) // 2]), SHA, 1)

@@ -22,7 +22,7 @@ NAME = RepositoryName(42, "acme", "site")
 SHA, LOST = "a" * 40, "b" * 40
 COMMIT = {
     "sha": SHA,
-    "commit": {"message": f"Subject of {SHA[:7]}\n\nBody", "author": {"name": "Ada", "email": "ada@example.com"}},
+    "commit": {"message": f"Subject of {SHA[:7]}", "author": {"name": "Ada", "email": "ada@example.com"}},
 }
 
 

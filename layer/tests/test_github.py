@@ -205,7 +205,9 @@ ADA = {"name": "Ada", "email": "ada@example.org", "date": "2011-04-14T16:00:49Z"
 def test_a_commit(server: Any, github: GitHub, author: Any) -> None:
     server.answer(200, commit(message="Say hello\n\nAnd more", author=author))
     name, email = (author["name"], author["email"]) if author else ("", "")
-    assert github.commit(SITE, SHA) == Commit(SHA, "Say hello", name, email)
+    found = github.commit(SITE, SHA)
+    assert found == Commit(SHA, "Say hello\n\nAnd more", name, email)
+    assert found.subject == "Say hello"
 
 
 # --- what is not there

@@ -14,7 +14,17 @@ from deployer.environments import EnvironmentId
 from deployer.errors import Transient
 from deployer.events import RepositoryName
 from deployer.memory import Table
-from deployer.ports import Baseline, Baselines, Environment, Memory, Operation, Outcome
+from deployer.ports import (
+    Baseline,
+    Baselines,
+    Environment,
+    Memory,
+    Operation,
+    Outcome,
+    Parked,
+    Parking,
+    Repository,
+)
 from deployer.refs import Stage
 from deployer.testing import Shelf
 
@@ -22,7 +32,7 @@ NAME = RepositoryName(42, "acme", "site")
 STAGING, OTHER = EnvironmentId(42, Stage.STAGING), EnvironmentId(42, Stage.DEVELOPMENT, "feature/ü")
 
 
-class Both(Memory, Baselines, Protocol):
+class Both(Memory, Parking, Baselines, Protocol):
     """What the table is to the builder."""
 
 
@@ -36,10 +46,20 @@ def memory(request: pytest.FixtureRequest) -> Iterator[Both]:
         client.create_table(
             TableName="environments",
             BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("id", "kind")],
             KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": "kinds",
+                    "KeySchema": [
+                        {"AttributeName": "kind", "KeyType": "HASH"},
+                        {"AttributeName": "id", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ],
         )
-        yield Table(client, "environments")
+        yield Table(client, "environments", lambda: 1_700_000_000)
 
 
 def environment(identity: EnvironmentId = STAGING, **changes: object) -> Environment:
@@ -61,6 +81,15 @@ def test_what_is_saved_is_read_back_whole(memory: Both) -> None:
         accepted=True,
         outcome=Outcome.FAILURE,
         pipelines=("one", "two"),
+        said="prepared",
+        superseded=("b" * 40, "c" * 40),
+        touched=6,
+        announced=7,
+        starting=8,
+        request="by hand",
+        highest="v1.2.3",
+        slot="42/3",
+        settled=True,
     )
     saved = memory.save(whole)
     assert saved == replace(whole, version=1)
@@ -90,8 +119,9 @@ def test_the_first_to_claim_a_name_holds_it(memory: Both) -> None:
 
 
 def test_forgetting_takes_its_own_pointers_and_nobody_elses(memory: Both) -> None:
-    saved = memory.save(environment(pipelines=("one", "two")))
+    saved = memory.save(environment(pipelines=("one", "two"), slot="42/7"))
     memory.claim("stack", "site-staging", STAGING)
+    memory.claim("slot", "42/7", STAGING)
     memory.claim("pipeline", "one", STAGING)
     memory.claim("pipeline", "two", OTHER)
     memory.forget(saved)
@@ -100,6 +130,41 @@ def test_forgetting_takes_its_own_pointers_and_nobody_elses(memory: Both) -> Non
     assert memory.holder("stack", "site-staging") is None
     assert memory.holder("pipeline", "one") is None
     assert memory.holder("pipeline", "two") == OTHER
+    assert memory.holder("slot", "42/7") is None
+
+
+def test_the_environments_of_a_repository_are_listed(memory: Both) -> None:
+    elsewhere = EnvironmentId(43, Stage.STAGING)
+    for identity in (STAGING, OTHER, elsewhere):
+        memory.save(environment(identity))
+    memory.claim("stack", "site-staging", STAGING)
+    assert {each.id for each in memory.environments(42)} == {STAGING, OTHER}
+    assert memory.environments(44) == ()
+
+
+def test_a_ref_is_parked_until_it_is_taken_away(memory: Both) -> None:
+    first = Parked(OTHER, "refs/heads/feature/ü", "a" * 40, 5, "idle", retired=True)
+    memory.park(first)
+    assert memory.parked(OTHER) == first
+    later = replace(first, object="b" * 40, retired=False)
+    memory.park(later)
+    memory.park(Parked(EnvironmentId(43, Stage.STAGING), "refs/heads/main", "c" * 40, 5, "skipped"))
+    assert (memory.parked(OTHER), memory.all_parked(42)) == (later, (later,))
+    assert memory.environment(OTHER) is None
+    memory.unpark(OTHER)
+    memory.unpark(OTHER)
+    assert (memory.parked(OTHER), memory.all_parked(42)) == (None, ())
+
+
+def test_what_a_sweep_saw_is_kept_with_the_repository(memory: Both) -> None:
+    first = Baseline(NAME, "main", 5, frozenset({b"12345678"}))
+    memory.record(first)
+    renamed = Repository(RepositoryName(42, "acme", "page"), "trunk")
+    memory.swept(renamed, {"refs": "etag"})
+    memory.swept(Repository(RepositoryName(43, "acme", "other"), "main"), {"refs": "etag"})
+    expected = Baseline(renamed.name, "trunk", 5, frozenset({b"12345678"}), {"refs": "etag"})
+    assert memory.baseline(42) == expected
+    assert memory.repositories() == (expected,)
 
 
 def test_a_repositorys_first_baseline_stays(memory: Both) -> None:

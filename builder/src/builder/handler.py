@@ -22,6 +22,7 @@ from deployer.events import (
     Look,
     RunChange,
     StackChange,
+    Tick,
     decode,
     is_bus_event,
     parse_bus_event,
@@ -79,8 +80,10 @@ class Builder:
             )
             situation = self.applier.apply(situation, steps)
 
-    def forward(self, change: StackChange | RunChange) -> None:
+    def forward(self, change: StackChange | RunChange | Tick) -> None:
         """Turn a stack or run event of one of our environments into a look at it."""
+        if isinstance(change, Tick):
+            return
         if isinstance(change, StackChange):
             environment = self.memory.holder("stack", change.stack_name)
         else:

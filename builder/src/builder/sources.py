@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import IO, Any, cast
 
+from botocore.exceptions import ClientError
+
 from builder.archive import repack
-from deployer.stacks import translated
+from deployer.ports import SourceObject
+from deployer.stacks import code_of, translated
 
 PART = 8 * 1024 * 1024
 
@@ -79,6 +82,19 @@ class Sources:
             except BaseException:
                 parts.abort()
                 raise
+
+    def newest(self, key: str) -> SourceObject | None:
+        """What a run that is not pinned would read, by the metadata that ``put`` gave it."""
+        with translated(f"look at {key}"):
+            try:
+                found = self._s3.head_object(Bucket=self._bucket, Key=key)
+            except ClientError as error:
+                if code_of(error) in ("404", "NoSuchKey"):
+                    return None
+                raise
+        metadata = found["Metadata"]
+        at = int(found["LastModified"].timestamp() * 1000)
+        return SourceObject(found["VersionId"], metadata.get("commit", ""), int(metadata.get("generation", "0")), at)
 
     def put_text(self, key: str, text: str) -> str:
         """Store a template; answers with a URL that CloudFormation can read it from."""

@@ -3,7 +3,8 @@
 Pure: parses at the edge and refuses what does not fit, so that everything inside is typed.
 Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/event-detail-stack-status-change.html,
 https://docs.aws.amazon.com/codepipeline/latest/userguide/detect-state-changes-cloudwatch-events.html,
-https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html (the envelope)
+https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html (the envelope),
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-rule-schedule.html (the tick)
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from deployer.states import RUN_EVENTS, STAGE_EVENTS, stack_phase
 
+SWEEP = "sweep"
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
 _NAME = re.compile(r"[A-Za-z0-9.@_-]{1,100}")
@@ -50,7 +52,8 @@ class Look:
     """A hint that an environment may need something. It is never believed: the builder observes for itself.
 
     ``ref`` is set where the environment alone does not tell it (a release tag). ``after`` and ``pushed_at`` (seconds
-    since the epoch, by GitHub's clock) come from a verified push and are used only to wake a parked ref.
+    since the epoch, by GitHub's clock) come from a verified push and are used only to wake a parked ref. ``request``
+    identifies somebody's asking by hand: build again, whatever is there; twice the same id is one request.
     """
 
     environment: str
@@ -59,10 +62,74 @@ class Look:
     ref: str = ""
     after: str = ""
     pushed_at: int = 0
+    request: str = ""
+
+    @property
+    def sweeping(self) -> bool:
+        """Whether the sweep asks, which makes sure rather than waits for an event."""
+        return self.reason.startswith(SWEEP)
 
     def to_json(self) -> str:
         """The queue message's body: plain ASCII, since SQS refuses some characters and UTF-8 has no lone surrogates."""
         return json.dumps(asdict(self), sort_keys=True)
+
+
+@dataclass(frozen=True)
+class StackSeen:
+    """A stack of this installation as the sweep found it. ``owner``: the value of its owner's tag."""
+
+    name: str
+    owner: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Compare a repository's refs with its environments. ``repository.id`` is 0 where only its name is known.
+
+    ``stacks``: those of the repository, or None where they could not be listed. ``unlimited``: somebody has looked
+    at what a sweep wants to make and to remove, and agrees.
+    """
+
+    repository: RepositoryName
+    stacks: tuple[StackSeen, ...] | None = None
+    unlimited: bool = False
+
+    def to_json(self) -> str:
+        """The queue message's body."""
+        return json.dumps({SWEEP: asdict(self)}, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Tick:
+    """The schedule says that it is time for a sweep. ``id`` is the event's: a tick that is delivered twice is one."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class RunNotice:
+    """The builder asks the notifier to make sure that a run's end was told."""
+
+    pipeline: str
+    execution: str
+
+    def to_json(self) -> str:
+        """The queue message's body."""
+        return json.dumps({"run": asdict(self)}, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """The builder asks the notifier to say something of an environment in Slack, once for each ``key``."""
+
+    environment: str
+    key: str
+    text: str
+
+    def to_json(self) -> str:
+        """The queue message's body."""
+        return json.dumps({"announcement": asdict(self)}, sort_keys=True)
 
 
 @dataclass(frozen=True)
@@ -130,7 +197,46 @@ def parse_look(message: Mapping[str, Any]) -> Look:
         ref=_text(message, "ref", optional=True),
         after=_text(message, "after", optional=True),
         pushed_at=_number(message, "pushed_at") if message.get("pushed_at") is not None else 0,
+        request=_text(message, "request", optional=True),
     )
+
+
+def parse_sweep(message: Mapping[str, Any]) -> Sweep | None:
+    """A sweep as ``Sweep.to_json`` writes it, or None for any other message.
+
+    Raises:
+        Malformed: naming the field.
+    """
+    if SWEEP not in message:
+        return None
+    sweep = _mapping(message[SWEEP], SWEEP)
+    repository, stacks = _mapping(sweep.get("repository"), "repository"), sweep.get("stacks")
+    if stacks is not None and not isinstance(stacks, list):
+        raise Malformed(f"stacks: expected a list, got {type(stacks).__name__}")
+    return Sweep(
+        RepositoryName(_number(repository, "id"), _text(repository, "owner"), _text(repository, "name")),
+        None if stacks is None else tuple(_stack_seen(_mapping(stack, "stack")) for stack in stacks),
+        sweep.get("unlimited") is True,
+    )
+
+
+def _stack_seen(stack: Mapping[str, Any]) -> StackSeen:
+    return StackSeen(_text(stack, "name"), _text(stack, "owner"), _text(stack, "status"))
+
+
+def parse_notice(message: Mapping[str, Any]) -> RunNotice | Announcement | None:
+    """What the builder asks the notifier, as ``to_json`` writes it, or None for any other message.
+
+    Raises:
+        Malformed: naming the field.
+    """
+    if "run" in message:
+        run = _mapping(message["run"], "run")
+        return RunNotice(_text(run, "pipeline"), _text(run, "execution"))
+    if "announcement" in message:
+        said = _mapping(message["announcement"], "announcement")
+        return Announcement(_text(said, "environment"), _text(said, "key"), _text(said, "text"))
+    return None
 
 
 def is_bus_event(message: Mapping[str, Any]) -> bool:
@@ -138,8 +244,8 @@ def is_bus_event(message: Mapping[str, Any]) -> bool:
     return "detail-type" in message
 
 
-def parse_bus_event(message: Mapping[str, Any]) -> StackChange | RunChange | None:
-    """A stack or run change, or None for an event of another kind.
+def parse_bus_event(message: Mapping[str, Any]) -> StackChange | RunChange | Tick | None:
+    """A stack or run change, the schedule's tick, or None for an event of another kind.
 
     What is read is held to what AWS documents. A state that this version does not know is refused, as everywhere: the
     next look or sweep sees what became of it.
@@ -155,6 +261,8 @@ def parse_bus_event(message: Mapping[str, Any]) -> StackChange | RunChange | Non
             return _run_change(message, detail, RUN_EVENTS)
         case ("aws.codepipeline", "CodePipeline Stage Execution State Change"):
             return _run_change(message, detail, STAGE_EVENTS, _matching(detail, "stage", _NAME))
+        case ("aws.events", "Scheduled Event"):
+            return Tick(_text(message, "id"))
     return None
 
 

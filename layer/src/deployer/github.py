@@ -84,8 +84,9 @@ class GitHub:
             raise Rejected(f"commit {sha} is not in {repository.full_name}")
         inner = found["commit"]
         author = inner.get("author") or {}
-        subject = str(inner["message"]).split("\n", 1)[0]
-        return Commit(str(found["sha"]), subject, str(author.get("name") or ""), str(author.get("email") or ""))
+        return Commit(
+            str(found["sha"]), str(inner["message"]), str(author.get("name") or ""), str(author.get("email") or "")
+        )
 
     # --- Files
 

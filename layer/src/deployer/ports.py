@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import IO, Protocol
 
 from deployer.environments import EnvironmentId
-from deployer.events import Look, RepositoryName
+from deployer.events import Announcement, Look, RepositoryName, RunNotice, Sweep
 from deployer.states import CommitState, RunState, StackPhase, stack_phase
 
 # --- GitHub ---------------------------------------------------------------------------------------------------------
@@ -29,12 +29,17 @@ class Repository:
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit: ``subject`` is its message's first line, ``author`` a display name, ``email`` may be empty."""
+    """A commit: ``message`` as it was written, ``author`` a display name, ``email`` may be empty."""
 
     sha: str
-    subject: str
+    message: str
     author: str
     email: str
+
+    @property
+    def subject(self) -> str:
+        """The message's first line."""
+        return self.message.split("\n", 1)[0]
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,18 @@ class Tip:
 
     object: str
     commit: str
+
+
+@dataclass(frozen=True)
+class Refs:
+    """A repository and every branch and tag of it: full ref -> object id, unpeeled.
+
+    ``validators``: what tells that nothing has changed since, opaque to all but who made it.
+    """
+
+    repository: Repository
+    tips: Mapping[str, str]
+    validators: Mapping[str, str]
 
 
 class Repositories(Protocol):
@@ -59,6 +76,15 @@ class Repositories(Protocol):
 
     def tips(self, repository: RepositoryName) -> Iterable[tuple[str, str]]:
         """Every branch and tag as (full ref, object id), unpeeled."""
+
+    def refs(self, repository: RepositoryName, known: Mapping[str, str]) -> Refs | None:
+        """The repository and all its refs; None where nothing has changed since ``known`` was their ``validators``.
+
+        Costs nothing of the rate limit where nothing has changed.
+
+        Raises:
+            Rejected: where the repository can't be read, or another one has its name now.
+        """
 
     def commit(self, repository: RepositoryName, sha: str) -> Commit: ...
 
@@ -91,6 +117,9 @@ class Statuses(Protocol):
     """Write commit statuses."""
 
     def post(self, status: CommitStatus) -> None: ...
+
+    def states(self, repository: RepositoryName, sha: str) -> Mapping[str, CommitState]:
+        """Context -> the state that holds, of a commit's statuses; none where there is no such commit."""
 
 
 # --- CloudFormation and CodePipeline --------------------------------------------------------------------------------
@@ -145,6 +174,9 @@ class Stacks(Protocol):
 
     def failure(self, stack_id: str, token: str = "") -> str:
         """The first failed resource and its reason, of the operation with that token, or empty."""
+
+    def every(self) -> Iterable[Stack]:
+        """All stacks of the account and region that have not been deleted, whoever made them."""
 
 
 @dataclass(frozen=True)
@@ -228,11 +260,16 @@ class Outcome(StrEnum):
 class Environment:
     """What is remembered of one environment: a cache of the truth, rebuilt where it was lost.
 
-    ``generation`` rises when the wish changes; a new item's starts at the clock's milliseconds. ``present`` is False
-    while the wish is that nothing be there; ``commit`` then is the last that was. ``digest`` is that of the wanted
-    template and parameters, ``applied`` that of the stack's. ``source`` is the version id of the generation's source
-    object, put there at ``source_at`` (milliseconds). ``pipelines`` are those that its stack was seen to have.
-    ``version`` guards every write.
+    ``generation`` rises when the wish changes; a new item's starts at the clock's milliseconds. ``present`` is
+    False while the wish is that nothing be there; ``commit`` then is the last that was. ``said`` is what was last
+    reported of it; ``superseded`` are earlier commits whose statuses have not been seen to be final. ``digest`` is
+    that of the wanted template and parameters, ``applied`` that of the stack's. ``source`` is the version id of the
+    generation's source object, put there at ``source_at`` (milliseconds). ``pipelines`` are those that its stack
+    was seen to have. ``touched`` is when somebody last wanted something of it, ``announced`` when its removal was
+    announced, ``starting`` when the start of a run was last attempted and not seen to its end (all in
+    milliseconds). ``request`` is the last asking by hand that was granted, ``highest`` the highest version that was
+    ever wanted of production. ``slot`` is the place that it takes up among its repository's environments.
+    ``settled``: a sweep found nothing left to do. ``version`` guards every write.
     """
 
     id: EnvironmentId
@@ -251,6 +288,15 @@ class Environment:
     accepted: bool = False
     outcome: Outcome = Outcome.NEW
     pipelines: tuple[str, ...] = ()
+    said: str = ""
+    superseded: tuple[str, ...] = ()
+    touched: int = 0
+    announced: int = 0
+    starting: int = 0
+    request: str = ""
+    highest: str = ""
+    slot: str = ""
+    settled: bool = False
     version: int = 0
 
 
@@ -274,18 +320,51 @@ class Memory(Protocol):
 
     def holder(self, kind: str, name: str) -> EnvironmentId | None: ...
 
+    def environments(self, repository: int) -> tuple[Environment, ...]:
+        """All of a repository's; what was written a moment ago may be missing."""
+
 
 @dataclass(frozen=True)
 class Baseline:
     """The refs a repository had when it became known: they wish nothing until they move or are pushed.
 
-    ``since``: seconds since the epoch, by GitHub's clock.
+    ``since``: seconds since the epoch, by GitHub's clock. ``validators``: see ``Refs``; of the last sweep that found
+    everything in place.
     """
 
     repository: RepositoryName
     default_branch: str
     since: int
     parked: frozenset[bytes]
+    validators: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Parked:
+    """A ref that wishes nothing as long as it is at ``object``, or until it is pushed again.
+
+    ``since``: seconds since the epoch, by GitHub's clock. ``retired``: its environment was removed, or is being.
+    """
+
+    environment: EnvironmentId
+    ref: str
+    object: str
+    since: int
+    reason: str
+    retired: bool = False
+
+
+class Parking(Protocol):
+    """Which refs are parked, one item each; a repository's baseline is another matter."""
+
+    def parked(self, environment: EnvironmentId) -> Parked | None: ...
+
+    def park(self, parked: Parked) -> None: ...
+
+    def unpark(self, environment: EnvironmentId) -> None: ...
+
+    def all_parked(self, repository: int) -> tuple[Parked, ...]:
+        """All of a repository's; what was written a moment ago may be missing."""
 
 
 class Baselines(Protocol):
@@ -296,6 +375,12 @@ class Baselines(Protocol):
     def record(self, baseline: Baseline) -> Baseline:
         """Write where there is none yet; answers with the one that holds."""
 
+    def repositories(self) -> tuple[Baseline, ...]:
+        """All that are known; one that became known a moment ago may be missing. Their ``parked`` may be left out."""
+
+    def swept(self, repository: Repository, validators: Mapping[str, str]) -> None:
+        """Keep how a known repository is called now, and what its refs were validated with when all was in place."""
+
 
 class Looks(Protocol):
     """The FIFO queue of looks."""
@@ -303,8 +388,33 @@ class Looks(Protocol):
     def send(self, look: Look) -> None: ...
 
 
+class Sweeps(Protocol):
+    """The same queue, for sweeps: one at a time for each repository."""
+
+    def sweep(self, sweep: Sweep, tick: str) -> None:
+        """``tick``: the same repository twice for one tick is one sweep."""
+
+
+class Notices(Protocol):
+    """The notifier's queue, for what no event says."""
+
+    def notify(self, notice: RunNotice | Announcement) -> None: ...
+
+
+@dataclass(frozen=True)
+class SourceObject:
+    """The newest version of a source object. ``at``: milliseconds since the epoch."""
+
+    version: str
+    commit: str
+    generation: int
+    at: int
+
+
 class SourceStore(Protocol):
     """Source objects in the artifact store."""
+
+    def newest(self, key: str) -> SourceObject | None: ...
 
     def put(self, key: str, archive: IO[bytes], commit: str, generation: int) -> str:
         """Repack a gzipped tarball as the zip at ``key``; answers with its version id."""

@@ -9,13 +9,14 @@ import hashlib
 import math
 import random
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deployer.errors import DeployerError, Transient
-from deployer.events import Look, Malformed
+from deployer.events import Announcement, Look, Malformed, RunNotice, Sweep
 from deployer.observability import logger
 
 _log = logger("queues")
@@ -24,9 +25,9 @@ LONGEST = 11 * 3600
 
 
 class LookQueue:
-    """The FIFO queue of looks: one message group for each environment.
+    """The FIFO queue of looks: one message group for each environment, and one for each repository's sweeps.
 
-    The deduplication id is unique for each send, since a redelivery is a new look.
+    A look's deduplication id is unique for each send, since a redelivery is a new look.
     """
 
     def __init__(self, sqs: Any, url: str) -> None:
@@ -38,15 +39,49 @@ class LookQueue:
         Raises:
             Transient: where SQS did not take it.
         """
-        try:
+        self._send(look.to_json(), look.environment, uuid.uuid4().hex)
+
+    def sweep(self, sweep: Sweep, tick: str) -> None:
+        """Queue a sweep; the same for the same tick within five minutes is one.
+
+        Raises:
+            Transient: where SQS did not take it.
+        """
+        group = f"sweep/{sweep.repository.full_name}"
+        self._send(sweep.to_json(), group, hashlib.sha256(f"{group} {tick}".encode()).hexdigest())
+
+    def _send(self, body: str, group: str, deduplication: str) -> None:
+        with _taken("looks"):
             self._sqs.send_message(
                 QueueUrl=self._url,
-                MessageBody=look.to_json(),
-                MessageGroupId=group_id(look.environment),
-                MessageDeduplicationId=uuid.uuid4().hex,
+                MessageBody=body,
+                MessageGroupId=group_id(group),
+                MessageDeduplicationId=deduplication,
             )
-        except (BotoCoreError, ClientError) as error:
-            raise Transient(f"the queue of looks did not take the message: {type(error).__name__}") from error
+
+
+class NoticeQueue:
+    """The notifier's queue."""
+
+    def __init__(self, sqs: Any, url: str) -> None:
+        self._sqs, self._url = sqs, url
+
+    def notify(self, notice: RunNotice | Announcement) -> None:
+        """Queue a notice.
+
+        Raises:
+            Transient: where SQS did not take it.
+        """
+        with _taken("notices"):
+            self._sqs.send_message(QueueUrl=self._url, MessageBody=notice.to_json())
+
+
+@contextmanager
+def _taken(queue: str) -> Iterator[None]:
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise Transient(f"the queue of {queue} did not take the message: {type(error).__name__}") from error
 
 
 def group_id(environment: str) -> str:

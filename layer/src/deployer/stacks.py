@@ -93,16 +93,13 @@ class CloudFormation:
                 raise
         if not found or found[0]["StackStatus"] == "DELETE_COMPLETE":
             return None
-        stack = found[0]
-        return Stack(
-            id=stack["StackId"],
-            name=stack["StackName"],
-            status=stack["StackStatus"],
-            tags={tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])},
-            outputs={output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])},
-            role=stack.get("RoleARN", ""),
-            protected=bool(stack.get("EnableTerminationProtection", False)),
-        )
+        return _stack(found[0])
+
+    def every(self) -> Iterator[Stack]:
+        """DescribeStacks without a name, page by page."""
+        with translated("list the stacks"):
+            for page in self._client.get_paginator("describe_stacks").paginate():
+                yield from (_stack(stack) for stack in page["Stacks"] if stack["StackStatus"] != "DELETE_COMPLETE")
 
     def create(self, request: StackRequest) -> None:
         """CreateStack; AlreadyExists is Transient, which means: observe again."""
@@ -179,6 +176,18 @@ class CloudFormation:
                 raise
         held = _resources(found)
         return (str(found[0]["StackId"]), held) if any(entry.physical_id == physical_id for entry in held) else None
+
+
+def _stack(stack: dict[str, Any]) -> Stack:
+    return Stack(
+        id=stack["StackId"],
+        name=stack["StackName"],
+        status=stack["StackStatus"],
+        tags={tag["Key"]: tag["Value"] for tag in stack.get("Tags", [])},
+        outputs={output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])},
+        role=stack.get("RoleARN", ""),
+        protected=bool(stack.get("EnableTerminationProtection", False)),
+    )
 
 
 def _resources(entries: Iterable[dict[str, Any]]) -> tuple[StackResource, ...]:

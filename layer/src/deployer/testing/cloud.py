@@ -6,7 +6,7 @@ a run, changing it stops the one that runs. Tokens are honoured: the same one ha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from deployer.errors import Rejected, Transient
@@ -113,6 +113,11 @@ class Cloud:
         """The first failed resource."""
         with self.tape.call("cloudformation.failure"):
             return next((kept.reason for kept in self.kept.values() if kept.stack.id == stack_id), "")
+
+    def every(self) -> Iterator[Stack]:
+        """All that are there."""
+        with self.tape.call("cloudformation.every"):
+            return iter([kept.stack for kept in self.kept.values()])
 
     # --- Resources
 

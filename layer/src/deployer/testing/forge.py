@@ -15,7 +15,8 @@ from typing import IO
 
 from deployer.errors import Rejected
 from deployer.events import RepositoryName
-from deployer.ports import Commit, CommitStatus, Repository, Tip
+from deployer.ports import Commit, CommitStatus, Refs, Repository, Tip
+from deployer.states import CommitState
 from deployer.testing.tape import Tape
 
 
@@ -28,6 +29,7 @@ class Repo:
     refs: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str | None] = field(default_factory=dict)
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    messages: dict[str, str] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     readable: bool = True
 
@@ -75,12 +77,24 @@ class Forge:
         with self.tape.call("github.tips"):
             return iter(sorted(self._repo(repository).refs.items()))
 
+    def refs(self, repository: RepositoryName, known: Mapping[str, str]) -> Refs | None:
+        """Every ref, unless nothing has changed."""
+        with self.tape.call("github.refs"):
+            repo = self.repos.get(repository.full_name)
+            if repo is None or not repo.readable or repo.name.id != repository.id:
+                raise Rejected(f"{repository.full_name} can't be read")
+            validators = {"all": repr((repo.name, repo.default_branch, sorted(repo.refs.items())))}
+            if validators == dict(known):
+                return None
+            return Refs(Repository(repo.name, repo.default_branch), dict(repo.refs), validators)
+
     def commit(self, repository: RepositoryName, sha: str) -> Commit:
         """A commit."""
         with self.tape.call("github.commit"):
             if sha not in self._repo(repository).commits:
                 raise Rejected(f"commit {sha} is not in {repository.full_name}")
-            return Commit(sha, f"Subject of {sha[:7]}", "Ada", "ada@example.com")
+            message = self._repo(repository).messages.get(sha, f"Subject of {sha[:7]}")
+            return Commit(sha, message, "Ada", "ada@example.com")
 
     # --- Files
 
@@ -122,6 +136,11 @@ class Forge:
             if status.sha not in self._repo(status.repository).commits:
                 raise Rejected(f"GitHub answered 422: No commit found for SHA: {status.sha}")
             self.statuses.append(status)
+
+    def states(self, repository: RepositoryName, sha: str) -> Mapping[str, CommitState]:
+        """The statuses that hold."""
+        with self.tape.call("github.states"):
+            return {context: status.state for context, status in self.latest(sha).items()}
 
     def _repo(self, name: RepositoryName) -> Repo:
         return self.repos[name.full_name]
