@@ -18,7 +18,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, get_type_hints
 
 import boto3
 import pytest
@@ -33,7 +33,7 @@ from deployer.ports import Environment
 from deployer.refs import Stage
 from deployer.settings import load
 from deployer_deploy.manifest import read
-from deployer_deploy.tree import FUNCTIONS, Tree
+from deployer_deploy.tree import CORE, FUNCTIONS, Tree
 
 REGION, PREFIX, TABLE, STORE = "us-east-1", "opolis-deployer-prod", "environments", "deployer-artifacts"
 NAME, STAGING = RepositoryName(42, "acme", "site"), EnvironmentId(42, Stage.STAGING)
@@ -57,10 +57,15 @@ def module_of(part: str) -> Any:
 @pytest.mark.parametrize("part", FUNCTIONS)
 def test_a_manifest_sets_every_variable_that_its_function_reads(part: str) -> None:
     settings = module_of(part).Settings
+    numbers = {name for name, kind in get_type_hints(settings).items() if kind is int}
 
-    given = {name: f"value of {name}" for name in variables(part)}
-    assert dataclasses.asdict(load(settings, given)) == {
-        each.name: f"value of {each.name.upper()}" for each in dataclasses.fields(settings)
+    given = {
+        name: str(place) if name.lower() in numbers else f"value of {name}"
+        for place, name in enumerate(variables(part), 1000)
+    }
+    read = dataclasses.asdict(load(settings, given))
+    assert {name: str(value) for name, value in read.items()} == {
+        each.name: given[each.name.upper()] for each in dataclasses.fields(settings)
     }
 
 
@@ -170,15 +175,15 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     server = Server()
     running = serve(server)
     server.url = f"http://127.0.0.1:{running.server_address[1]}"
+    table = read(Tree.here().manifest(CORE)).document["Resources"]["Environments"]["Properties"]
     thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     with mock_aws():
         made = Account(server, monkeypatch)
         made.client("dynamodb").create_table(
             TableName=TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            **{name: table[name] for name in ("BillingMode", "AttributeDefinitions", "KeySchema")},
+            GlobalSecondaryIndexes=table["GlobalSecondaryIndexes"],
         )
         for name, value in (("opolis.github.token", GITHUB_TOKEN), ("opolis.slack.token", SLACK_TOKEN)):
             made.client("ssm").put_parameter(Name=name, Value=value, Type="SecureString")
@@ -220,6 +225,11 @@ class TestBuilder:
             "ConnectionArn": "",
             "Branches": "*",
             "ExcludedBranches": "",
+            "NoticesQueueUrl": account.queue("notices"),
+            "Repositories": "",
+            "EnvironmentsLimit": "50",
+            "IdleDays": "0",
+            "SweepLimit": "25",
             **roles,
         }
 

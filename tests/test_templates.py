@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,18 +14,22 @@ from typing import Any
 import pytest
 import yaml
 
+from deployer.items import KINDS
+from deployer.observability import JsonFormatter
 from deployer_deploy.manifest import read
 from deployer_deploy.tree import CORE, FUNCTIONS, LAYER, PARTS, Tree
 
 TREE = Tree.here()
 MANIFESTS = {part: read(TREE.manifest(part)) for part in PARTS}
-# Actions that know no resource, or are asked before there is one.
+# Actions that know no resource, or are asked before there is one, or of all there are.
 # https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 WITHOUT_RESOURCE = {
     "xray:PutTraceSegments",
     "xray:PutTelemetryRecords",
     "cloudformation:GetTemplateSummary",
     "cloudformation:DescribeStackResources",
+    "cloudformation:DescribeStacks",
+    "cloudformation:ListStacks",
     "codepipeline:PutJobSuccessResult",
     "codepipeline:PutJobFailureResult",
 }
@@ -159,7 +164,48 @@ def test_function(part: str) -> None:
     assert log["LogGroupName"] == {"Fn::Sub": f"/aws/lambda/${{DeployerPrefix}}-{part}"}
     assert "RetentionInDays" in log
     metrics = {alarm["MetricName"] for alarm in resources(part, "AWS::CloudWatch::Alarm").values()}
-    assert metrics == {"Errors", "Throttles"}
+    own = {made["MetricName"] for each in _filters(part) for made in each["MetricTransformations"]}
+    assert metrics == {"Errors", "Throttles", *own}
+
+
+def _filters(part: str) -> list[dict[str, Any]]:
+    return list(resources(part, "AWS::Logs::MetricFilter").values())
+
+
+def test_a_sweep_that_stopped_raises_an_alarm() -> None:
+    [line] = _filters("builder")
+    assert line["LogGroupName"] == {"Ref": "LogGroup"}
+    record = logging.makeLogRecord({"name": "builder", "levelname": "ERROR", "msg": "sweep stopped"})
+    written = json.loads(JsonFormatter().format(record))
+    assert line["FilterPattern"] == f'{{ $.message = "{written["message"]}" }}'
+    [made] = line["MetricTransformations"]
+    alarm = resources("builder", "AWS::CloudWatch::Alarm")["SweepsStoppedAlarm"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == (made["MetricNamespace"], made["MetricName"])
+    assert alarm["AlarmActions"] == [{"Ref": "AlarmsTopicArn"}]
+
+
+def test_the_sweeps_tick_comes_every_five_minutes() -> None:
+    rule = resources(CORE, "AWS::Events::Rule")["Sweep"]
+    assert (rule["Name"], rule["ScheduleExpression"]) == ({"Fn::Sub": "${DeployerPrefix}-sweep"}, "rate(5 minutes)")
+    assert rule["Targets"] == [
+        {
+            "Id": "changes",
+            "Arn": {"Fn::GetAtt": "ChangesQueue.Arn"},
+            "DeadLetterConfig": {"Arn": {"Fn::GetAtt": "ChangesDeadQueue.Arn"}},
+        }
+    ]
+
+
+def test_the_table_has_the_index_that_the_sweep_asks() -> None:
+    table = resources(CORE, "AWS::DynamoDB::Table")["Environments"]
+    [index] = table["GlobalSecondaryIndexes"]
+    assert index == {
+        "IndexName": KINDS,
+        "KeySchema": [{"AttributeName": "kind", "KeyType": "HASH"}, {"AttributeName": "id", "KeyType": "RANGE"}],
+        "Projection": {"ProjectionType": "ALL"},
+    }
+    [query] = [each for each in statements("builder") if each["Action"] == "dynamodb:Query"]
+    assert query["Resource"] == {"Fn::Sub": f"${{EnvironmentsTableArn}}/index/{KINDS}"}
 
 
 @pytest.mark.parametrize("part", FUNCTIONS)

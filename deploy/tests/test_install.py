@@ -183,7 +183,7 @@ def aws() -> Aws:
     return Aws()
 
 
-def installer(aws: Aws, events: list[Event] | None = None, **chosen: str) -> Installer:
+def installer(aws: Aws, events: list[Event] | None = None, **chosen: Any) -> Installer:
     told: list[Event] = [] if events is None else events
     return Installer(aws, Tree.here(), Configuration(**chosen), told.append, sleep=lambda _seconds: None)
 
@@ -212,6 +212,15 @@ def test_a_function_gets_exactly_what_its_manifest_declares(aws: Aws) -> None:
     assert set(listener) <= _manifest("listener").parameters
     assert given[f"{PREFIX}builder"]["GitHubApiUrl"] == "http://127.0.0.1:1/api/v3"
     assert "AllowedRepositories" not in given[f"{PREFIX}builder"]
+
+
+def test_the_sweep_is_as_chosen(aws: Aws) -> None:
+    chosen = {"repositories": "acme/site", "environments_limit": 0, "idle_days": 14}
+    installer(aws, **chosen).install()
+    given = aws.client("cloudformation").given[f"{PREFIX}builder"]
+    names = ("Repositories", "EnvironmentsLimit", "IdleDays", "NoticesQueueUrl")
+    assert [given[name] for name in names] == ["acme/site", "0", "14", "the NoticesQueueUrl"]
+    assert "SweepLimit" not in given, "the template's default"
 
 
 def test_again_changes_and_uploads_nothing(aws: Aws) -> None:

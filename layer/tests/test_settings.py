@@ -15,6 +15,7 @@ class Example:
     looks_queue_url: str
     artifact_store: str
     slack_channel: str = "deployments"
+    idle_days: int = 0
 
 
 GIVEN = {"LOOKS_QUEUE_URL": "https://sqs", "ARTIFACT_STORE": "bucket", "PATH": "/bin"}
@@ -26,6 +27,8 @@ GIVEN = {"LOOKS_QUEUE_URL": "https://sqs", "ARTIFACT_STORE": "bucket", "PATH": "
         pytest.param(GIVEN, Example("https://sqs", "bucket"), id="default"),
         pytest.param({**GIVEN, "SLACK_CHANNEL": "x"}, Example("https://sqs", "bucket", "x"), id="given"),
         pytest.param({**GIVEN, "SLACK_CHANNEL": ""}, Example("https://sqs", "bucket"), id="empty-is-missing"),
+        pytest.param({**GIVEN, "IDLE_DAYS": "14"}, Example("https://sqs", "bucket", idle_days=14), id="number"),
+        pytest.param({**GIVEN, "IDLE_DAYS": ""}, Example("https://sqs", "bucket"), id="empty-number"),
     ],
 )
 def test_loaded(environ: dict[str, str], expected: Example) -> None:
@@ -36,6 +39,12 @@ def test_loaded(environ: dict[str, str], expected: Example) -> None:
 def test_everything_that_is_missing_is_named(environ: dict[str, str]) -> None:
     with pytest.raises(Broken, match="LOOKS_QUEUE_URL, ARTIFACT_STORE"):
         load(Example, environ)
+
+
+@pytest.mark.parametrize("value", ["-1", "1.5", "two", "1_0", "٣"])
+def test_what_is_no_number_is_named_with_what_is_missing(value: str) -> None:
+    with pytest.raises(Broken, match="not set: ARTIFACT_STORE, no whole number: IDLE_DAYS;"):
+        load(Example, {"LOOKS_QUEUE_URL": "https://sqs", "IDLE_DAYS": value})
 
 
 @pytest.mark.parametrize("kind", [Transient, Rejected, Broken])

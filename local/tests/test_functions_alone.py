@@ -49,6 +49,7 @@ VARIABLES = {
     "GITHUB_HMAC_PARAMETER": "no.such.parameter",
     "GITHUB_TOKEN_PARAMETER": "no.such.parameter",
     "LOOKS_QUEUE_URL": "none",
+    "NOTICES_QUEUE_URL": "none",
     "PRODUCTION_ROLE_ARN": "none",
     "SLACK_TOKEN_PARAMETER": "no.such.parameter",
     "STAGING_ROLE_ARN": "none",

@@ -44,6 +44,7 @@ class Settings:
     deployer_prefix: str
     environments_table: str
     looks_queue_url: str
+    notices_queue_url: str
     artifact_store: str
     development_role_arn: str
     staging_role_arn: str
@@ -54,6 +55,10 @@ class Settings:
     connection_arn: str = ""
     branches: str = "*"
     excluded_branches: str = ""
+    repositories: str = ""
+    environments_limit: int = 50
+    idle_days: int = 0
+    sweep_limit: int = 25
 
 
 @dataclass(frozen=True)

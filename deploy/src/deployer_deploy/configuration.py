@@ -12,6 +12,10 @@ class Configuration:
     ``allowed_repositories``: comma list of ``owner/name``, ``owner/*`` or ``*``. ``branches``, ``excluded_branches``:
     comma lists of patterns of branches that get an environment, and of those that get none. ``tracing``: ``Active`` or
     ``PassThrough``. ``connection_arn``: the CodeConnections connection that templates are offered.
+
+    ``repositories``: comma list of ``owner/name`` that are known before their first webhook. ``environments_limit``:
+    development environments for each repository, 0 for none. ``idle_days``: without activity for so many days, one is
+    removed; 0 for never. ``sweep_limit``: how many environments a sweep may make, or remove, for each repository.
     """
 
     name: str = "opolis-deployer"
@@ -23,6 +27,10 @@ class Configuration:
     alarm_email: str | None = None
     connection_arn: str | None = None
     tracing: str | None = None
+    repositories: str | None = None
+    environments_limit: int | None = None
+    idle_days: int | None = None
+    sweep_limit: int | None = None
 
     @property
     def prefix(self) -> str:
@@ -45,5 +53,9 @@ class Configuration:
             "AlarmEmail": self.alarm_email,
             "ConnectionArn": self.connection_arn,
             "Tracing": self.tracing,
+            "Repositories": self.repositories,
+            "EnvironmentsLimit": self.environments_limit,
+            "IdleDays": self.idle_days,
+            "SweepLimit": self.sweep_limit,
         }
-        return {name: value for name, value in values.items() if value is not None}
+        return {name: str(value) for name, value in values.items() if value is not None}

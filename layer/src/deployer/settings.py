@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar, get_type_hints
 
 from deployer.errors import Broken
 
@@ -20,22 +20,33 @@ S = TypeVar("S", bound=_Dataclass)
 
 
 def load(kind: type[S], environ: Mapping[str, str]) -> S:
-    """Fill the frozen dataclass ``kind`` of ``str`` fields: field ``artifact_store`` from ``ARTIFACT_STORE``.
+    """Fill the frozen dataclass ``kind`` of ``str`` and ``int`` fields: ``artifact_store`` from ``ARTIFACT_STORE``.
 
-    A field with a default may be missing; an empty value counts as missing.
+    A field with a default may be missing; an empty value counts as missing. Numbers are whole and not negative.
 
     Raises:
-        Broken: naming every variable that is missing.
+        Broken: naming every variable that is missing, or is no number where one is wanted.
     """
-    values: dict[str, str] = {}
+    kinds = get_type_hints(kind)
+    values: dict[str, str | int] = {}
     missing: list[str] = []
+    unfit: list[str] = []
     for field in dataclasses.fields(kind):
         variable = field.name.upper()
         value = environ.get(variable, "")
-        if value:
+        if not value:
+            if field.default is dataclasses.MISSING:
+                missing.append(variable)
+        elif kinds[field.name] is not int:
             values[field.name] = value
-        elif field.default is dataclasses.MISSING:
-            missing.append(variable)
-    if missing:
-        raise Broken(f"environment variables not set: {', '.join(missing)}; the function's template.yaml sets them")
+        elif value.isascii() and value.isdecimal():
+            values[field.name] = int(value)
+        else:
+            unfit.append(variable)
+    problems = [
+        *([f"not set: {', '.join(missing)}"] if missing else []),
+        *([f"no whole number: {', '.join(unfit)}"] if unfit else []),
+    ]
+    if problems:
+        raise Broken(f"environment variables {', '.join(problems)}; the function's template.yaml sets them")
     return kind(**values)
