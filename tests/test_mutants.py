@@ -101,7 +101,7 @@ MUTANTS = [
     Mutant(
         "annotated-tags-are-peeled",
         f"{LAYER}/github.py",
-        'return Tip(sha, str(self._object(status, body)["sha"]))',
+        'return Tip(sha, str(peeled.object()["sha"]))',
         "return Tip(sha, sha)",
         ("layer/tests/test_github.py",),
     ),
