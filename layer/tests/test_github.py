@@ -20,7 +20,7 @@ from tests.contracts.github_answers import error, example, moved
 from deployer.errors import Broken, DeployerError, Rejected, Transient
 from deployer.events import RepositoryName
 from deployer.github import GitHub, cut
-from deployer.ports import Commit, CommitStatus, Repository, Tip
+from deployer.ports import Commit, CommitStatus, Refs, Repository, Tip
 from deployer.states import CommitState
 
 TOKEN = "ghp_canary0123456789"
@@ -198,6 +198,181 @@ def test_F41_the_next_page_is_on_the_same_host(servers: Any, github: GitHub) -> 
     assert other.asked == []
 
 
+# --- what has not changed
+
+REPO, HEADS, TAGS = (
+    f"{API}/repos/acme/site{below}" for below in ("", "/git/matching-refs/heads", "/git/matching-refs/tags")
+)
+KEYS = [path.removeprefix(f"{API}/") for path in (REPO, HEADS, TAGS)]
+KNOWN = dict(zip(KEYS, ['W/"r1"', 'W/"h1"', '"t1"'], strict=True))
+TIPS = {"refs/heads/main": SHA, "refs/tags/v1": TAG}
+
+
+def holds(server: Any, *paths: str) -> None:
+    """Answer a whole read of these, and of those alone."""
+    bodies = {REPO: repository("site"), HEADS: [ref("refs/heads/main")], TAGS: [ref("refs/tags/v1", TAG, "tag")]}
+    etags = dict(zip(bodies, ['W/"r2"', 'W/"h2"', '"t2"'], strict=True))
+    for path in paths:
+        server.answer(200, bodies[path], ETag=etags[path])
+
+
+def asked_of(server: Any) -> list[tuple[str, str | None]]:
+    """What was asked for, and what it was validated with."""
+    return [(each.target, each.headers.get("if-none-match")) for each in server.asked]
+
+
+def test_a_repository_with_all_its_refs(server: Any, github: GitHub) -> None:
+    holds(server, REPO, HEADS, TAGS)
+    validators = dict(zip(KEYS, ['W/"r2"', 'W/"h2"', '"t2"'], strict=True))
+    assert github.refs(SITE, {}) == Refs(Repository(SITE, "main"), TIPS, validators)
+    assert asked_of(server) == [(REPO, None), (HEADS, None), (TAGS, None)]
+
+
+def test_F26_a_repository_at_rest_is_asked_with_what_it_gave(server: Any, github: GitHub) -> None:
+    """A 304 costs nothing of the rate limit; a weak validator goes back as it came."""
+    for etag in KNOWN.values():
+        server.answer(304, ETag=etag)
+    assert github.refs(SITE, KNOWN) is None
+    assert asked_of(server) == list(zip((REPO, HEADS, TAGS), KNOWN.values(), strict=True))
+
+
+CHANGED = {"the-repository": 0, "a-branch": 1, "a-tag": 2}
+
+
+@pytest.mark.parametrize("at", CHANGED.values(), ids=CHANGED)
+def test_F26_where_one_has_changed_the_others_are_read_whole(server: Any, github: GitHub, at: int) -> None:
+    paths, etags = [REPO, HEADS, TAGS], list(KNOWN.values())
+    for etag in etags[:at]:
+        server.answer(304, ETag=etag)
+    holds(server, paths[at], *(path for path in paths if path != paths[at]))
+    found = github.refs(SITE, KNOWN)
+    assert found is not None
+    assert found.tips == TIPS
+    assert set(found.validators) == set(KNOWN)
+    assert not set(found.validators.values()) & set(etags)
+    conditional = list(zip(paths, etags, strict=True))[: at + 1]
+    assert asked_of(server) == conditional + [(path, None) for path in paths if path != paths[at]]
+
+
+def test_every_page_of_refs_has_a_validator_of_its_own(server: Any, github: GitHub) -> None:
+    second = f"{API}/repositories/7/git/matching-refs/heads?page=2"
+    holds(server, REPO)
+    link = f'<{server.url}{second}>; rel="next"'
+    server.answer(200, [ref("refs/heads/a")], ETag='"h1"', Link=link, real=False)
+    server.answer(200, [ref("refs/heads/b")], ETag='"h2"', real=False)
+    holds(server, TAGS)
+    found = github.refs(SITE, {})
+    assert found is not None
+    assert list(found.tips) == ["refs/heads/a", "refs/heads/b", "refs/tags/v1"]
+    assert found.validators == dict(zip([*KEYS[:2], second, KEYS[2]], ['W/"r2"', '"h1"', '"h2"', '"t2"'], strict=True))
+    for etag in found.validators.values():
+        server.answer(304, ETag=etag)
+    assert github.refs(SITE, found.validators) is None
+    assert asked_of(server)[4:] == list(
+        zip((REPO, HEADS, second, TAGS), ('W/"r2"', '"h1"', '"h2"', '"t2"'), strict=True)
+    )
+
+
+@pytest.mark.parametrize("validated", [False, True], ids=["at-first", "at-rest-before"])
+def test_an_empty_repository_has_no_refs(server: Any, github: GitHub, validated: bool) -> None:
+    """A refusal has no validator; the repository's own answer changes with its first push."""
+    if validated:
+        server.answer(304, ETag='W/"r1"')
+        server.answer(409, error(409, "Git Repository is empty."))
+    holds(server, REPO)
+    for _ in range(1 if validated else 2):
+        server.answer(409, error(409, "Git Repository is empty."))
+    if validated:
+        server.answer(409, error(409, "Git Repository is empty."))
+    assert github.refs(SITE, KNOWN if validated else {}) == Refs(Repository(SITE, "main"), {}, {KEYS[0]: 'W/"r2"'})
+
+
+def test_an_empty_repository_at_rest(server: Any, github: GitHub) -> None:
+    server.answer(304, ETag='W/"r1"')
+    assert github.refs(SITE, {KEYS[0]: 'W/"r1"'}) is None
+    assert asked_of(server) == [(REPO, 'W/"r1"')]
+
+
+def test_what_has_no_validator_is_never_taken_for_unchanged(server: Any, github: GitHub) -> None:
+    holds(server, REPO, HEADS)
+    server.answer(200, [])
+    found = github.refs(SITE, {})
+    assert found is not None
+    assert found.validators == {}
+
+
+def test_that_nothing_has_changed_is_an_answer_only_to_who_asked(server: Any, github: GitHub) -> None:
+    server.answer(304, ETag='W/"r1"')
+    with pytest.raises(Rejected, match="304"):
+        github.refs(SITE, {})
+
+
+@pytest.mark.parametrize("known", [{}, KNOWN], ids=["unknown", "known"])
+@pytest.mark.parametrize("absent", [0, 1, 2], ids=["repository", "branches", "tags"])
+def test_F42_what_the_token_may_not_see_is_refused_and_never_empty(
+    server: Any, github: GitHub, absent: int, known: dict[str, str]
+) -> None:
+    """The token is revoked at any moment: before the first call, or between two."""
+    paths = [REPO, HEADS, TAGS]
+    if known:
+        for etag in list(known.values())[:absent]:
+            server.answer(304, ETag=etag)
+        server.answer(404, GONE)
+    holds(server, *paths[:absent])
+    if not known or absent == 2:
+        server.answer(404, GONE)
+    with pytest.raises(Rejected, match="acme/site is not there, or not for this token: nothing is known of its refs"):
+        github.refs(SITE, known)
+
+
+def test_F41_another_repository_under_that_name_is_refused(server: Any, github: GitHub) -> None:
+    holds(server, REPO)
+    with pytest.raises(Rejected, match=r"acme/site is another repository now \(7, not 8\)"):
+        github.refs(RepositoryName(8, "acme", "site"), {})
+
+
+def test_a_repository_of_which_only_the_name_is_known_has_whatever_number_it_has(server: Any, github: GitHub) -> None:
+    holds(server, REPO, HEADS, TAGS)
+    found = github.refs(RepositoryName(0, "acme", "site"), {})
+    assert found is not None
+    assert found.repository.name == SITE
+
+
+@pytest.mark.parametrize("known", [{}, {key.replace("site", "old"): etag for key, etag in KNOWN.items()}], ids=len)
+def test_F41_a_renamed_repository_is_followed_and_read_by_its_new_name(
+    server: Any, github: GitHub, known: dict[str, str]
+) -> None:
+    there = f"{server.url}{API}/repositories/7"
+    server.answer(301, moved(there), Location=there)
+    holds(server, REPO, HEADS, TAGS)
+    found = github.refs(RepositoryName(7, "acme", "old"), known)
+    assert found is not None
+    assert found.repository.name == SITE
+    assert found.tips == TIPS
+    assert set(found.validators) == set(KEYS), "what it was called before validates nothing"
+    assert [each.target for each in server.asked] == [f"{API}/repos/acme/old", f"{API}/repositories/7", HEADS, TAGS]
+
+
+def test_a_list_that_is_none_is_not_an_empty_one(server: Any, github: GitHub) -> None:
+    holds(server, REPO)
+    server.answer(200, {}, real=False)
+    with pytest.raises(Transient, match="not with a list"):
+        github.refs(SITE, {})
+
+
+def test_F41_a_page_is_kept_without_its_host(servers: Any) -> None:
+    server, other = servers
+    for each in ("/x", f"//127.0.0.1:{other.port}/x"):
+        server.answer(200, repository("site"), ETag='"r"')
+        server.answer(200, [], ETag='"h1"', Link=f'<{server.url}{each}>; rel="next"', real=False)
+        for etag in ('"h2"', '"t"'):
+            server.answer(200, [], ETag=etag)
+        found = GitHub(server.url, lambda: TOKEN).refs(SITE, {})
+        assert found is not None
+        assert not [key for key in found.validators if key.startswith(("http", "//"))]
+    assert other.asked == []
+
+
 ADA = {"name": "Ada", "email": "ada@example.org", "date": "2011-04-14T16:00:49Z"}
 
 
@@ -246,13 +421,16 @@ CALLS: list[Call] = [
     lambda github: github.repository("acme", "site"),
     lambda github: github.tip(SITE, "refs/heads/main"),
     lambda github: list(github.tips(SITE)),
+    lambda github: github.refs(SITE, {}),
+    lambda github: github.refs(SITE, KNOWN),
     lambda github: github.commit(SITE, SHA),
     lambda github: github.directory(SITE, "deploy", SHA),
     lambda github: github.read(SITE, "deploy/pipeline.json", SHA),
     lambda github: github.post(CommitStatus(SITE, SHA, "c", CommitState.SUCCESS, "d")),
+    lambda github: github.states(SITE, SHA),
     archived,
 ]
-NAMES = ["repository", "tip", "tips", "commit", "directory", "read", "post", "archive"]
+NAMES = ["repository", "tip", "tips", "refs", "refs-known", "commit", "directory", "read", "post", "states", "archive"]
 
 
 SLOW = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
@@ -284,8 +462,15 @@ UNREAL = {
 }
 
 
-@pytest.mark.parametrize("call", CALLS, ids=NAMES)
-@pytest.mark.parametrize("refusal", [*REFUSALS, *UNREAL])
+REFUSED = [
+    pytest.param(call, refusal, id=f"{refusal}-{name}")
+    for name, call in zip(NAMES, CALLS, strict=True)
+    for refusal in [*REFUSALS, *UNREAL]
+    if (name, refusal) != ("states", "422")  # that is how GitHub says that there is no such commit
+]
+
+
+@pytest.mark.parametrize(("call", "refusal"), REFUSED)
 def test_refusals(server: Any, github: GitHub, call: Call, refusal: str) -> None:
     (status, headers, message), (kind, wait) = (REFUSALS | UNREAL)[refusal]
     server.answer(status, error(status, message), real=refusal in REFUSALS, **headers)
@@ -466,6 +651,40 @@ def test_a_description_of_any_text_is_cut_and_never_too_long_however_characters_
         assert shown.endswith("…")
         assert whole.startswith(shown[:-1])
         assert len(shown.encode("utf-16-le", "surrogatepass")) >= 276, "all but half a pair and a space is kept"
+
+
+def combined(*states: tuple[int, str, str]) -> dict[str, Any]:
+    listed = example("combined-status")["statuses"][0]
+    found: dict[str, Any] = example(
+        "combined-status", statuses=[listed | {"id": at, "context": of, "state": said} for at, of, said in states]
+    )
+    return found
+
+
+STATUS = f"{API}/repos/acme/site/commits/{SHA}/status?per_page=100"
+
+
+def test_the_statuses_that_hold(server: Any, github: GitHub) -> None:
+    states = [(at, f"ci/{state}", str(state)) for at, state in enumerate(CommitState)]
+    server.answer(200, combined(*states, (9, "theirs", "awaiting")))
+    assert github.states(SITE, SHA) == {f"ci/{state}": state for state in CommitState}
+    assert [each.target for each in server.asked] == [STATUS]
+
+
+def test_of_a_context_on_two_pages_the_latest_holds(server: Any, github: GitHub) -> None:
+    """One was posted between the two calls, and pushed what is older to the next page."""
+    second = f"{API}/repositories/7/commits/{SHA}/status?per_page=100&page=2"
+    link = f'<{server.url}{second}>; rel="next"'
+    server.answer(200, combined((5, "a", "success"), (6, "b", "failure")), Link=link)
+    server.answer(200, combined((4, "a", "pending"), (7, "c", "error")))
+    assert github.states(SITE, SHA) == {"a": CommitState.SUCCESS, "b": CommitState.FAILURE, "c": CommitState.ERROR}
+    assert [each.target for each in server.asked] == [STATUS, second]
+
+
+@pytest.mark.parametrize("status", [404, 409, 422])
+def test_what_is_no_commit_has_no_statuses(server: Any, github: GitHub, status: int) -> None:
+    server.answer(status, error(status, f"No commit found for SHA: {SHA}"), real=status == 404)
+    assert github.states(SITE, SHA) == {}
 
 
 def test_a_rotated_token_is_used_at_once(server: Any) -> None:

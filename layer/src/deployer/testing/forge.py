@@ -41,11 +41,20 @@ class Forge:
         self.tape = tape or Tape()
         self.repos: dict[str, Repo] = {}
         self.statuses: list[CommitStatus] = []
+        self._moved: dict[str, str] = {}
 
     def add(self, name: RepositoryName, default_branch: str = "main") -> Repo:
         """A new repository."""
         repo = Repo(name, default_branch)
         self.repos[name.full_name] = repo
+        return repo
+
+    def rename(self, old: str, owner: str, name: str) -> Repo:
+        """Give a repository another name; its old one (``owner/name``) leads to it until another takes it."""
+        repo = self.repos.pop(old)
+        repo.name = RepositoryName(repo.name.id, owner, name)
+        self.repos[repo.name.full_name] = repo
+        self._moved[old] = repo.name.full_name
         return repo
 
     def latest(self, sha: str) -> dict[str, CommitStatus]:
@@ -57,7 +66,7 @@ class Forge:
     def repository(self, owner: str, name: str) -> Repository | None:
         """The repository, if the token may read it."""
         with self.tape.call("github.repository"):
-            repo = self.repos.get(f"{owner}/{name}")
+            repo = self._find(f"{owner}/{name}")
             return Repository(repo.name, repo.default_branch) if repo and repo.readable else None
 
     def tip(self, repository: RepositoryName, ref: str) -> Tip | None:
@@ -80,8 +89,8 @@ class Forge:
     def refs(self, repository: RepositoryName, known: Mapping[str, str]) -> Refs | None:
         """Every ref, unless nothing has changed."""
         with self.tape.call("github.refs"):
-            repo = self.repos.get(repository.full_name)
-            if repo is None or not repo.readable or repo.name.id != repository.id:
+            repo = self._find(repository.full_name)
+            if repo is None or not repo.readable or repository.id not in (0, repo.name.id):
                 raise Rejected(f"{repository.full_name} can't be read")
             validators = {"all": repr((repo.name, repo.default_branch, sorted(repo.refs.items())))}
             if validators == dict(known):
@@ -142,5 +151,13 @@ class Forge:
         with self.tape.call("github.states"):
             return {context: status.state for context, status in self.latest(sha).items()}
 
+    def _find(self, name: str) -> Repo | None:
+        while name not in self.repos and name in self._moved:
+            name = self._moved[name]
+        return self.repos.get(name)
+
     def _repo(self, name: RepositoryName) -> Repo:
-        return self.repos[name.full_name]
+        found = self._find(name.full_name)
+        if found is None:
+            raise KeyError(name.full_name)
+        return found
