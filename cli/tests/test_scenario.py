@@ -165,7 +165,10 @@ class CloudFormation:
     def _stacks(self) -> Iterator[dict[str, Any]]:
         self.world.listings -= 1
         for environment in self.world.environments() if self.world.listings >= 0 else ():
-            tags = [{"Key": key, "Value": value} for key, value in owner_tags(environment, "opolis-deployer").items()]
+            tags = [
+                {"Key": key, "Value": value}
+                for key, value in owner_tags(environment, "opolis-deployer", "acme/site").items()
+            ]
             yield {"Stacks": [{"StackName": self.world.name(environment), "Tags": tags}]}
 
     def _summaries(self) -> Iterator[dict[str, Any]]:

@@ -147,7 +147,8 @@ def test_what_is_no_id_is_refused(text: str) -> None:
 
 
 def test_owner_tags_hold_nothing_that_changes_with_a_commit() -> None:
-    assert owner_tags(dev("feature/login", 7), "opolis-deployer-prod") == {
+    assert owner_tags(dev("feature/login", 7), "opolis-deployer-prod", "acme/site") == {
         "opolis:deployer:environment": "7/refs/heads/feature/login",
         "opolis:deployer:installation": "opolis-deployer-prod",
+        "opolis:deployer:repository": "acme/site",
     }

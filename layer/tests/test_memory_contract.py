@@ -89,6 +89,7 @@ def test_what_is_saved_is_read_back_whole(memory: Both) -> None:
         request="by hand",
         highest="v1.2.3",
         slot="42/3",
+        checked=9,
         settled=True,
     )
     saved = memory.save(whole)
@@ -157,22 +158,40 @@ def test_a_ref_is_parked_until_it_is_taken_away(memory: Both) -> None:
 
 
 def test_what_a_sweep_saw_is_kept_with_the_repository(memory: Both) -> None:
-    first = Baseline(NAME, "main", 5, frozenset({b"12345678"}))
+    first = Baseline(NAME, "main", 5, frozenset({b"12345678abcd"}))
     memory.record(first)
     renamed = Repository(RepositoryName(42, "acme", "page"), "trunk")
     memory.swept(renamed, {"refs": "etag"})
     memory.swept(Repository(RepositoryName(43, "acme", "other"), "main"), {"refs": "etag"})
-    expected = Baseline(renamed.name, "trunk", 5, frozenset({b"12345678"}), {"refs": "etag"})
+    expected = Baseline(renamed.name, "trunk", 5, frozenset({b"12345678abcd"}), {"refs": "etag"})
     assert memory.baseline(42) == expected
     assert memory.repositories() == (expected,)
 
 
 def test_a_repositorys_first_baseline_stays(memory: Both) -> None:
     assert memory.baseline(42) is None
-    first = Baseline(NAME, "main", 5, frozenset({b"12345678", b"abcdefgh"}))
+    first = Baseline(NAME, "main", 5, frozenset({b"12345678abcd", b"abcdefgh1234"}))
     assert memory.record(first) == first
     assert memory.record(Baseline(NAME, "trunk", 9, frozenset())) == first
     assert memory.baseline(42) == first
+
+
+def test_who_holds_a_name_can_give_it_up(memory: Both) -> None:
+    memory.claim("slot", "42/1", STAGING)
+    memory.release("slot", "42/1", OTHER)
+    assert memory.holder("slot", "42/1") == STAGING
+    memory.release("slot", "42/1", STAGING)
+    assert memory.holder("slot", "42/1") is None
+
+
+def test_a_ref_that_woke_is_taken_out_of_the_baseline(memory: Both) -> None:
+    memory.wake(42, b"12345678")
+    memory.record(Baseline(NAME, "main", 5, frozenset({b"12345678abcd", b"abcdefgh1234"})))
+    for sleeper, left in [(b"99999999", 2), (b"12345678", 1), (b"abcdefgh", 0)]:
+        memory.wake(42, sleeper)
+        kept = memory.baseline(42)
+        assert kept
+        assert len(kept.parked) == left
 
 
 def test_a_repository_without_refs_has_a_baseline_too(memory: Both) -> None:

@@ -7,6 +7,7 @@ environment reports on the same commit already, the later one's contexts carry i
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from deployer.environments import EnvironmentId
 from deployer.ports import Memory
@@ -31,6 +32,13 @@ def prep_context(environment: EnvironmentId, *, shared: bool) -> str:
 def stage_context(environment: EnvironmentId, stage: str, *, shared: bool) -> str:
     """The context of a pipeline's stage: ``pipeline/Build``, ``production/Build``."""
     return _context(environment, stage, "pipeline", shared=shared)
+
+
+def own_contexts(environment: EnvironmentId, contexts: Iterable[str], *, shared: bool) -> list[str]:
+    """Those of a commit's contexts that are this environment's: its preparation's, and its pipeline's stages'."""
+    prep = prep_context(environment, shared=shared)
+    stages = stage_context(environment, "", shared=shared)
+    return [context for context in contexts if context == prep or context.startswith(stages)]
 
 
 def _context(environment: EnvironmentId, name: str, group: str, *, shared: bool) -> str:

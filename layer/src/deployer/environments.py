@@ -15,6 +15,8 @@ from deployer.refs import HEADS, Stage, branch_of, stage_of
 # The tags by which a stack says whose it is. Nothing in them changes with a commit, which would touch every resource.
 OWNER_TAG = "opolis:deployer:environment"
 INSTALLATION_TAG = "opolis:deployer:installation"
+# How the repository was called when the stack was last changed: so that it is found again, should all be forgotten.
+REPOSITORY_TAG = "opolis:deployer:repository"
 
 # Bucket names that templates derive from the stack's name (`{stack}-app-…`) stay within S3's 63 characters.
 MAX_STACK_NAME = 40
@@ -117,9 +119,32 @@ def tag_value(environment: EnvironmentId) -> str:
     return f"{environment.repository}/sha256:{hashlib.sha256(text.encode('ascii')).hexdigest()}"
 
 
-def owner_tags(environment: EnvironmentId, installation: str) -> dict[str, str]:
-    """The tags that a stack of this environment carries. ``installation``: the deployer's prefix."""
-    return {OWNER_TAG: tag_value(environment), INSTALLATION_TAG: installation}
+def owner_of(tag: str) -> EnvironmentId | None:
+    """The environment that an owner's tag names, or None where the tag holds only a hash of it, or is none of ours."""
+    data = re.sub(rb"=([0-9A-F]{2})", lambda found: bytes([int(found[1], 16)]), tag.encode("utf-8", "surrogatepass"))
+    try:
+        environment = parse(data.decode("utf-8", "surrogatepass"))
+    except ValueError:
+        return None
+    return environment if tag_value(environment) == tag else None
+
+
+def repository_of(tag: str) -> int | None:
+    """The repository's number in an owner's tag, or None where it is none of ours."""
+    number = tag.partition("/")[0]
+    return int(number) if number.isascii() and number.isdigit() else None
+
+
+def owner_tags(environment: EnvironmentId, installation: str, repository: str) -> dict[str, str]:
+    """The tags that a stack of this environment carries.
+
+    ``installation``: the deployer's prefix. ``repository``: ``owner/name``.
+    """
+    return {
+        OWNER_TAG: tag_value(environment),
+        INSTALLATION_TAG: installation,
+        REPOSITORY_TAG: repository,
+    }
 
 
 def source_key(stack_name: str) -> str:

@@ -16,7 +16,8 @@ from deployer.ports import Baseline, Environment, Operation, Outcome, Parked
 
 KINDS = "kinds"
 REPOSITORY = "repository"
-_MARK_LENGTH = 8
+# Of each ref in a repository's baseline.
+MARK_LENGTH = 12
 
 
 def environments_of(repository: int) -> str:
@@ -44,6 +45,7 @@ def environment_values(environment: Environment) -> dict[str, Any]:
         "touched": environment.touched,
         "announced": environment.announced,
         "starting": environment.starting,
+        "checked": environment.checked,
         "version": environment.version,
     }
     texts = {
@@ -104,6 +106,7 @@ def environment(item: Mapping[str, Any]) -> Environment:
         request=_text(item, "request"),
         highest=_text(item, "highest"),
         slot=_text(item, "slot"),
+        checked=_number(item, "checked"),
         settled=bool(item.get("settled", {}).get("BOOL", False)),
         version=int(item["version"]["N"]),
     )
@@ -121,8 +124,13 @@ def baseline_item(baseline: Baseline) -> dict[str, Any]:
         "validators": {"S": validators_text(baseline.validators)},
     }
     if baseline.parked:
-        item["parked"] = {"B": b"".join(sorted(baseline.parked))}
+        item["parked"] = {"B": marks(baseline.parked)}
     return item
+
+
+def marks(parked: frozenset[bytes]) -> bytes:
+    """The marks of a baseline as one attribute."""
+    return b"".join(sorted(parked))
 
 
 def baseline(item: Mapping[str, Any]) -> Baseline:
@@ -132,7 +140,7 @@ def baseline(item: Mapping[str, Any]) -> Baseline:
         RepositoryName(int(item["id"]["S"].removeprefix(f"{REPOSITORY}/")), item["owner"]["S"], item["name"]["S"]),
         item["default_branch"]["S"],
         int(item["since"]["N"]),
-        frozenset(parked[at : at + _MARK_LENGTH] for at in range(0, len(parked), _MARK_LENGTH)),
+        frozenset(parked[at : at + MARK_LENGTH] for at in range(0, len(parked), MARK_LENGTH)),
         json.loads(_text(item, "validators") or "{}"),
     )
 

@@ -68,8 +68,7 @@ class Table:
             pointers.append(f"slot/{environment.slot}")
         with translated(f"forget {environment.id}"):
             for pointer in pointers:
-                if self._get(pointer) == items.pointer(pointer, environment.id):
-                    self._delete(pointer)
+                self._release(pointer, environment.id)
             self._delete(str(environment.id))
 
     def claim(self, kind: str, name: str, environment: EnvironmentId) -> EnvironmentId:
@@ -89,6 +88,11 @@ class Table:
         """Whoever holds ``{kind}/{name}``."""
         item = self._get(f"{kind}/{name}")
         return parse(item["environment"]["S"]) if item else None
+
+    def release(self, kind: str, name: str, environment: EnvironmentId) -> None:
+        """Give it up, where the environment holds it."""
+        with translated(f"release {kind} {name}"):
+            self._release(f"{kind}/{name}", environment)
 
     def environments(self, repository: int) -> tuple[Environment, ...]:
         """All of a repository's, through the index."""
@@ -129,6 +133,29 @@ class Table:
                 return baseline
         return self.baseline(baseline.repository.id) or baseline
 
+    def wake(self, repository: int, sleeper: bytes) -> None:
+        """Rewrite the baseline's marks, unless somebody else did meanwhile."""
+        known = self.baseline(repository)
+        kept = frozenset(mark for mark in known.parked if not mark.startswith(sleeper)) if known else frozenset()
+        if known is None or kept == known.parked:
+            return
+        with translated(f"wake a ref of repository {repository}"):
+            try:
+                self._client.update_item(
+                    TableName=self._table,
+                    Key={"id": {"S": f"{items.REPOSITORY}/{repository}"}},
+                    UpdateExpression="SET parked = :kept" if kept else "REMOVE parked",
+                    ConditionExpression="parked = :before",
+                    ExpressionAttributeValues={
+                        ":before": {"B": items.marks(known.parked)},
+                        **({":kept": {"B": items.marks(kept)}} if kept else {}),
+                    },
+                )
+            except ClientError as error:
+                if code_of(error) == "ConditionalCheckFailedException":
+                    raise Transient(f"the baseline of repository {repository} was changed meanwhile") from error
+                raise
+
     def repositories(self) -> tuple[Baseline, ...]:
         """All that are known, through the index."""
         return tuple(items.baseline(item) for item in self._of_kind(items.REPOSITORY))
@@ -163,6 +190,10 @@ class Table:
                 raise
             return False
         return True
+
+    def _release(self, key: str, environment: EnvironmentId) -> None:
+        if self._get(key) == items.pointer(key, environment):
+            self._delete(key)
 
     def _delete(self, key: str) -> None:
         self._client.delete_item(TableName=self._table, Key={"id": {"S": key}})

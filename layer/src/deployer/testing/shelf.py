@@ -84,6 +84,12 @@ class Shelf:
         with self.tape.call("memory.holder"):
             return self.holders.get((kind, name))
 
+    def release(self, kind: str, name: str, environment: EnvironmentId) -> None:
+        """Give it up."""
+        with self.tape.call("memory.release"):
+            if self.holders.get((kind, name)) == environment:
+                del self.holders[kind, name]
+
     def environments(self, repository: int) -> tuple[Environment, ...]:
         """All of a repository's."""
         with self.tape.call("memory.environments"):
@@ -122,6 +128,14 @@ class Shelf:
         """Keep the first one."""
         with self.tape.call("memory.record"):
             return self.known.setdefault(baseline.repository.id, baseline)
+
+    def wake(self, repository: int, sleeper: bytes) -> None:
+        """Take marks out of a baseline."""
+        with self.tape.call("memory.wake"):
+            known = self.known.get(repository)
+            if known:
+                kept = frozenset(mark for mark in known.parked if not mark.startswith(sleeper))
+                self.known[repository] = replace(known, parked=kept)
 
     def repositories(self) -> tuple[Baseline, ...]:
         """All that are known."""

@@ -1,0 +1,118 @@
+"""Stacks and pipelines: CloudFormation and CodePipeline. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from deployer.states import RunState, StackPhase, stack_phase
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack as DescribeStacks tells it. ``role``: the service role that it remembers, or empty."""
+
+    id: str
+    name: str
+    status: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    role: str = ""
+    protected: bool = False
+
+    @property
+    def phase(self) -> StackPhase:
+        """What can be done with it now."""
+        return stack_phase(self.status)
+
+
+@dataclass(frozen=True)
+class StackRequest:
+    """What a create or an update asks for. ``template_url`` where the body is too long to be sent inline."""
+
+    name: str
+    template: str
+    template_url: str
+    parameters: Mapping[str, str]
+    tags: Mapping[str, str]
+    role: str
+    token: str
+
+
+class Stacks(Protocol):
+    """Operate stacks. Every operation is accepted or refused at once; its end arrives as an event."""
+
+    def describe(self, name: str) -> Stack | None:
+        """The stack of that name or ARN, or None where there is none (or it has been deleted)."""
+
+    def create(self, request: StackRequest) -> None: ...
+
+    def update(self, request: StackRequest) -> bool:
+        """False where there was nothing to update."""
+
+    def delete(self, stack_id: str, token: str) -> None: ...
+
+    def continue_rollback(self, stack_id: str, token: str) -> None:
+        """Take the rollback of an update up again, where it failed (UPDATE_ROLLBACK_FAILED)."""
+
+    def failure(self, stack_id: str, token: str = "") -> str:
+        """The first failed resource and its reason, of the operation with that token, or empty."""
+
+    def every(self) -> Iterable[Stack]:
+        """All stacks of the account and region that have not been deleted, whoever made them."""
+
+
+@dataclass(frozen=True)
+class StackResource:
+    """One resource of a stack."""
+
+    type: str
+    logical_id: str
+    physical_id: str
+
+
+class Resources(Protocol):
+    """What belongs to which stack: CloudFormation's own word, which tags are not."""
+
+    def resources(self, stack_id: str) -> tuple[StackResource, ...]: ...
+
+    def holder(self, physical_id: str) -> tuple[str, tuple[StackResource, ...]] | None:
+        """The (ARN, resources) of the stack that owns a physical resource, or None."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A pipeline execution. ``revisions``: source action -> revision id, empty until it has read its sources.
+
+    ``started``: milliseconds since the epoch.
+    """
+
+    id: str
+    state: RunState
+    started: int
+    revisions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A pipeline's source action that reads ``key`` of the artifact store.
+
+    ``pinnable``: whether a run can be told which version to read (V2 pipelines).
+    """
+
+    action: str
+    pinnable: bool
+
+
+class Pipelines(Protocol):
+    """Start, stop and list runs."""
+
+    def runs(self, pipeline: str) -> tuple[Run, ...]:
+        """The latest runs, newest first; none for a pipeline that does not exist."""
+
+    def source(self, pipeline: str, key: str) -> Source | None: ...
+
+    def start(self, pipeline: str, source: Source | None, version: str, token: str) -> str: ...
+
+    def stop(self, pipeline: str, run: str, reason: str) -> None: ...

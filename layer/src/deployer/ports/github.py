@@ -1,0 +1,114 @@
+"""What is read from GitHub, and said there. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import IO, Protocol
+
+from deployer.events import RepositoryName
+from deployer.states import CommitState
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository that the token may read."""
+
+    name: RepositoryName
+    default_branch: str
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit: ``message`` as it was written, ``author`` a display name, ``email`` may be empty."""
+
+    sha: str
+    message: str
+    author: str
+    email: str
+
+    @property
+    def subject(self) -> str:
+        """The message's first line."""
+        return self.message.split("\n", 1)[0]
+
+
+@dataclass(frozen=True)
+class Tip:
+    """Where a ref points: ``object`` is what it names, ``commit`` what that leads to (an annotated tag's commit)."""
+
+    object: str
+    commit: str
+
+
+@dataclass(frozen=True)
+class Refs:
+    """A repository and every branch and tag of it: full ref -> object id, unpeeled.
+
+    ``validators``: what tells that nothing has changed since, opaque to all but who made it.
+    """
+
+    repository: Repository
+    tips: Mapping[str, str]
+    validators: Mapping[str, str]
+
+
+class Repositories(Protocol):
+    """Read what GitHub holds. 404 is an answer (None); a refusal is an error."""
+
+    def repository(self, owner: str, name: str) -> Repository | None: ...
+
+    def tip(self, repository: RepositoryName, ref: str) -> Tip | None:
+        """Where ``refs/heads/…`` or ``refs/tags/…`` points, annotated tags peeled.
+
+        Raises:
+            Rejected: where a tag names a tree or a blob.
+        """
+
+    def tips(self, repository: RepositoryName) -> Iterable[tuple[str, str]]:
+        """Every branch and tag as (full ref, object id), unpeeled."""
+
+    def refs(self, repository: RepositoryName, known: Mapping[str, str]) -> Refs | None:
+        """The repository and all its refs; None where nothing has changed since ``known`` was their ``validators``.
+
+        Costs nothing of the rate limit where nothing has changed.
+
+        Raises:
+            Rejected: where the repository can't be read, or another one has its name now.
+        """
+
+    def commit(self, repository: RepositoryName, sha: str) -> Commit: ...
+
+
+class Files(Protocol):
+    """Read a repository's files at one commit."""
+
+    def directory(self, repository: RepositoryName, path: str, commit: str) -> Mapping[str, str] | None:
+        """Name -> type (``file``, ``dir``, ``symlink``, ``submodule``), or None where there is no such directory."""
+
+    def read(self, repository: RepositoryName, path: str, commit: str) -> bytes: ...
+
+    def archive(self, repository: RepositoryName, commit: str) -> AbstractContextManager[IO[bytes]]:
+        """The commit's gzipped tarball as a stream."""
+
+
+@dataclass(frozen=True)
+class CommitStatus:
+    """One status to be posted. ``context``: ``pipeline/Build``; ``url``: where its details are, or empty."""
+
+    repository: RepositoryName
+    sha: str
+    context: str
+    state: CommitState
+    description: str
+    url: str = ""
+
+
+class Statuses(Protocol):
+    """Write commit statuses."""
+
+    def post(self, status: CommitStatus) -> None: ...
+
+    def states(self, repository: RepositoryName, sha: str) -> Mapping[str, CommitState]:
+        """Context -> the state that holds, of a commit's statuses; none where there is no such commit."""
