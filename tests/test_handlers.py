@@ -26,10 +26,10 @@ from moto import mock_aws
 from moto.backends import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID as ACCOUNT
 
-from deployer.environments import INSTALLATION_TAG, OWNER_TAG, EnvironmentId
+from deployer.environments import INSTALLATION_TAG, OWNER_TAG, REPOSITORY_TAG, EnvironmentId
 from deployer.events import Look, RepositoryName
 from deployer.memory import Table
-from deployer.ports import Environment
+from deployer.ports import Baseline, Environment
 from deployer.refs import Stage
 from deployer.settings import load
 from deployer_deploy.manifest import read
@@ -99,7 +99,7 @@ def serve(state: Server) -> ThreadingHTTPServer:
                 what = f"{form['Action']} {form.get('StackName') or form['PhysicalResourceId']}"
             state.asked.append((what, headers, json.loads(raw) if raw[:1] == b"{" else body))
             found = state.answers.get(what)
-            answer = found if isinstance(found, bytes) else json.dumps(found or {}).encode()
+            answer = found if isinstance(found, bytes) else json.dumps({} if found is None else found).encode()
             self.send_response(200 if what in state.answers else 404)
             self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
@@ -243,6 +243,7 @@ class TestBuilder:
                 "ref": "refs/heads/main",
                 "object": {"type": "commit", "sha": SHA},
             },
+            f"GET /repos/acme/site/commits/{SHA}": {"sha": SHA, "commit": {"message": "Say hello", "author": None}},
             "GET /repos/acme/site/contents/deploy": [{"name": "pipeline.json", "type": "file"}],
             "GET /repos/acme/site/contents/deploy/pipeline.json": json.dumps(TEMPLATE).encode(),
             f"GET /repos/acme/site/tarball/{SHA}": tarball(),
@@ -256,6 +257,7 @@ class TestBuilder:
         assert {tag["Key"]: tag["Value"] for tag in stack["Tags"]} == {
             OWNER_TAG: "42/staging",
             INSTALLATION_TAG: PREFIX,
+            REPOSITORY_TAG: "acme/site",
         }
         [given] = stack["Parameters"]
         source = account.client("s3").get_object(Bucket=STORE, Key=given["ParameterValue"])
@@ -263,6 +265,30 @@ class TestBuilder:
         [status] = account.server.of(f"POST /repos/acme/site/statuses/{SHA}")
         assert (status["state"], status["context"]) == ("pending", "build/0-prep")
         assert account.server.tokens("/repos") == {f"Bearer {GITHUB_TOKEN}"}
+
+    def test_a_tick_becomes_a_sweep_of_each_repository(self, account: Account, values: dict[str, str]) -> None:
+        account.memory.record(Baseline(NAME, "main", 5, frozenset()))
+        tick = {
+            "source": "aws.events",
+            "detail-type": "Scheduled Event",
+            "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
+            "account": ACCOUNT,
+            "region": REGION,
+            "detail": {},
+        }
+        assert account.call("builder", {"Records": [message(tick)]}, **values) == {"batchItemFailures": []}
+        [queued] = account.received(values["LooksQueueUrl"])
+        assert json.loads(queued["body"])["sweep"]["repository"]["name"] == "site"
+        account.server.answers = {
+            "GET /repos/acme/site": {"id": 42, "name": "site", "owner": {"login": "acme"}, "default_branch": "main"},
+            "GET /repos/acme/site/git/matching-refs/heads": [
+                {"ref": "refs/heads/main", "object": {"type": "commit", "sha": SHA}}
+            ],
+            "GET /repos/acme/site/git/matching-refs/tags": [],
+        }
+        assert account.call("builder", {"Records": [queued]}, **values) == {"batchItemFailures": []}
+        [look] = account.received(values["LooksQueueUrl"])
+        assert json.loads(look["body"])["reason"] == "sweep: refs/heads/main has no environment"
 
     def test_a_stacks_event_becomes_a_look(self, account: Account, values: dict[str, str]) -> None:
         account.memory.save(Environment(STAGING, NAME, "refs/heads/main", "site-staging", 1))

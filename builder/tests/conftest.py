@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 
 from builder.apply import Applier
 from builder.handler import Builder
 from builder.observe import Observer
+from builder.slots import Slots
+from builder.sweep import Sweeper
 from builder.wishes import Installation, Wishes
 from deployer.environments import EnvironmentId, source_key
-from deployer.events import Look, RepositoryName, RunChange, StackChange
+from deployer.events import Look, RepositoryName, RunChange, StackChange, Tick
 from deployer.ports import Environment, Stack
 from deployer.refs import Stage
 from deployer.states import RunState
@@ -36,7 +38,9 @@ def template(title: str = "one", parameters: Mapping[str, object] | None = None)
 class World:
     """One repository, one account, one builder."""
 
-    def __init__(self) -> None:
+    sweep_limit = 5
+
+    def __init__(self, *, configured: tuple[str, ...] = (), limit: int = 0, idle_days: int = 0) -> None:
         self.now = 1_700_000_000_000
         self.tape = Tape()
         self.forge = Forge(self.tape)
@@ -46,16 +50,24 @@ class World:
         self.tokens_read = 0
         self._commits = 0
         self.installation = Installation(
-            PREFIX, "artifacts", {stage: f"arn:role/{stage}" for stage in Stage}, "arn:boundary", self._token
+            PREFIX,
+            "artifacts",
+            {stage: f"arn:role/{stage}" for stage in Stage},
+            "arn:boundary",
+            self._token,
+            limit=limit,
+            idle_days=idle_days,
         )
         self.builder = Builder(
             Observer(
                 self.forge,
-                Wishes(self.forge, self.forge, self.shelf, self.installation, lambda: self.now),
+                Wishes(self.forge, self.forge, self.shelf, self.shelf, self.installation, lambda: self.now),
                 self.cloud,
                 self.cloud,
                 self.cloud,
                 self.shelf,
+                self.shelf,
+                Slots(self.shelf, self.installation.limit),
                 PREFIX,
                 lambda: self.now,
             ),
@@ -63,14 +75,32 @@ class World:
                 self.cloud,
                 self.cloud,
                 self.shelf,
+                self.shelf,
+                self.shelf,
                 self.forge,
                 self.forge,
+                self.shelf,
                 self.shelf,
                 self.installation,
                 lambda: self.now,
             ),
             self.shelf,
             self.shelf,
+            Sweeper(
+                self.forge,
+                self.shelf,
+                self.shelf,
+                self.shelf,
+                self.cloud,
+                self.cloud,
+                self.shelf,
+                self.shelf,
+                PREFIX,
+                configured,
+                self.sweep_limit,
+                idle_days,
+                lambda: self.now,
+            ),
         )
 
     def _token(self) -> str:
@@ -118,6 +148,15 @@ class World:
     def look(self, look: Look, receives: int = 1) -> None:
         self.now += 1000
         self.builder.look(look, receives)
+
+    def swept(self, ticks: int = 1) -> None:
+        """Let five minutes pass, sweep every repository, and work off the looks that come of it, so many times."""
+        for _ in range(ticks):
+            self.now += 300_000
+            self.builder.sweeper.tick(Tick(f"tick-{self.now}"))
+            while self.shelf.sweeps:
+                self.builder.sweep(self.shelf.sweeps.pop(0))
+            self.forwarded()
 
     def forwarded(self) -> None:
         """Work off the looks that were queued."""
@@ -181,3 +220,16 @@ class World:
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+@pytest.fixture
+def make() -> Callable[..., World]:
+    """A world with another configuration."""
+    return World
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, object]]]:
+    """The lines that were logged, each its message and fields."""
+    caplog.set_level("INFO")
+    return lambda: [{"message": record.getMessage(), **vars(record).get("fields", {})} for record in caplog.records]

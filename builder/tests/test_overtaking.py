@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from builder.plan import Operate, Step, Upload
 from builder.situation import Gone, Present, Situation, Wish
+from builder.steps import Operate, Step, Upload
 from deployer.environments import EnvironmentId
 from deployer.errors import Broken, Rejected, Transient
 from deployer.events import Look, Malformed, RepositoryName, RunChange

@@ -7,8 +7,9 @@ import itertools
 import botocore.session
 import pytest
 
-from builder.plan import Begin, Forget, Operate, Report, Start, Stop, Upload, belongs, plan
+from builder.plan import belongs, plan
 from builder.situation import Gone, Invalid, Nothing, Present, Refused, Situation, Wish
+from builder.steps import Begin, Forget, Operate, Report, Start, Stop, Upload
 from deployer.environments import EnvironmentId, owner_tags
 from deployer.events import RepositoryName
 from deployer.ports import Environment, Operation, Outcome, Run, Stack
@@ -39,7 +40,7 @@ RUNS = {
 
 
 def situation(stage: Stage, status: str | None, wish: Wish, *, ours: bool, runs: str, known: bool) -> Situation:
-    tags = owner_tags(IDS[stage], PREFIX) if ours else {"opolis:deployer:environment": "7/staging"}
+    tags = owner_tags(IDS[stage], PREFIX, "acme/site") if ours else {"opolis:deployer:environment": "7/staging"}
     stack = Stack("arn:aws:cloudformation:r:a:stack/s/1", "s", status, tags) if status else None
     item = Environment(
         IDS[stage], NAME, "refs/heads/x", "s", 5, OLD, True, "d", "d", "v1", 1, outcome=Outcome.SUCCESS, version=3

@@ -10,20 +10,44 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from builder.plan import Applied, Begin, Forget, Found, Operate, Refuse, Report, Retry, Start, Step, Stop, Upload
+from builder.baseline import sleeper
+from builder.generation import successor
 from builder.situation import Present, Situation
+from builder.steps import (
+    Announce,
+    Applied,
+    Begin,
+    Forget,
+    Found,
+    Operate,
+    Park,
+    Refuse,
+    Report,
+    Retry,
+    Settle,
+    Start,
+    Step,
+    Stop,
+    Supersede,
+    Touch,
+    Upload,
+    Wake,
+)
+from builder.voice import Voice
 from builder.wishes import Installation
-from deployer.contexts import describe, is_shared, prep_context
 from deployer.environments import owner_tags, source_key
-from deployer.errors import Broken, Rejected, Transient
+from deployer.errors import Broken, DeployerError, Rejected, Transient
+from deployer.events import Announcement, RunNotice
 from deployer.observability import logger
 from deployer.ports import (
-    CommitStatus,
+    Baselines,
     Environment,
     Files,
     Memory,
+    Notices,
     Operation,
     Outcome,
+    Parking,
     Pipelines,
     SourceStore,
     StackRequest,
@@ -54,9 +78,12 @@ class Applier:
     stacks: Stacks
     pipelines: Pipelines
     memory: Memory
+    parking: Parking
+    baselines: Baselines
     files: Files
     statuses: Statuses
     sources: SourceStore
+    notices: Notices
     installation: Installation
     clock: Callable[[], int]
 
@@ -84,21 +111,16 @@ class _Work:
     def __init__(self, applier: Applier, situation: Situation) -> None:
         self._to, self._situation = applier, situation
         self.item = situation.item
+        self._voice = Voice(applier.statuses, applier.memory, situation.repository, situation.id)
 
     def take(self, step: Step) -> bool:
         """Carry out one step; True where the plan is to be made anew before the next."""
         log.info("step", step=type(step).__name__, environment=str(self._situation.id))
         match step:
-            case Begin(environment):
-                self._save(environment)
-            case Applied():
-                self._change(applied=self._now.digest)
-            case Found(pipelines):
-                self._change(pipelines=pipelines)
-            case Report(outcome, text, look_up):
-                self._report(outcome, self._looked_up(text) if look_up else text)
-            case Refuse(commit, ref, text):
-                self._post(commit, ref, CommitState.FAILURE, text)
+            case Park() | Wake() | Begin() | Touch() | Applied() | Found():
+                self._note(step)
+            case Supersede() | Report() | Refuse() | Announce() | Settle():
+                self._tell(step)
             case Upload():
                 self._upload()
             case Operate(operation):
@@ -109,9 +131,38 @@ class _Work:
                 self._to.pipelines.stop(pipeline, run, "superseded by a newer commit, or the branch was deleted")
             case Forget():
                 self._forget()
-            case Retry(reason):  # pragma: no branch - a plan has no other step
-                raise Transient(reason, 2.0)
+            case Retry(reason, seconds):  # pragma: no branch - a plan has no other step
+                raise Transient(reason, seconds)
         return False
+
+    def _note(self, step: Park | Wake | Begin | Touch | Applied | Found) -> None:
+        match step:
+            case Park(place):
+                self._to.parking.park(place)
+            case Wake(ref):
+                self._to.baselines.wake(self._situation.id.repository, sleeper(ref))
+                self._to.parking.unpark(self._situation.id)
+            case Begin(environment):
+                self._save(environment)
+            case Touch(at):
+                self._change(touched=at)
+            case Applied():
+                self._change(applied=self._now.digest)
+            case Found(pipelines):  # pragma: no branch - mypy holds the match complete
+                self._change(pipelines=pipelines)
+
+    def _tell(self, step: Supersede | Report | Refuse | Announce | Settle) -> None:
+        match step:
+            case Supersede(commit, ref, text):
+                self._voice.say(commit, ref, CommitState.ERROR, text)
+            case Refuse(commit, ref, text):
+                self._voice.say(commit, ref, CommitState.FAILURE, text)
+            case Report(outcome, text, look_up):
+                self._report(outcome, self._looked_up(text) if look_up else text)
+            case Announce(text):
+                self._announce(text)
+            case Settle(runs):  # pragma: no branch - mypy holds the match complete
+                self._settle(runs)
 
     @property
     def _now(self) -> Environment:
@@ -127,8 +178,8 @@ class _Work:
         version = self.item.version if self.item else 0
         self.item = self._to.memory.save(replace(environment, version=version))
 
-    def _change(self, **changes: Any) -> None:
-        self._save(replace(self._now, **changes))
+    def _change(self, *, settled: bool = False, **changes: Any) -> None:
+        self._save(replace(self._now, settled=settled, **changes))
 
     # --- telling
 
@@ -142,17 +193,24 @@ class _Work:
         item = self._now
         log.info("report", environment=str(item.id), commit=item.commit, outcome=str(outcome), text=text)
         if item.commit:
-            self._post(item.commit, item.ref, _STATES[outcome], text)
-        self._change(outcome=outcome)
+            self._voice.say(item.commit, item.ref, _STATES[outcome], text)
+        self._change(outcome=outcome, said=text)
 
-    def _post(self, commit: str, ref: str, state: CommitState, text: str) -> None:
-        environment = self._situation.id
-        context = prep_context(environment, shared=is_shared(self._to.memory, environment, commit))
-        status = CommitStatus(self._situation.repository, commit, context, state, describe(environment, ref, text))
-        try:
-            self._to.statuses.post(status)
-        except Rejected as error:
-            log.warning("GitHub took no status", commit=commit, context=context, reason=str(error))
+    def _announce(self, text: str) -> None:
+        item = self._now
+        self._to.notices.notify(Announcement(str(item.id), f"{item.stack} {item.generation} {item.touched}", text))
+        self._voice.say(item.commit, item.ref, CommitState.SUCCESS, text)
+        self._change(announced=self._to.clock(), said=text)
+
+    def _settle(self, runs: tuple[tuple[str, str], ...]) -> None:
+        item, now = self._now, self._to.clock()
+        if item.commit:
+            self._voice.confirm(item.commit, item.ref, _STATES[item.outcome], item.said or str(item.outcome))
+        for sha in item.superseded:
+            self._voice.close(sha, item.ref, successor(item.commit))
+        for pipeline, run in runs:
+            self._to.notices.notify(RunNotice(pipeline, run))
+        self._change(superseded=(), checked=now, settled=True)
 
     def _looked_up(self, text: str) -> str:
         stack = self._situation.stack
@@ -211,7 +269,7 @@ class _Work:
             template=wish.template,
             template_url=url,
             parameters=wish.parameters,
-            tags=owner_tags(item.id, self._to.installation.prefix),
+            tags=owner_tags(item.id, self._to.installation.prefix, self._situation.repository.full_name),
             role=self._to.installation.roles[item.id.stage],
             token=token,
         )
@@ -220,11 +278,19 @@ class _Work:
         item = self._now
         source = self._to.pipelines.source(pipeline, source_key(item.stack))
         token = operation_token(item, f"start/{pipeline}", "")
-        run = self._to.pipelines.start(pipeline, source, item.source, token)
+        self._change(starting=self._to.clock())
+        try:
+            run = self._to.pipelines.start(pipeline, source, item.source, token)
+        except DeployerError:
+            # Nobody is about to ask any more: whether it was started after all, the next look sees.
+            self._change(starting=0)
+            raise
         log.info("run started", pipeline=pipeline, run=run, commit=item.commit)
 
     def _forget(self) -> None:
         item = self._now
+        for sha in filter(None, (item.commit, *item.superseded)):
+            self._voice.close(sha, item.ref, "the environment was removed")
         for key in (source_key(item.stack), f"{source_key(item.stack)}.template"):
             self._to.sources.delete(key)
         self._to.memory.forget(item)

@@ -1,7 +1,7 @@
-"""Which refs a repository had when it became known, and whether one of them has woken since.
+"""Which refs a repository had when it became known.
 
-Pure. A parked ref wishes nothing until it leaves the object it was seen at, or until a verified push names that
-object and is not older than the parking, so that the very push which made the repository known is built.
+Pure. A ref that was there wishes nothing until it leaves the object it was seen at, or until a verified push names
+that object and is not older than the baseline, so that the very push which made the repository known is built.
 """
 
 from __future__ import annotations
@@ -14,8 +14,17 @@ from deployer.ports import Baseline
 
 
 def mark(ref: str, sha: str) -> bytes:
-    """Eight bytes that stand for a ref at an object: 40,000 of them fit into one DynamoDB item."""
-    return hashlib.sha256(f"{ref}\0{sha}".encode("utf-8", "surrogatepass")).digest()[:8]
+    """Twelve bytes that stand for a ref at an object: 30,000 of them fit into one DynamoDB item."""
+    return sleeper(ref) + _hash(f"{ref}\0{sha}")[:4]
+
+
+def sleeper(ref: str) -> bytes:
+    """The beginning of a ref's mark, whatever object it is at."""
+    return _hash(ref)[:8]
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def baseline_of(
@@ -25,9 +34,11 @@ def baseline_of(
     return Baseline(repository, default_branch, since, frozenset(mark(ref, sha) for ref, sha in tips))
 
 
-def parked(baseline: Baseline, ref: str, sha: str, look: Look) -> bool:
+def pushed(look: Look, ref: str, sha: str, since: int) -> bool:
+    """Whether a look comes from a verified push of just this, not older than ``since`` (seconds, GitHub's clock)."""
+    return look.ref == ref and look.after == sha and look.pushed_at >= since
+
+
+def asleep(baseline: Baseline, ref: str, sha: str, look: Look) -> bool:
     """Whether ``ref``, now at object ``sha``, still wishes nothing."""
-    if mark(ref, sha) not in baseline.parked:
-        return False
-    pushed = look.ref == ref and look.after == sha and look.pushed_at >= baseline.since
-    return not pushed
+    return mark(ref, sha) in baseline.parked and not pushed(look, ref, sha, baseline.since)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from builder.admission import Admission, patterns_of
@@ -17,16 +17,21 @@ from builder.apply import Applier
 from builder.observe import Observer
 from builder.plan import plan
 from builder.situation import Situation
-from builder.wishes import Installation, Wishes
+from builder.slots import Slots
+from builder.sweep import Sweeper
+from builder.wishes import STOPPED, Installation, Wishes
+from deployer.errors import DeployerError, Transient
 from deployer.events import (
     Look,
     RunChange,
     StackChange,
+    Sweep,
     Tick,
     decode,
     is_bus_event,
     parse_bus_event,
     parse_look,
+    parse_sweep,
 )
 from deployer.observability import bound, logger, traced
 from deployer.ports import Environment, Looks, Memory
@@ -69,6 +74,7 @@ class Builder:
     applier: Applier
     memory: Memory
     looks: Looks
+    sweeper: Sweeper
 
     def look(self, look: Look, receives: int = 1) -> None:
         """Observe, plan, apply; plan anew where there was nothing to update, which is remembered and asked once."""
@@ -85,16 +91,29 @@ class Builder:
             )
             situation = self.applier.apply(situation, steps)
 
-    def forward(self, change: StackChange | RunChange | Tick) -> None:
+    def sweep(self, sweep: Sweep) -> None:
+        """Sweep a repository. What fails is not tried again: the next sweep is five minutes away."""
+        with bound(repository=sweep.repository.full_name):
+            try:
+                self.sweeper.sweep(sweep)
+            except Transient as error:
+                log.warning("the sweep broke off; the next one goes on", reason=str(error))
+            except DeployerError as error:
+                log.error(STOPPED, reason=str(error), kind=type(error).__name__)
+
+    def forward(self, change: StackChange | RunChange) -> None:
         """Turn a stack or run event of one of our environments into a look at it."""
-        if isinstance(change, Tick):
-            return
         if isinstance(change, StackChange):
             environment = self.memory.holder("stack", change.stack_name)
         else:
             environment = self.memory.holder("pipeline", change.pipeline)
         item = self.memory.environment(environment) if environment else None
-        if item is None or not matters(change, item):
+        if item is None:
+            return
+        if item.settled and begins(change):
+            # Somebody starts a run of an environment at rest: the sweep is to see its end told.
+            self.memory.save(replace(item, settled=False))
+        if not matters(change, item):
             return
         reason = change.status if isinstance(change, StackChange) else f"{change.state} {change.execution}"
         self.looks.send(Look(str(item.id), item.repository, reason, item.ref))
@@ -109,13 +128,23 @@ def matters(change: StackChange | RunChange, item: Environment) -> bool:
     return not item.source and change.state != "STARTED"
 
 
+def begins(change: StackChange | RunChange) -> bool:
+    """Whether a run begins, or goes on after it had ended."""
+    return isinstance(change, RunChange) and not change.stage and change.state in ("STARTED", "RESUMED")
+
+
 def receive(builder: Builder, record: Record) -> None:
     """Handle one queue message."""
     message = decode(str(record.get("body", "")))
     if is_bus_event(message):
         change = parse_bus_event(message)
-        if change is not None:
+        if isinstance(change, Tick):
+            builder.sweeper.tick(change)
+        elif change is not None:
             builder.forward(change)
+        return
+    if sweep := parse_sweep(message):
+        builder.sweep(sweep)
         return
     look = parse_look(message)
     with bound(environment=look.environment, commit=look.after):
@@ -131,7 +160,7 @@ def _builder() -> tuple[Builder, Hide]:
     from deployer.github import GitHub  # noqa: PLC0415
     from deployer.memory import Table  # noqa: PLC0415
     from deployer.pipelines import CodePipeline  # noqa: PLC0415
-    from deployer.queues import LookQueue  # noqa: PLC0415
+    from deployer.queues import LookQueue, NoticeQueue  # noqa: PLC0415
     from deployer.secrets import Secrets  # noqa: PLC0415
     from deployer.stacks import CloudFormation  # noqa: PLC0415
 
@@ -162,16 +191,22 @@ def _builder() -> tuple[Builder, Hide]:
         token=token,
         connection=settings.connection_arn,
         admission=Admission(patterns_of(settings.branches), patterns_of(settings.excluded_branches)),
+        limit=settings.environments_limit,
+        idle_days=settings.idle_days,
     )
     sqs = boto3.client("sqs", config=config)
+    looks = LookQueue(sqs, settings.looks_queue_url)
+    sources = Sources(boto3.client("s3", config=config), settings.artifact_store)
     builder = Builder(
         Observer(
             github,
-            Wishes(github, github, memory, installation, clock),
+            Wishes(github, github, memory, memory, installation, clock),
             stacks,
             stacks,
             pipelines,
             memory,
+            sources,
+            Slots(memory, settings.environments_limit),
             settings.deployer_prefix,
             clock,
         ),
@@ -179,14 +214,32 @@ def _builder() -> tuple[Builder, Hide]:
             stacks,
             pipelines,
             memory,
+            memory,
+            memory,
             github,
             github,
-            Sources(boto3.client("s3", config=config), settings.artifact_store),
+            sources,
+            NoticeQueue(sqs, settings.notices_queue_url),
             installation,
             clock,
         ),
         memory,
-        LookQueue(sqs, settings.looks_queue_url),
+        looks,
+        Sweeper(
+            github,
+            memory,
+            memory,
+            memory,
+            stacks,
+            pipelines,
+            looks,
+            looks,
+            settings.deployer_prefix,
+            patterns_of(settings.repositories),
+            settings.sweep_limit,
+            settings.idle_days,
+            clock,
+        ),
     )
     return builder, hider(sqs)
 

@@ -1,6 +1,7 @@
 """Gather what a plan is made from: the wish from GitHub, the state from CloudFormation and CodePipeline.
 
-Reads only, but for what must be known before anything is decided: a repository's baseline, and who holds a pipeline.
+Reads only, but for what must be known before anything is decided: a repository's baseline, who holds a pipeline, and
+whether there is room for one more environment.
 """
 
 from __future__ import annotations
@@ -9,13 +10,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from builder.plan import belongs
-from builder.situation import Nothing, Situation, owns
+from builder.situation import Asked, Invalid, Nothing, Present, Refused, Situation, owns
+from builder.slots import Slots
 from builder.wishes import Question, Wishes
 from deployer.environments import INSTALLATION_TAG, EnvironmentId, parse, source_key, stack_names
 from deployer.errors import Broken
 from deployer.events import Look, Malformed, RepositoryName
 from deployer.observability import logger
-from deployer.ports import Environment, Memory, Pipelines, Repositories, Resources, Run, Stack, Stacks
+from deployer.ports import (
+    Environment,
+    Memory,
+    Parked,
+    Pipelines,
+    Repositories,
+    Resources,
+    Run,
+    SourceStore,
+    Stack,
+    Stacks,
+)
 from deployer.states import StackPhase
 
 log = logger("builder")
@@ -32,6 +45,8 @@ class Observer:
     resources: Resources
     pipelines: Pipelines
     memory: Memory
+    sources: SourceStore
+    slots: Slots
     prefix: str
     clock: Callable[[], int]
 
@@ -55,16 +70,28 @@ class Observer:
         name, stack = (
             (item.stack, self.stacks.describe(item.stack)) if item else self._stack(environment, repository.name)
         )
+        ours = stack is not None and owns(stack, environment, self.prefix)
+        source = self.sources.newest(source_key(name)) if item is None and ours else None
+        question = Question(look, environment, item, stack, name, ours, source)
+        asked, slot = self._admitted(question, self.wishes.ask(question, repository))
         situation = Situation(
             environment,
             repository.name,
             self.prefix,
-            self.wishes.ask(Question(look, environment, item, stack, name), repository),
+            asked.wish,
             item,
             stack,
             name,
             now=self.clock(),
             receives=receives,
+            park=asked.park,
+            wakes=asked.wakes,
+            sweeping=look.sweeping,
+            pushed=bool(look.after),
+            request=question.request,
+            source=source,
+            slot=slot,
+            idle_days=self.wishes.installation.idle_days,
         )
         if isinstance(situation.wish, Nothing) or stack is None or not situation.ours:
             return situation
@@ -72,6 +99,20 @@ class Observer:
             return situation
         runs = {pipeline: self.pipelines.runs(pipeline) for pipeline in self._pipelines(stack, environment)}
         return replace(situation, runs=runs, elsewhere=self._elsewhere(item, runs) if item else frozenset())
+
+    def _admitted(self, question: Question, asked: Asked) -> tuple[Asked, str]:
+        """A new development environment needs a slot; where there is none, its ref is parked and told so."""
+        environment, wish = question.environment, asked.wish
+        if question.item or question.ours or environment.reserved or not isinstance(wish, Present | Invalid):
+            return asked, ""
+        slot = self.slots.take(environment)
+        if slot is not None:
+            return asked, slot
+        text = (
+            f"the repository has {self.slots.limit} environments, as many as it may; delete a branch, then push again"
+        )
+        since = question.look.pushed_at or self.clock() // 1000
+        return Asked(Refused(wish.ref, wish.commit, text), Parked(environment, wish.ref, wish.commit, since, text)), ""
 
     def _elsewhere(self, item: Environment, runs: Mapping[str, tuple[Run, ...]]) -> frozenset[str]:
         """The pipelines that read no source object of ours; asked only where a run read something else."""

@@ -6,155 +6,100 @@ and production never by a ref's deletion, never under a running pipeline, one ru
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
+from builder.generation import begin, following, successor
+from builder.idle import DAY, Idle, active_at, idle
 from builder.situation import Gone, Invalid, Nothing, Present, Refused, Situation
-from deployer.ports import Environment, Operation, Outcome, Run
+from builder.steps import (
+    Announce,
+    Applied,
+    Forget,
+    Found,
+    Operate,
+    Park,
+    Refuse,
+    Report,
+    Retry,
+    Settle,
+    Start,
+    Step,
+    Stop,
+    Touch,
+    Upload,
+    Wake,
+)
+from deployer.ports import Environment, Operation, Outcome, Parked, Run
 from deployer.refs import HEADS, Stage
 from deployer.states import RunState, StackPhase
 
 MAX_ATTEMPTS = 3
 # A pipeline that was just created starts by itself: give its run this many looks to show up.
 LOOKS_FOR_FIRST_RUN = 3
-
-
-@dataclass(frozen=True)
-class Begin:
-    """Remember a new generation, if nobody else wrote meanwhile."""
-
-    environment: Environment
-
-
-@dataclass(frozen=True)
-class Applied:
-    """Remember that the stack is what this generation wants."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """Remember the pipelines that the stack has."""
-
-    pipelines: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Report:
-    """Say how the generation's preparation stands. ``look_up``: ask the stack's events for the first failure."""
-
-    outcome: Outcome
-    text: str
-    look_up: bool = False
-
-
-@dataclass(frozen=True)
-class Refuse:
-    """A failure status on a commit that is not the environment's, which stays as it is."""
-
-    commit: str
-    ref: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Upload:
-    """Put the generation's source object, with exactly the wanted commit."""
-
-
-@dataclass(frozen=True)
-class Operate:
-    """Ask for one stack operation; its end arrives as an event."""
-
-    operation: Operation
-
-
-@dataclass(frozen=True)
-class Start:
-    """Start the generation's run."""
-
-    pipeline: str
-
-
-@dataclass(frozen=True)
-class Stop:
-    """Stop a run, letting the actions that run end."""
-
-    pipeline: str
-    run: str
-
-
-@dataclass(frozen=True)
-class Forget:
-    """Nothing is left: remove what was made beside the stack, and the memory of it."""
-
-
-@dataclass(frozen=True)
-class Retry:
-    """Look again a little later."""
-
-    reason: str
-
-
-Step = Begin | Applied | Found | Report | Refuse | Upload | Operate | Start | Stop | Forget | Retry
+# Milliseconds for which the start of a run is left to whoever was about to ask for it: as long as the function may run.
+START_LEASE = 300_000
+HOUR = 3_600_000
 
 
 def plan(situation: Situation) -> tuple[Step, ...]:
     """The steps to take now, in order; none where all is well or an event is to be waited for."""
+    steps: list[Step] = []
+    if situation.park:
+        steps.append(Park(situation.park))
+    if situation.wakes:
+        steps.append(Wake(_ref_of(situation)))
+    steps += _answer(situation)
+    return tuple(steps) or _settle(situation)
+
+
+def _ref_of(situation: Situation) -> str:
+    wish = situation.wish
+    return wish.ref if isinstance(wish, Present | Invalid | Refused) else ""
+
+
+def _answer(situation: Situation) -> tuple[Step, ...]:
     match situation.wish:
         case Nothing():
             return ()
         case Refused(ref, commit, reason):
             return (Refuse(commit, ref, reason),)
-        case Gone():
-            return _teardown(situation)
+        case Gone(reason):
+            return _teardown(situation, reason)
         case Invalid(ref, commit, reason):
             return _reject(situation, ref, commit, reason)
         case Present() as wish:  # pragma: no branch - mypy holds the match complete
             return _converge(situation, wish)
 
 
-def _next(situation: Situation, ref: str, commit: str, digest: str, *, present: bool = True) -> Environment:
-    """The next generation. A new item's is the clock's milliseconds, so that none is ever used twice."""
-    item = situation.item or Environment(
-        situation.id, situation.repository, ref, situation.stack_name, generation=situation.now - 1
-    )
-    # With an operation asked for and not seen to its end, nobody knows what the stack is by now.
-    known = situation.stack is not None and (item.operation is Operation.NONE or item.applied == item.digest)
-    return replace(
-        item,
-        repository=situation.repository,
-        ref=ref,
-        generation=item.generation + 1,
-        commit=commit,
-        present=present,
-        digest=digest,
-        applied=item.applied if known else "",
-        source="",
-        source_at=0,
-        operation=Operation.NONE,
-        attempt=0,
-        accepted=False,
-        outcome=Outcome.NEW,
-    )
-
-
-def _unchanged(item: Environment | None, commit: str) -> Environment | None:
-    """The item, where it wishes this commit already."""
-    return item if item is not None and item.present and item.commit == commit else None
+def _unchanged(situation: Situation, ref: str, commit: str) -> Environment | None:
+    """The item, where it wishes this commit already and nobody asks for it again."""
+    item = situation.item
+    if item is None or not item.present or situation.request:
+        return None
+    return item if (item.ref, item.commit) == (ref, commit) else None
 
 
 def _reject(situation: Situation, ref: str, commit: str, reason: str) -> tuple[Step, ...]:
-    item = _unchanged(situation.item, commit)
+    item = _unchanged(situation, ref, commit)
     if item is None:
-        return Begin(_next(situation, ref, commit, "")), Report(Outcome.FAILURE, reason)
+        item = following(situation, ref, commit, "")
+        return *begin(situation, item, successor(commit)), Report(Outcome.FAILURE, reason)
     return () if item.outcome is Outcome.FAILURE else (Report(Outcome.FAILURE, reason),)
 
 
 def _converge(situation: Situation, wish: Present) -> tuple[Step, ...]:
     steps: list[Step] = []
-    item = _unchanged(situation.item, wish.commit)
+    item = _unchanged(situation, wish.ref, wish.commit)
     if item is None:
-        item = _next(situation, wish.ref, wish.commit, wish.digest)
-        steps.append(Begin(item))
+        item = following(situation, wish.ref, wish.commit, wish.digest)
+        steps += begin(situation, item, successor(wish.commit))
+    elif situation.idle_days:
+        match _idleness(situation, item):
+            case Idle.REMOVE:
+                return _retire(situation, wish)
+            case Idle.ANNOUNCE:
+                text = f"nothing happened here for {situation.idle_days - 1} days: removed in a day; a push keeps it"
+                steps.append(Announce(text))
+            case Idle.NO:  # pragma: no branch - mypy holds the match complete
+                steps += _touched(situation, item)
     if situation.runs.keys() - set(item.pipelines):
         steps.append(Found(tuple(situation.runs)))
     if item.outcome is Outcome.FAILURE:
@@ -165,6 +110,31 @@ def _converge(situation: Situation, wish: Present) -> tuple[Step, ...]:
     if item.outcome is Outcome.NEW:
         steps.append(Report(Outcome.PENDING, "preparing the pipeline"))
     return *steps, *_act(situation, wish, item)
+
+
+def _all_runs(situation: Situation) -> list[Run]:
+    return [run for found in situation.runs.values() for run in found]
+
+
+def _idleness(situation: Situation, item: Environment) -> Idle:
+    """Only the sweep finds an environment idle: a push never removes what it is for."""
+    if not situation.sweeping:
+        return Idle.NO
+    return idle(item, situation.now, situation.idle_days, _all_runs(situation))
+
+
+def _touched(situation: Situation, item: Environment) -> tuple[Step, ...]:
+    """What somebody did without changing the wish: pushed the same commit, started a run."""
+    if situation.pushed and item.touched < situation.now - HOUR:
+        return (Touch(situation.now),)
+    newest = active_at(item, _all_runs(situation))
+    return (Touch(newest),) if newest >= active_at(item) + HOUR else ()
+
+
+def _retire(situation: Situation, wish: Present) -> tuple[Step, ...]:
+    reason = f"removed after {situation.idle_days} days without a push; a push brings it back"
+    place = Parked(situation.id, wish.ref, wish.commit, situation.now // 1000, reason, retired=True)
+    return Park(place), *_teardown(situation, reason)
 
 
 def _act(situation: Situation, wish: Present, item: Environment) -> tuple[Step, ...]:
@@ -237,6 +207,10 @@ def _run(situation: Situation, wish: Present, item: Environment) -> tuple[Step, 
         created = item.operation is Operation.CREATE and not any(situation.runs[name] for name in waiting)
         if created and situation.receives < LOOKS_FOR_FIRST_RUN:
             return (Retry("the new pipeline has not started its first run yet"),)
+        if item.starting and situation.now < item.starting + START_LEASE:
+            # Somebody was about to start it and may have been held up: CodePipeline would start a second one.
+            wait = (item.starting + START_LEASE - situation.now) / 1000
+            return (Retry("the run is being started", wait),)
         # A run that has not read its source would read what is uploaded now.
         if not item.source and any(not run.revisions for _, run in _active(situation)):
             return ()
@@ -284,7 +258,7 @@ def _stop(active: list[tuple[str, Run]]) -> tuple[Step, ...]:
     return tuple(Stop(name, run.id) for name, run in active if run.state is RunState.IN_PROGRESS)
 
 
-def _teardown(situation: Situation) -> tuple[Step, ...]:
+def _teardown(situation: Situation, reason: str) -> tuple[Step, ...]:
     """Remove a development environment whose ref is proven gone; staging and production stay whatever happens."""
     item = situation.item
     if situation.id.reserved or (item is None and not situation.ours):
@@ -292,8 +266,8 @@ def _teardown(situation: Situation) -> tuple[Step, ...]:
     steps: list[Step] = []
     if item is None or item.present:
         ref, commit = (item.ref, item.commit) if item else (HEADS + situation.id.branch, "")
-        item = _next(situation, ref, commit, "", present=False)
-        steps.append(Begin(item))
+        item = following(situation, ref, commit, "", present=False)
+        steps += begin(situation, item, reason)
     if situation.runs.keys() - set(item.pipelines):
         steps.append(Found(tuple(situation.runs)))
     stack = situation.stack
@@ -305,6 +279,22 @@ def _teardown(situation: Situation) -> tuple[Step, ...]:
         return *steps, *_stop(active)
     if stack.status == "DELETE_FAILED" and item.operation is Operation.DELETE and item.attempt + 1 >= MAX_ATTEMPTS:
         if item.outcome is Outcome.FAILURE:
-            return tuple(steps)
+            again = situation.sweeping and situation.now > item.touched + DAY
+            return *steps, *((Touch(situation.now), Operate(Operation.DELETE)) if again else ())
         return *steps, Report(Outcome.FAILURE, "the environment could not be removed", look_up=True)
     return *steps, Operate(Operation.DELETE)
+
+
+def _settle(situation: Situation) -> tuple[Step, ...]:
+    """Where the sweep finds nothing left to do and nothing under way, it says so, once."""
+    item, stack = situation.item, situation.stack
+    if not situation.sweeping or item is None or item.settled or isinstance(situation.wish, Nothing):
+        return ()
+    if (stack is not None and stack.phase is StackPhase.BUSY) or _active(situation):
+        return ()
+    if item.outcome not in (Outcome.SUCCESS, Outcome.FAILURE):
+        return ()
+    untold = [
+        (pipeline, run.id) for pipeline, found in situation.runs.items() for run in found if run.started >= item.checked
+    ]
+    return (Settle(tuple(untold)),)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from deployer.environments import INSTALLATION_TAG, OWNER_TAG, EnvironmentId, tag_value
 from deployer.events import RepositoryName
-from deployer.ports import Environment, Run, Stack
+from deployer.ports import Environment, Parked, Run, SourceObject, Stack
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,25 @@ Wish = Present | Invalid | Refused | Gone | Nothing
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A wish, and what becomes of the ref's sleep: ``park``: where it is to be parked, ``wakes``: it sleeps no more."""
+
+    wish: Wish
+    park: Parked | None = None
+    wakes: bool = False
+
+
+@dataclass(frozen=True)
 class Situation:
     """Everything a plan is made from.
 
     ``stack_name``: the name that the environment's stack has or will have. ``runs``: of each pipeline in the stack,
     newest first. ``elsewhere``: the pipelines that read no source object of ours. ``now``: milliseconds since the
-    epoch. ``receives``: how often this look was received.
+    epoch. ``receives``: how often this look was received. ``sweeping``: whether the sweep asks; ``pushed``: whether
+    a push does. ``request``: the id of somebody's asking by hand that is to be granted, or empty. ``source``: the
+    source object, where the environment was forgotten and its stack is there. ``slot``: the place it takes among
+    its repository's environments. ``idle_days``: after how many days without activity a development environment is
+    removed; 0: never.
     """
 
     id: EnvironmentId
@@ -82,6 +95,14 @@ class Situation:
     elsewhere: frozenset[str] = frozenset()
     now: int = 0
     receives: int = 1
+    park: Parked | None = None
+    wakes: bool = False
+    sweeping: bool = False
+    pushed: bool = False
+    request: str = ""
+    source: SourceObject | None = None
+    slot: str = ""
+    idle_days: int = 0
 
     @property
     def ours(self) -> bool:

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from builder.admission import Admission
-from builder.baseline import baseline_of, parked
-from builder.situation import Gone, Invalid, Nothing, Present, Refused, Wish
+from builder.baseline import asleep, baseline_of, sleeper
+from builder.releases import newest_of, objection
+from builder.situation import Asked, Gone, Invalid, Nothing, Present, Refused, Wish
+from builder.sleep import Sleep, skips_ci, still_parked
 from builder.templates import (
     PARAMETER_FILES,
     TEMPLATE_FILES,
@@ -27,16 +29,37 @@ from deployer.environments import EnvironmentId, source_key
 from deployer.errors import Rejected
 from deployer.events import Look, RepositoryName
 from deployer.observability import logger
-from deployer.ports import Baseline, Baselines, Environment, Files, Repositories, Repository, Stack, Tip
-from deployer.refs import HEADS, TAGS, Stage, Version, release_of
+from deployer.ports import (
+    Baseline,
+    Baselines,
+    Environment,
+    Files,
+    Parked,
+    Parking,
+    Repositories,
+    Repository,
+    SourceObject,
+    Stack,
+    Tip,
+)
+from deployer.refs import HEADS, Stage, Version, release_of
 from deployer.states import StackPhase
 
 log = logger("builder")
+# Alarmed by the function's template: somebody has to look before anything goes on.
+STOPPED = "sweep stopped"
+_REBUILT = "what production has was forgotten; nothing newer is deployed to it until somebody pushes or asks for it"
+# How many release tags are asked for their commit, where production was forgotten.
+_TAGS_ASKED = 30
 
 
 @dataclass(frozen=True)
 class Installation:
-    """What every environment of this installation gets. ``roles``: stage -> CloudFormation service role."""
+    """What every environment of this installation gets. ``roles``: stage -> CloudFormation service role.
+
+    ``limit``: how many development environments a repository may have, 0: any number. ``idle_days``: after how many
+    days without activity one is removed, 0: never.
+    """
 
     prefix: str
     artifact_store: str
@@ -45,17 +68,44 @@ class Installation:
     token: Callable[[], str]
     connection: str = ""
     admission: Admission = field(default_factory=Admission)
+    limit: int = 0
+    idle_days: int = 0
 
 
 @dataclass(frozen=True)
 class Question:
-    """Whose wish is asked for, and what is known of it. ``stack_name``: the name its stack has or will have."""
+    """Whose wish is asked for, and what is known of it. ``stack_name``: the name its stack has or will have.
+
+    ``ours``: whether the stack says that it is this environment's. ``source``: see ``Situation``.
+    """
 
     look: Look
     environment: EnvironmentId
     item: Environment | None
     stack: Stack | None
     stack_name: str
+    ours: bool = False
+    source: SourceObject | None = None
+
+    @property
+    def request(self) -> str:
+        """The id of somebody's asking by hand that has not been granted yet, or empty."""
+        return "" if self.item and self.item.request == self.look.request else self.look.request
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether there is an environment of which nothing is remembered."""
+        return self.item is None and self.ours
+
+
+@dataclass(frozen=True)
+class _Here:
+    """A ref, where it is now, and who asks."""
+
+    question: Question
+    repository: Repository
+    ref: str
+    tip: Tip
 
 
 @dataclass(frozen=True)
@@ -65,10 +115,11 @@ class Wishes:
     repositories: Repositories
     files: Files
     baselines: Baselines
+    parking: Parking
     installation: Installation
     clock: Callable[[], int]
 
-    def ask(self, question: Question, repository: Repository) -> Wish:
+    def ask(self, question: Question, repository: Repository) -> Asked:
         """The wish for one environment of a repository that can be read."""
         environment = question.environment
         baseline = self._baseline(question.look, repository)
@@ -76,13 +127,13 @@ class Wishes:
             return self._release(question, repository, baseline)
         branch = environment.branch or repository.default_branch
         if environment.stage is Stage.DEVELOPMENT and branch == repository.default_branch:
-            return Gone("it is the default branch now: staging has it")
+            return Asked(Gone("it is the default branch now: staging has it"))
         ref = HEADS + branch
         tip = self.repositories.tip(repository.name, ref)
         if tip is None:
             if environment.reserved:
-                return self._kept(question, repository, baseline, ref)
-            return Gone(f"{ref} is not there any more")
+                return self._kept(question, repository, ref)
+            return Asked(Gone(f"{ref} is not there any more"))
         return self._at(question, repository, baseline, ref, tip)
 
     def _baseline(self, look: Look, repository: Repository) -> Baseline:
@@ -93,61 +144,131 @@ class Wishes:
         since = look.pushed_at or self.clock() // 1000
         return self.baselines.record(baseline_of(repository.name, repository.default_branch, tips, since))
 
-    def _kept(self, question: Question, repository: Repository, baseline: Baseline, ref: str) -> Wish:
+    def _kept(self, question: Question, repository: Repository, ref: str) -> Asked:
         """Staging and production outlive their ref: what they have, or are about to have, is what they shall have."""
         item = question.item
         if item is None:
-            return Nothing(f"{ref} is not there")
-        return self._at(question, repository, baseline, item.ref, Tip(item.commit, item.commit))
+            return Asked(Nothing(f"{ref} is not there"))
+        return Asked(self._present(question, repository, item.ref, item.commit))
 
-    def _release(self, question: Question, repository: Repository, baseline: Baseline) -> Wish:
-        item, wanted = question.item, release_of(question.look.ref)
-        ref = question.look.ref if wanted else item.ref if item else ""
+    def _release(self, question: Question, repository: Repository, baseline: Baseline) -> Asked:
+        item, look, wanted = question.item, question.look, release_of(question.look.ref)
+        if question.forgotten and not look.after and not question.request:
+            ref = self._deployed(question, repository)
+        else:
+            ref = look.ref if wanted else item.ref if item else ""
         if not ref:
-            return Nothing("no release tag")
+            return Asked(Nothing("no release tag"))
         try:
             tip = self.repositories.tip(repository.name, ref)
         except Rejected as error:
             log.warning("release refused", ref=ref, reason=str(error))
-            return Nothing(str(error))
+            return Asked(Nothing(str(error)))
         if tip is None:
-            return self._kept(question, repository, baseline, ref)
-        if item:
-            current = release_of(item.ref)
-            if wanted and current and wanted < current:
-                return Refused(ref, tip.commit, f"{wanted} is older than {current}, which is in production")
-            if ref == item.ref and tip.commit != item.commit:
-                if not question.look.after:  # no push: the release that is under way goes on
-                    return self._kept(question, repository, baseline, ref)
-                text = f"{ref.removeprefix(TAGS)} was moved; production keeps its commit"
-                return Refused(ref, tip.commit, text)
-        elif question.stack is not None and wanted and (newest := self._newest(repository)) and wanted < newest:
-            # What production has was forgotten with the table.
-            return Refused(ref, tip.commit, f"{wanted} is older than {newest}, which may be in production")
+            return self._kept(question, repository, ref)
+        if reason := self._objection(question, repository, ref, tip):
+            return Asked(Refused(ref, tip.commit, reason))
+        if item and ref == item.ref and not question.request:
+            # No push, or one of what is there already: the release that is under way goes on.
+            return self._kept(question, repository, ref)
         return self._at(question, repository, baseline, ref, tip)
 
-    def _newest(self, repository: Repository) -> Version | None:
-        tips = self.repositories.tips(repository.name)
-        return max((version for ref, _ in tips if (version := release_of(ref))), default=None)
+    def _objection(self, question: Question, repository: Repository, ref: str, tip: Tip) -> str:
+        if question.request:
+            return ""
+        if question.item:
+            return objection(question.item, question.look, ref, tip)
+        wanted = release_of(ref)
+        if question.stack is not None and question.look.after and wanted:
+            # What production has was forgotten with the table.
+            newest = newest_of(name for name, _ in self.repositories.tips(repository.name))
+            if newest and wanted < newest:
+                return f"{wanted} is older than {newest}, which may be in production"
+        return ""
 
-    def _at(self, question: Question, repository: Repository, baseline: Baseline, ref: str, tip: Tip) -> Wish:
+    def _deployed(self, question: Question, repository: Repository) -> str:
+        """The release that production has, where that was forgotten: the newest at the commit of its source object."""
+        source = question.source
+        tags = [ref for ref, _ in self.repositories.tips(repository.name) if release_of(ref)]
+        tags.sort(key=lambda ref: release_of(ref) or Version(0, 0, 0), reverse=True)
+        for ref in tags[:_TAGS_ASKED] if source else ():
+            try:
+                tip = self.repositories.tip(repository.name, ref)
+            except Rejected:
+                continue
+            if tip and source and tip.commit == source.commit:
+                if ref != tags[0]:
+                    log.error(
+                        STOPPED, environment=str(question.environment), found=ref, newest=tags[0], reason=_REBUILT
+                    )
+                return ref
+        log.error(STOPPED, environment=str(question.environment), reason=_REBUILT)
+        return ""
+
+    def _at(self, question: Question, repository: Repository, baseline: Baseline, ref: str, tip: Tip) -> Asked:
+        item = question.item
+        if item and item.present and (item.ref, item.commit) == (ref, tip.commit) and not question.request:
+            return Asked(self._present(question, repository, ref, tip.commit))
+        place = self.parking.parked(question.environment)
+        here = _Here(question, repository, ref, tip)
+        if sleep := self._sleep(here, baseline, place):
+            return self._asleep(here, sleep)
+        wish = self._present(question, repository, ref, tip.commit)
+        if isinstance(wish, Nothing):
+            return Asked(wish, self._place(here, wish.reason))
+        begins = sleeper(ref)
+        return Asked(wish, wakes=place is not None or any(mark.startswith(begins) for mark in baseline.parked))
+
+    # --- refs that sleep
+
+    def _sleep(self, here: _Here, baseline: Baseline, place: Parked | None) -> Sleep | None:
+        question, ref, tip = here.question, here.ref, here.tip
+        if question.request:
+            return None
+        if sleep := still_parked(place, ref, tip, question.look):
+            return sleep
+        if question.item is None and not question.ours and asleep(baseline, ref, tip.object, question.look):
+            return Sleep(f"{ref} has not moved since this repository became known")
+        reason = self.installation.admission.skips(ref, question.environment.stage)
+        if not reason and ref.startswith(HEADS):
+            reason = self._skipped_by_its_commit(here.repository.name, tip.commit)
+        return Sleep(reason, self._place(here, reason)) if reason else None
+
+    def _skipped_by_its_commit(self, repository: RepositoryName, commit: str) -> str:
+        try:
+            return skips_ci(self.repositories.commit(repository, commit).message)
+        except Rejected:  # a force-push took it away a moment ago: the next look sees where the ref is now
+            return ""
+
+    def _asleep(self, here: _Here, sleep: Sleep) -> Asked:
+        question = here.question
+        item, source = question.item, question.source
+        if (item and not item.present) or sleep.retired:
+            return Asked(Gone(sleep.reason), sleep.park)
+        if item:
+            return Asked(self._present(question, here.repository, item.ref, item.commit), sleep.park)
+        if question.forgotten and source:
+            return Asked(self._present(question, here.repository, here.ref, source.commit), sleep.park)
+        return Asked(Nothing(sleep.reason), sleep.park)
+
+    def _place(self, here: _Here, reason: str) -> Parked:
+        since = here.question.look.pushed_at or self.clock() // 1000
+        return Parked(here.question.environment, here.ref, here.tip.object, since, reason)
+
+    # --- what the commit brings
+
+    def _present(self, question: Question, repository: Repository, ref: str, commit: str) -> Wish:
         item, stack = question.item, question.stack
-        if skipped := self.installation.admission.skips(ref, question.environment.stage):
-            return Nothing(skipped)
-        if item is None and parked(baseline, ref, tip.object, question.look):
-            return Nothing(f"{ref} has not moved since this repository became known")
         production = question.environment.stage is Stage.PRODUCTION
-        wish = Present(ref, tip.commit, repository.default_branch if production else ref.removeprefix(HEADS))
+        wish = Present(ref, commit, repository.default_branch if production else ref.removeprefix(HEADS))
         stands = stack is not None and stack.phase in (StackPhase.STABLE, StackPhase.BUSY)
-        same = item and item.present and item.commit == tip.commit
+        same = item and item.present and (item.ref, item.commit) == (ref, commit)
         if item and same and stands and item.digest and item.applied == item.digest:
             return replace(wish, digest=item.digest)
         try:
             return self._with_files(question, repository.name, wish)
         except Rejected as error:
-            return Invalid(ref, tip.commit, str(error))
-
-    # --- what the commit brings
+            return Invalid(ref, commit, str(error))
 
     def _with_files(self, question: Question, repository: RepositoryName, wish: Present) -> Wish:
         names = self.files.directory(repository, "deploy", wish.commit) or {}
@@ -163,7 +284,7 @@ class Wishes:
 
         found = read(TEMPLATE_FILES)
         if found is None:
-            if question.item is None:
+            if question.item is None and not question.ours:
                 return Nothing(f"{wish.ref} has no deploy/pipeline.json")
             raise Rejected("deploy/pipeline.json is missing")
         template = parse_template(*found)

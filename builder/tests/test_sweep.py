@@ -1,0 +1,522 @@
+"""The sweep: whatever was lost, the next one finds it; what is at rest costs nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from builder.handler import receive
+from deployer.environments import EnvironmentId
+from deployer.events import Announcement, Look, RepositoryName, RunNotice, Sweep
+from deployer.ports import Outcome
+from deployer.refs import Stage
+from deployer.states import CommitState, RunState
+
+MAIN, HELLO, TAG = "refs/heads/main", "refs/heads/feature/hello", "refs/tags/v1.0.0"
+DAY = 24 * 3600 * 1000
+
+
+def calls(world: Any, act: Callable[[], None]) -> list[str]:
+    before = len(world.tape.calls)
+    act()
+    return list(world.tape.calls[before:])
+
+
+def quiet(world: Any) -> None:
+    """Let every stack and run come to its end, nobody being told, with a sweep after each."""
+    for _ in range(10):
+        world.now += 60_000
+        for kept in list(world.cloud.kept.values()):
+            if kept.stack.status.endswith("IN_PROGRESS"):
+                world.cloud.finish(kept.stack.name)
+        for name in list(world.cloud.executions):
+            world.cloud.read(name)
+            world.cloud.end(name)
+        world.swept()
+
+
+@pytest.fixture
+def known(world: Any) -> Any:
+    """A repository with staging at rest."""
+    world.live(MAIN)
+    world.swept(3)
+    item = world.item(MAIN)
+    assert item
+    assert item.settled
+    return world
+
+
+def test_an_environment_at_rest_costs_no_call_and_a_repository_no_rate_limit(known: Any) -> None:
+    made = calls(known, known.swept)
+    assert sorted(made) == [
+        "cloudformation.every",
+        "github.refs",
+        "memory.all_parked",
+        "memory.baseline",
+        "memory.environments",
+        "memory.repositories",
+        "sqs.sweep",
+    ]
+    refs = known.forge.refs(known.repo.name, {k: v for k, v in known.shelf.known[42].validators.items() if k == "all"})
+    assert refs is None
+
+
+@pytest.mark.parametrize("ref", [MAIN, HELLO, TAG, "refs/heads/new"], ids=["staging", "moved", "release", "created"])
+def test_F26_a_push_whose_delivery_was_lost_is_found_by_the_next_sweep(known: Any, ref: str) -> None:
+    known.live(HELLO)
+    quiet(known)
+    lost = known.commit({"deploy/pipeline.json": known.template("lost")})
+    known.push(ref, lost)
+    known.swept()
+    item = known.item(ref)
+    assert item
+    assert (item.ref, item.commit) == (ref, lost)
+    quiet(known)
+    assert known.built(ref)[-1] == lost
+    assert known.item(ref).settled
+
+
+def test_F25_many_tags_and_branches_at_once_send_no_event(known: Any) -> None:
+    for number in range(4):
+        known.push(f"refs/tags/v1.{number}.0", known.commit())
+        known.push(f"refs/heads/b{number}", known.commit())
+    quiet(known)
+    assert known.item(TAG).ref == "refs/tags/v1.3.0"
+    assert {item.ref for item in known.shelf.items.values()} == {
+        MAIN,
+        "refs/tags/v1.3.0",
+        *(f"refs/heads/b{number}" for number in range(4)),
+    }
+
+
+def test_F26_a_deletion_whose_delivery_was_lost_is_found(known: Any) -> None:
+    known.live(HELLO)
+    quiet(known)
+    known.remove(HELLO)
+    quiet(known)
+    assert known.item(HELLO) is None
+    assert list(known.cloud.kept) == ["site-staging"]
+
+
+def test_F26_a_ref_that_came_back_as_it_was_is_found(known: Any) -> None:
+    """Deleted and pushed again at the same commit, of which only the deletion was told: the refs are as before."""
+    sha = known.live(HELLO)
+    quiet(known)
+    known.look(known.remove(HELLO))
+    known.finish(HELLO)
+    known.push(HELLO, sha)
+    quiet(known)
+    assert known.item(HELLO).commit == sha
+    assert known.built(HELLO) == [sha]
+
+
+def test_F26_a_ref_that_was_moved_back_is_found(known: Any) -> None:
+    first = known.item(MAIN).commit
+    known.look(known.push(MAIN, known.commit()))
+    known.push(MAIN, first)
+    quiet(known)
+    assert known.built(MAIN)[-1] == first
+    assert known.item(MAIN).commit == first
+
+
+def test_F58_the_end_of_a_stack_and_of_a_run_are_found_where_their_events_were_lost(known: Any) -> None:
+    sha = known.commit({"deploy/pipeline.json": known.template("b")})
+    known.look(known.push(MAIN, sha))
+    known.swept()
+    assert known.stack(MAIN).status == "UPDATE_IN_PROGRESS"
+    quiet(known)
+    assert known.built(MAIN)[-1] == sha
+    assert known.prep(sha).startswith("success")
+    assert known.item(MAIN).settled
+
+
+def test_F63_the_notifier_is_asked_to_make_sure_of_every_run_once(known: Any) -> None:
+    known.shelf.notices.clear()
+    known.look(known.push(MAIN, known.commit()))
+    quiet(known)
+    [notice] = known.shelf.notices
+    assert notice == RunNotice("site-staging", known.cloud.executions["site-staging"][0].id)
+
+
+def test_F63_a_status_that_does_not_hold_is_said_again(known: Any) -> None:
+    sha = known.commit()
+    known.look(known.push(MAIN, sha))
+    known.forge.statuses = [status for status in known.forge.statuses if str(status.state) != "success"]
+    quiet(known)
+    assert known.prep(sha) == "success: staging: prepared"
+
+
+def test_a_run_that_waits_for_an_approval_costs_no_call_of_github(known: Any) -> None:
+    known.look(known.push(MAIN, known.commit()))
+    known.swept()
+    made = calls(known, known.swept)
+    assert [call for call in made if call.startswith("github.")] == ["github.refs"]
+    assert "codepipeline.runs" in made
+
+
+def test_F63_a_run_that_somebody_starts_is_followed_to_its_end(known: Any) -> None:
+    message = {
+        "version": "0",
+        "id": "01234567-0123-0123-0123-012345678901",
+        "detail-type": "CodePipeline Pipeline Execution State Change",
+        "source": "aws.codepipeline",
+        "account": "123456789012",
+        "time": "2026-01-01T00:00:00Z",
+        "region": "us-east-1",
+        "resources": [],
+        "detail": {
+            "pipeline": "site-staging",
+            "version": 1.0,
+            "execution-id": "01234567-0123-0123-0123-012345678901",
+            "state": "STARTED",
+        },
+    }
+    receive(known.builder, {"body": json.dumps(message)})
+    assert not known.item(MAIN).settled
+    assert known.shelf.looks == []
+
+
+def test_a_superseded_commits_status_names_its_successor_and_is_seen_to_be_final(known: Any) -> None:
+    one = known.commit({"deploy/pipeline.json": known.template("b")})
+    two = known.commit({"deploy/pipeline.json": known.template("c")})
+    known.look(known.push(MAIN, one))
+    known.look(known.push(MAIN, two))
+    assert known.prep(one) == f"error: staging: superseded by {two[:7]}"
+    late = replace(known.forge.latest(one)["build/0-prep"], state=CommitState.PENDING)
+    known.forge.statuses.append(late)  # by an invocation that was held up
+    quiet(known)
+    assert known.prep(one) == f"error: staging: superseded by {two[:7]}"
+    assert known.item(MAIN).superseded == ()
+
+
+# --- limits
+
+
+@pytest.mark.parametrize("unlimited", [False, True], ids=["stopped", "agreed-to"])
+def test_F43_a_sweep_that_wants_too_much_stops_and_says_so(known: Any, log: Any, *, unlimited: bool) -> None:
+    for number in range(6):
+        known.push(f"refs/heads/b{number}", known.commit())
+    known.now += 300_000
+    known.builder.sweep(Sweep(known.repo.name, None, unlimited))
+    assert len(known.shelf.looks) == (6 if unlimited else 0)
+    stopped = [line for line in log() if line["message"] == "sweep stopped"]
+    assert [line["reason"] for line in stopped] == ([] if unlimited else ["6 creations at once, more than 5"])
+
+
+def test_F43_too_many_deletions_at_once_are_nobodys_wish(known: Any, log: Any) -> None:
+    for number in range(6):
+        known.live(f"refs/heads/b{number}")
+    known.swept(2)
+    for number in range(6):
+        known.remove(f"refs/heads/b{number}")
+    quiet(known)
+    assert len(known.cloud.kept) == 7
+    assert {line["reason"] for line in log() if line["message"] == "sweep stopped"} == {
+        "6 deletions at once, more than 5"
+    }
+
+
+def test_F42_a_repository_that_cannot_be_read_is_left_alone(known: Any) -> None:
+    known.live(HELLO)
+    known.repo.readable = False
+    known.remove(HELLO)
+    quiet(known)
+    assert known.item(HELLO)
+    assert len(known.cloud.kept) == 2
+
+
+# --- the table is lost
+
+
+def lose(world: Any) -> None:
+    shelf = world.shelf
+    for kept in (shelf.items, shelf.holders, shelf.known, shelf.places):
+        kept.clear()
+
+
+def test_F24_the_lost_table_is_rebuilt_from_the_stacks_tags_and_nothing_runs_again(known: Any) -> None:
+    known.live(HELLO)
+    known.live(TAG)
+    quiet(known)
+    built = {ref: known.built(ref) for ref in (MAIN, HELLO, TAG)}
+    before = {item.ref: (item.commit, item.stack, item.pipelines) for item in known.shelf.items.values()}
+    lose(known)
+    quiet(known)
+    after = {item.ref: (item.commit, item.stack, item.pipelines) for item in known.shelf.items.values()}
+    assert after == before
+    assert {ref: known.built(ref) for ref in (MAIN, HELLO, TAG)} == built
+    assert all(item.settled for item in known.shelf.items.values())
+    assert set(known.shelf.holders) >= {("stack", "site-staging"), ("pipeline", "site-staging")}
+
+
+def test_F24_what_happened_while_the_table_was_lost_is_made_up_for(known: Any) -> None:
+    known.live(HELLO)
+    quiet(known)
+    lose(known)
+    moved = known.commit({"deploy/pipeline.json": known.template("b")})
+    known.push(MAIN, moved)
+    known.remove(HELLO)
+    quiet(known)
+    assert known.built(MAIN)[-1] == moved
+    assert list(known.cloud.kept) == ["site-staging"]
+
+
+def test_F24_nothing_newer_goes_to_production_right_after_its_memory_was_lost(known: Any, log: Any) -> None:
+    first = known.live(TAG)
+    quiet(known)
+    lose(known)
+    newer = known.commit()
+    known.push("refs/tags/v1.1.0", newer)
+    quiet(known)
+    assert known.item(TAG).ref == TAG
+    assert known.built(TAG) == [first]
+    assert [line["newest"] for line in log() if line["message"] == "sweep stopped"] == ["refs/tags/v1.1.0"]
+    known.look(replace(known.pushed("refs/tags/v1.1.0", newer), reason="by hand", after="", request="one"))
+    quiet(known)
+    assert known.built(TAG) == [first, newer]
+
+
+# --- refs that sleep
+
+
+def test_F43c_a_commit_that_says_so_is_not_built_and_the_next_one_is(known: Any) -> None:
+    first = known.item(MAIN).commit
+    skipped = known.commit()
+    known.repo.messages[skipped] = "Mend a typo [skip ci]\n\nMore"
+    known.look(known.push(MAIN, skipped))
+    quiet(known)
+    assert known.built(MAIN) == [first]
+    assert known.forge.latest(skipped) == {}
+    last = known.commit()
+    known.look(known.push(MAIN, last))
+    quiet(known)
+    assert known.built(MAIN) == [first, last]
+    assert known.shelf.places == {}
+
+
+@pytest.mark.parametrize("ref", ["refs/heads/docs-NOBUILD", "refs/heads/plain"], ids=["NOBUILD", "no-template"])
+def test_F43c_a_ref_that_wishes_nothing_is_parked_and_costs_the_sweep_nothing(known: Any, ref: str) -> None:
+    sha = known.commit({"README.md": b""})
+    known.look(known.push(ref, sha))
+    known.swept(2)
+    assert known.shelf.places[known.id(ref)].object == sha
+    assert "github.tip" not in calls(known, known.swept)
+    known.remove(ref)
+    known.swept()
+    assert known.shelf.places == {}
+    assert known.cloud.kept.keys() == {"site-staging"}
+
+
+def test_F43c_a_repository_has_only_so_many_environments(make: Any) -> None:
+    world = make(limit=2)
+    shas = [world.live(f"refs/heads/b{number}") for number in range(2)]
+    capped = world.commit()
+    world.look(world.push("refs/heads/b2", capped))
+    world.swept(3)
+    assert "2 environments, as many as it may" in world.prep(capped)
+    assert len(world.cloud.kept) == 2
+    world.look(world.remove("refs/heads/b0"))
+    world.finish("refs/heads/b0")
+    world.swept(2)
+    assert len(world.cloud.kept) == 1
+    world.live("refs/heads/b2")
+    world.live(MAIN)
+    assert len(world.cloud.kept) == 3
+    assert {name for kind, name in world.shelf.holders if kind == "slot"} == {"42/0", "42/1"}
+    assert shas
+
+
+def test_F43c_a_slot_that_a_killed_look_left_behind_is_taken_over(make: Any) -> None:
+    world = make(limit=1)
+    world.shelf.holders["slot", "42/0"] = EnvironmentId(42, Stage.DEVELOPMENT, "never-made")
+    world.live(HELLO)
+    assert world.item(HELLO).slot == "42/0"
+
+
+# --- idle environments
+
+
+def test_F43c_an_idle_environment_is_announced_then_removed_and_a_push_revives_it(make: Any) -> None:
+    world = make(idle_days=3)
+    world.live(MAIN)
+    sha = world.live(HELLO)
+    quiet(world)
+    world.now = world.item(HELLO).touched + 2 * DAY - 400_000
+    world.swept()
+    assert [notice for notice in world.shelf.notices if isinstance(notice, Announcement)] == []
+    world.swept(2)
+    [said] = [notice for notice in world.shelf.notices if isinstance(notice, Announcement)]
+    assert (said.environment, said.text) == (
+        str(world.id(HELLO)),
+        "nothing happened here for 2 days: removed in a day; a push keeps it",
+    )
+    assert "removed in a day" in world.prep(sha)
+    world.now += DAY
+    quiet(world)
+    assert world.item(HELLO) is None
+    assert list(world.cloud.kept) == ["site-staging"]
+    quiet(world)
+    assert list(world.cloud.kept) == ["site-staging"]
+    world.live(HELLO)
+    quiet(world)
+    assert world.item(HELLO)
+
+
+@pytest.mark.parametrize("by", ["push", "run"])
+def test_activity_keeps_an_idle_environment(make: Any, by: str) -> None:
+    world = make(idle_days=3)
+    sha = world.live(HELLO)
+    quiet(world)
+    world.now += 2 * DAY
+    world.swept(2)
+    if by == "push":
+        world.look(world.pushed(HELLO, sha))
+    else:
+        world.cloud.start(world.item(HELLO).stack, None, "", "")
+        world.run_to(HELLO)
+    world.now += DAY
+    world.swept(3)
+    assert world.item(HELLO)
+    assert len([notice for notice in world.shelf.notices if isinstance(notice, Announcement)]) == 1
+
+
+def test_an_environment_that_is_being_removed_as_idle_is_revived_by_a_push(make: Any) -> None:
+    world = make(idle_days=3)
+    sha = world.live(HELLO)
+    quiet(world)
+    world.now += 3 * DAY
+    world.swept()
+    world.now += DAY
+    world.swept()
+    assert world.stack(HELLO).status == "DELETE_IN_PROGRESS"
+    world.look(world.push(HELLO, sha))
+    quiet(world)
+    assert world.item(HELLO).present
+    assert world.built(HELLO) == [sha]
+
+
+# --- by hand
+
+
+def test_a_redeploy_that_is_asked_for_is_built_once(known: Any) -> None:
+    sha = known.item(MAIN).commit
+    look = Look(str(known.id(MAIN)), known.repo.name, "by hand", MAIN, request="one")
+    known.look(look)
+    known.look(look)
+    quiet(known)
+    known.look(look)
+    assert known.built(MAIN) == [sha, sha]
+    known.look(replace(look, request="two"))
+    quiet(known)
+    assert known.built(MAIN) == [sha, sha, sha]
+
+
+def test_F38_an_older_version_goes_to_production_when_it_is_asked_for_by_hand(known: Any) -> None:
+    one, two = known.live(TAG), known.live("refs/tags/v1.1.0")
+    quiet(known)
+    known.look(Look(str(known.id(TAG)), known.repo.name, "by hand", TAG, request="back"))
+    quiet(known)
+    assert known.built(TAG) == [one, two, one]
+    for ref, sha in ((TAG, one), ("refs/tags/v1.1.0", two)):
+        known.look(known.pushed(ref, sha))
+    quiet(known)
+    assert known.built(TAG) == [one, two, one]
+    assert "v1.1.0 was in production" in known.prep(two, "production/0-prep")
+    three = known.live("refs/tags/v1.2.0")
+    assert known.built(TAG)[-1] == three
+
+
+def test_F38_a_moved_tag_goes_to_production_when_it_is_asked_for_by_hand(known: Any) -> None:
+    one, two = known.live(TAG), known.commit()
+    known.push(TAG, two)
+    quiet(known)
+    assert known.built(TAG) == [one]
+    known.look(Look(str(known.id(TAG)), known.repo.name, "by hand", TAG, request="moved"))
+    quiet(known)
+    assert known.built(TAG) == [one, two]
+
+
+# --- how repositories become known
+
+
+def test_a_configured_repository_is_known_without_a_webhook_and_its_refs_are_left_alone(make: Any) -> None:
+    world = make(configured=("acme/site", "acme/other"))
+    old = world.commit()
+    world.push(MAIN, old)
+    world.swept(2)
+    assert world.cloud.kept == {}
+    lost = world.commit()
+    world.push(MAIN, lost)
+    quiet(world)
+    assert world.built(MAIN) == [lost]
+
+
+def test_F43b_refs_that_were_there_before_are_not_built_by_the_sweep(world: Any) -> None:
+    world.push("refs/heads/old", world.commit())
+    world.live(MAIN)
+    quiet(world)
+    assert list(world.cloud.kept) == ["site-staging"]
+
+
+def test_F41_a_renamed_repository_keeps_its_environments(known: Any) -> None:
+    known.forge.rename("acme/site", "acme", "page")
+    sha = known.commit()
+    known.push(MAIN, sha)
+    quiet(known)
+    assert known.built(MAIN)[-1] == sha
+    assert known.shelf.known[42].repository == RepositoryName(42, "acme", "page")
+    assert known.item(MAIN).stack == "site-staging"
+
+
+def test_F39_another_default_branch_takes_staging_and_gives_up_its_development_environment(known: Any) -> None:
+    sha = known.live("refs/heads/trunk")
+    quiet(known)
+    known.repo.default_branch = "trunk"
+    quiet(known)
+    staging = known.shelf.items[EnvironmentId(42, Stage.STAGING)]
+    assert (staging.ref, staging.commit) == ("refs/heads/trunk", sha)
+    assert EnvironmentId(42, Stage.DEVELOPMENT, "trunk") not in known.shelf.items
+    assert EnvironmentId(42, Stage.DEVELOPMENT, "main") in known.shelf.items
+
+
+# --- stacks
+
+
+def test_a_stack_that_somebody_deleted_comes_back(known: Any) -> None:
+    del known.cloud.kept["site-staging"]
+    del known.cloud.executions["site-staging"]
+    quiet(known)
+    assert known.stack(MAIN).status == "CREATE_COMPLETE"
+    assert known.built(MAIN) == [known.item(MAIN).commit]
+
+
+def test_a_removal_that_failed_is_tried_again_each_day(known: Any) -> None:
+    known.live(HELLO)
+    known.look(known.remove(HELLO))
+    for _ in range(3):
+        known.finish(HELLO, "Bucket (AWS::S3::Bucket): not empty")
+    known.swept(3)
+    assert (known.item(HELLO).outcome, known.item(HELLO).settled) == (Outcome.FAILURE, True)
+    known.now += DAY
+    known.swept()
+    assert known.stack(HELLO).status == "DELETE_IN_PROGRESS"
+    known.finish(HELLO)
+    assert known.item(HELLO) is None
+
+
+def test_F44_a_run_whose_start_was_held_up_is_not_started_twice(known: Any) -> None:
+    """Somebody noted that it starts the run, and has been held up since."""
+    sha = known.commit()
+    look = known.push(MAIN, sha)
+    known.look(look)
+    runs = known.cloud.executions["site-staging"]
+    known.cloud.executions["site-staging"] = [run for run in runs if run.state is RunState.SUCCEEDED]
+    with pytest.raises(Exception, match="is being started"):
+        known.look(look)
+    known.now += 300_000
+    known.look(look)
+    assert len(known.cloud.executions["site-staging"]) == len(runs)
