@@ -273,24 +273,38 @@ def test_every_page_of_refs_has_a_validator_of_its_own(server: Any, github: GitH
     )
 
 
-@pytest.mark.parametrize("validated", [False, True], ids=["at-first", "at-rest-before"])
-def test_an_empty_repository_has_no_refs(server: Any, github: GitHub, validated: bool) -> None:
-    """A refusal has no validator; the repository's own answer changes with its first push."""
-    if validated:
-        server.answer(304, ETag='W/"r1"')
-        server.answer(409, error(409, "Git Repository is empty."))
+EMPTY = error(409, "Git Repository is empty.")
+KNOWN_EMPTY = {KEYS[0]: 'W/"r2"', KEYS[1]: ""}
+
+
+def test_an_empty_repository_has_no_refs(server: Any, github: GitHub) -> None:
     holds(server, REPO)
-    for _ in range(1 if validated else 2):
-        server.answer(409, error(409, "Git Repository is empty."))
-    if validated:
-        server.answer(409, error(409, "Git Repository is empty."))
-    assert github.refs(SITE, KNOWN if validated else {}) == Refs(Repository(SITE, "main"), {}, {KEYS[0]: 'W/"r2"'})
+    server.answer(409, EMPTY)
+    assert github.refs(SITE, {}) == Refs(Repository(SITE, "main"), {}, KNOWN_EMPTY)
+    server.answer(200, repository("site"))
+    server.answer(409, EMPTY)
+    assert github.refs(SITE, {}) == Refs(Repository(SITE, "main"), {}, {}), "and nothing validates that"
 
 
-def test_an_empty_repository_at_rest(server: Any, github: GitHub) -> None:
+def test_an_empty_repository_is_asked_whether_it_still_is(server: Any, github: GitHub) -> None:
+    """A refusal has no validator, and what the repository says of itself may be the same after its first push."""
+    for _ in range(2):
+        server.answer(304, ETag='W/"r2"')
+        server.answer(409, EMPTY)
+        assert github.refs(SITE, KNOWN_EMPTY) is None
+    assert asked_of(server)[2:] == [(REPO, 'W/"r2"'), (HEADS, None)]
+    server.answer(304, ETag='W/"r2"')
+    holds(server, HEADS, REPO, TAGS)
+    found = github.refs(SITE, KNOWN_EMPTY)
+    assert found is not None
+    assert found.tips == TIPS
+
+
+def test_a_repository_that_was_emptied(server: Any, github: GitHub) -> None:
     server.answer(304, ETag='W/"r1"')
-    assert github.refs(SITE, {KEYS[0]: 'W/"r1"'}) is None
-    assert asked_of(server) == [(REPO, 'W/"r1"')]
+    server.answer(409, EMPTY)
+    holds(server, REPO)
+    assert github.refs(SITE, KNOWN) == Refs(Repository(SITE, "main"), {}, KNOWN_EMPTY)
 
 
 def test_what_has_no_validator_is_never_taken_for_unchanged(server: Any, github: GitHub) -> None:

@@ -70,15 +70,16 @@ class GitHub:
     def refs(self, repository: RepositoryName, known: Mapping[str, str]) -> Refs | None:
         """GET /repos/{owner}/{repo} and .../git/matching-refs/{heads,tags}, all pages; None where all answer 304.
 
-        ``known``: path -> ETag. Where one has changed, the others are read whole. That no page
-        has come behind a full last one is said by the repository itself, which tells when it was pushed to last.
+        ``known``: path -> ETag, empty where an empty repository refused (409), which is asked for as often as it is
+        so. Where one has changed, the others are read whole. That no page has come behind a full last one is said by
+        the repository itself, which tells when it was pushed to last.
         """
         start = path_to(repository)
         read: dict[str, Answer] = {}
         if start in known:
             for path, validator in known.items():
                 answer = self._wire.get(path, validator=validator)
-                if not answer.unchanged:
+                if not answer.unchanged and (validator or answer.status != 409):
                     read[path] = answer
                     break
             else:
@@ -98,8 +99,11 @@ class GitHub:
         for space in _SPACES:
             path = _refs_path(found.name, space)
             for here, page in self._wire.pages(path, read.get(path)):
-                if page.status == 409:  # empty; its first push changes the repository's own answer
-                    break
+                if page.status == 409:
+                    # Empty. A refusal has no validator, and a first push in the second in which the repository was
+                    # made leaves what that says of itself as it was.
+                    empty = {path_to(found.name): answer.validator, here: ""}
+                    return Refs(found, {}, empty if answer.validator else {})
                 _refuse_absence(repository, page)
                 tips.update(_tips(page))
                 validators[here] = page.validator
