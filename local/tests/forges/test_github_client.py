@@ -101,11 +101,13 @@ def calls(repository: RepositoryName, sha: str) -> dict[str, Call]:
         "repository": lambda github: github.repository("acme", repository.name),
         "tip": lambda github: github.tip(repository, "refs/heads/main"),
         "tips": lambda github: list(github.tips(repository)),
+        "refs": lambda github: github.refs(repository, {}),
         "commit": lambda github: github.commit(repository, sha),
         "directory": lambda github: github.directory(repository, "deploy", sha),
         "read": lambda github: github.read(repository, "deploy/pipeline.json", sha),
         "archive": lambda github: archived(github, repository, sha),
         "post": lambda github: github.post(status(repository, sha)),
+        "states": lambda github: github.states(repository, sha),
     }
 
 
@@ -205,8 +207,8 @@ def test_F41_a_status_for_the_old_name_reaches_the_commit(forge: Forge, sha: str
     assert (posted.context, posted.description, posted.state) == ("pipeline/Renamed", "it arrived", "success")
 
 
-HIDDEN: dict[str, Any] = {"repository": None, "tip": None, "tips": [], "directory": None}
-REFUSED = {"commit": Rejected, "read": Rejected, "archive": Rejected, "post": Broken}
+HIDDEN: dict[str, Any] = {"repository": None, "tip": None, "tips": [], "directory": None, "states": {}}
+REFUSED = {"refs": Rejected, "commit": Rejected, "read": Rejected, "archive": Rejected, "post": Broken}
 
 
 @pytest.mark.parametrize("name", CALLS)
