@@ -13,7 +13,7 @@ from tests.contracts.aws_events import examples
 from builder.handler import matters, receive
 from deployer.environments import EnvironmentId
 from deployer.errors import Transient
-from deployer.events import Look, RepositoryName, RunChange, StackChange
+from deployer.events import Look, RepositoryName, RunChange, StackChange, Tick
 from deployer.ports import Environment
 from deployer.queues import process
 from deployer.refs import Stage
@@ -79,9 +79,10 @@ def test_bus_events_are_forwarded_as_what_they_are() -> None:
     other = {"source": "aws.s3", "detail-type": "Object Created", "detail": {}}
     bodies = [*examples().values(), other]
     assert run(builder, *(record(number, json.dumps(body)) for number, body in enumerate(bodies))) == ([], [])
-    assert builder.changes[-1] == StackChange(
-        "arn:aws:cloudformation:us-west-1:111122223333:stack/teststack", "teststack", "CREATE_COMPLETE"
-    )
+    assert builder.changes[-2:] == [
+        StackChange("arn:aws:cloudformation:us-west-1:111122223333:stack/teststack", "teststack", "CREATE_COMPLETE"),
+        Tick("89d1a02d-5ec7-412e-82f5-13505f849b41"),
+    ]
     assert builder.changes[0] == RunChange("myPipeline", "12345678-1234-5678-abcd-12345678abcd", "STARTED")
     kinds = [event["detail-type"].split()[1] for event in examples().values()]
     assert len(builder.changes) == len(kinds) - kinds.count("Action")

@@ -113,9 +113,23 @@ def daemon() -> Iterator[Daemon]:
         yield listening
 
 
+class Clock:
+    """Stands until a test moves it; what scheduled rules go by."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory, daemon: Daemon) -> Iterator[Engine]:
-    with Engine(tmp_path_factory.mktemp("engine"), traces=daemon.address) as running:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory, daemon: Daemon, clock: Clock) -> Iterator[Engine]:
+    with Engine(tmp_path_factory.mktemp("engine"), traces=daemon.address, clock=clock) as running:
         _RUNNING.append(running)
         yield running
     _RUNNING.clear()

@@ -35,7 +35,8 @@ def kill():
     os.kill(os.getpid(), signal.SIGKILL)
 
 answer = {}
-with Engine(Path(sys.argv[1])) as engine:
+now = [0.0]
+with Engine(Path(sys.argv[1]), clock=lambda: now[0]) as engine:
     answer["ports"] = [engine.aws_url, engine.web_url]
     stacks = engine.client("cloudformation")
     status = lambda name: stacks.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
@@ -260,3 +261,25 @@ def test_an_engine_stops_while_a_custom_resource_is_waited_for(engines: Engines)
     )
 
     assert seen["status"] == "CREATE_IN_PROGRESS"
+
+
+def test_F98_a_schedule_goes_on_where_a_killed_engine_left_it(engines: Engines) -> None:
+    """Strict: a schedule that forgets when it was due.
+
+    What was due meanwhile is made up for once; what was not due stays so.
+    """
+    engines.run(
+        "for name, rate in (('often', 5), ('seldom', 60)):\n"
+        "    engine.client('events').put_rule(Name=name, ScheduleExpression=f'rate({rate} minutes)')\n"
+        "engine.tick()\n"
+        "kill()\n"
+    )
+
+    seen = engines.run(
+        "now[0] = 1501.0\n"
+        "engine.tick()\n"
+        "engine.tick()\n"
+        "answer['fired'] = [[e['time'], e['resources'][0].rpartition('/')[2]] for e in engine.events]\n"
+    )
+
+    assert seen["fired"] == [["1970-01-01T00:25:01Z", "often"]]

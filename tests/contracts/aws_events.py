@@ -23,6 +23,7 @@ Event = Mapping[str, Any]
 
 EVENTBRIDGE = "https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html"
 CODEPIPELINE = "https://docs.aws.amazon.com/codepipeline/latest/userguide/detect-state-changes-cloudwatch-events.html"
+SCHEDULED = "https://docs.aws.amazon.com/eventbridge/latest/userguide/event-reference.html"
 CLOUDFORMATION = "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/event-detail-stack-status-change.html"
 
 RUN_STATES = ["CANCELED", "FAILED", "RESUMED", "STARTED", "STOPPED", "STOPPING", "SUCCEEDED", "SUPERSEDED"]
@@ -200,8 +201,23 @@ STACK = envelope(
     ),
     array(STACK_ARN, minItems=1, maxItems=1),
 )
+TICK = envelope(
+    SCHEDULED,
+    {"const": "aws.events"},
+    {"const": "Scheduled Event"},
+    closed({}),
+    array(
+        {
+            "type": "string",
+            # Of the default bus, since no other has schedules.
+            "pattern": r"^arn:aws[a-z-]*:events:[a-z]{2,}(-[a-z]+)+-[0-9]+:[0-9]{12}:rule/[A-Za-z0-9._-]{1,64}$",
+        },
+        minItems=1,
+        maxItems=1,
+    ),
+)
 KINDS: dict[str, Schema] = {
-    schema["properties"]["detail-type"]["const"]: schema for schema in (RUN, STAGE, ACTION, STACK)
+    schema["properties"]["detail-type"]["const"]: schema for schema in (RUN, STAGE, ACTION, STACK, TICK)
 }
 """Detail type -> schema."""
 SOURCES = {schema["properties"]["source"]["const"] for schema in KINDS.values()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -48,6 +49,7 @@ from .aws.bus import Bus, Drop, Event, Predicate, Subscriber
 from .aws.courier import Courier
 from .aws.host import Extension, Host
 from .aws.json_services import JsonService
+from .aws.schedules import Clock, Schedules
 from .aws.serving import LoopbackServer
 from .aws.stack_operations import Hold, StackOperation, StackOperations
 from .codepipeline import CodePipeline, ServiceError
@@ -69,8 +71,9 @@ class Engine:
 
     `port`: that of the emulated AWS; 0 takes the last one's, or a free one. `traces`: HOST:PORT of an X-Ray daemon that
     gets what functions with active tracing are traced with; empty for none. `around`: puts an ASGI application around
-    the local web, as one does that listens to GitHub and Slack. While it runs, `github` and `slack` are the handles of
-    the local ones, `pipelines` that of CodePipeline, `github_token` and `slack_token` what they accept.
+    the local web, as one does that listens to GitHub and Slack. `clock`: seconds since the epoch, what scheduled rules
+    go by. While it runs, `github` and `slack` are the handles of the local ones, `pipelines` that of CodePipeline,
+    `github_token` and `slack_token` what they accept.
     """
 
     github: GitHub
@@ -80,7 +83,12 @@ class Engine:
     slack_token: str
 
     def __init__(
-        self, data: Path, port: int = 0, traces: str = "", around: Callable[[ASGIApp], ASGIApp] = lambda web: web
+        self,
+        data: Path,
+        port: int = 0,
+        traces: str = "",
+        around: Callable[[ASGIApp], ASGIApp] = lambda web: web,
+        clock: Clock = time.time,
     ) -> None:
         self.data = data.resolve()
         self.traces = traces
@@ -90,6 +98,7 @@ class Engine:
         self._clients: dict[str, Any] = {}
         self._clients_lock = threading.Lock()
         self._bus = Bus()
+        self._schedules = Schedules(clock)
         self._operations = StackOperations()
 
     def __enter__(self) -> Self:
@@ -156,6 +165,7 @@ class Engine:
             snapshots.install,
             self._bus.install,
             stack_events.install(self._bus, lambda stack_id, status: self._stack_news.send((stack_id, status))),
+            self._schedules.install,
             self._operations.install,
             addresses.install(lambda bucket: self.site_url(bucket).rstrip("/")),
             workers.install(self.traces),
@@ -244,6 +254,19 @@ class Engine:
     def invocations(self) -> list[Invocation]:
         """Every run of a function since the start, oldest first."""
         return list(self._host.activity.invocations)
+
+    # Schedules, for tests: nobody waits for minutes.
+
+    def tick(self) -> None:
+        """Fire the scheduled rules that are due by the clock; it is read every second without being asked to."""
+        self._schedules.tick()
+
+    def fire(self, rule: str) -> None:
+        """Fire a scheduled rule now, whatever its schedule says. Raises `LookupError` where no enabled one is so named.
+
+        It returns when the event, and what it set off, would survive a kill.
+        """
+        self._schedules.fire(rule)
 
     # Faults, for tests.
 

@@ -41,16 +41,21 @@ class Bus:
         self._lock = threading.Lock()
 
     def install(self, host: Host) -> None:
-        """Extension for `Host`: listen on ministack's bus and become able to emit."""
+        """Extension for `Host`: listen on ministack's bus and become able to emit.
+
+        From then on ministack's dispatch of an event answers whether it passed, or was lost on purpose.
+        """
         self._host = host
         eventbridge = emulator.module("services.eventbridge")
 
-        def recording(original: Callable[..., None]) -> Callable[..., None]:
-            def dispatch(event: Event, view: Any = None) -> None:
+        def recording(original: Callable[..., None]) -> Callable[..., bool]:
+            def dispatch(event: Event, view: Any = None) -> bool:
                 view = view or eventbridge._pattern_event_view(event)
-                if event.get("EventBusName", "default") != "default" or self._record(view.event_with_detail()):
-                    host.activity.touch("events", "sqs")
-                    original(event, view)
+                if event.get("EventBusName", "default") == "default" and not self._record(view.event_with_detail()):
+                    return False
+                host.activity.touch("events", "sqs")
+                original(event, view)
+                return True
 
             return dispatch
 
