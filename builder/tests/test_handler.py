@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ from tests.contracts.aws_events import examples
 
 from builder.handler import matters, receive
 from deployer.environments import EnvironmentId
-from deployer.errors import Transient
-from deployer.events import Look, RepositoryName, RunChange, StackChange, Tick
+from deployer.errors import Broken, Transient
+from deployer.events import Look, RepositoryName, RunChange, StackChange, StackSeen, Sweep, Tick
 from deployer.ports import Environment
 from deployer.queues import process
 from deployer.refs import Stage
@@ -44,6 +45,8 @@ class Recorder:
     def forward(self, change: object) -> None:
         self.changes.append(change)
 
+    tick = sweep = forward
+
 
 def run(builder: Recorder, *records: Mapping[str, Any]) -> tuple[list[str], list[int]]:
     waits: list[int] = []
@@ -58,6 +61,29 @@ def test_F19_a_foreign_message_is_dropped_and_the_rest_is_processed(body: str) -
     builder = Recorder()
     assert run(builder, record(1, body), record(2, look("42/staging"))) == ([], [])
     assert builder.looked == ["42/staging"]
+
+
+def test_a_sweep_is_told_from_a_look() -> None:
+    builder = Recorder()
+    sweep = Sweep(NAME, (StackSeen("site-staging", "42/staging", "CREATE_COMPLETE"),))
+    assert run(builder, record(1, sweep.to_json()), record(2, look("42/staging"))) == ([], [])
+    assert (builder.changes, builder.looked) == ([sweep], ["42/staging"])
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        pytest.param(Transient("throttled"), "the sweep broke off; the next one goes on", id="F46-throttled"),
+        pytest.param(Broken("no token"), "sweep stopped", id="no-token"),
+    ],
+)
+def test_a_sweep_that_fails_is_not_tried_again(world: Any, log: Any, error: Exception, message: str) -> None:
+    class Failing:
+        def sweep(self, sweep: Sweep) -> None:
+            raise error
+
+    replace(world.builder, sweeper=Failing()).sweep(Sweep(NAME))
+    assert [(line["message"], line["reason"]) for line in log()] == [(message, str(error))]
 
 
 def test_F20_one_failure_holds_up_only_the_later_messages_of_its_group() -> None:

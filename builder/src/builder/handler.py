@@ -91,6 +91,10 @@ class Builder:
             )
             situation = self.applier.apply(situation, steps)
 
+    def tick(self, tick: Tick) -> None:
+        """Have every repository swept."""
+        self.sweeper.tick(tick)
+
     def sweep(self, sweep: Sweep) -> None:
         """Sweep a repository. What fails is not tried again: the next sweep is five minutes away."""
         with bound(repository=sweep.repository.full_name):
@@ -139,7 +143,7 @@ def receive(builder: Builder, record: Record) -> None:
     if is_bus_event(message):
         change = parse_bus_event(message)
         if isinstance(change, Tick):
-            builder.sweeper.tick(change)
+            builder.tick(change)
         elif change is not None:
             builder.forward(change)
         return
