@@ -20,7 +20,7 @@ from deployer.pipelines import ActionRun
 from deployer.ports import Commit, Environment
 from deployer.states import CommitState, RunState
 from notifier.builds import Builds, Failure, reason_of
-from notifier.messages import escape, run_message, stage_reply
+from notifier.messages import announcement_message, escape, run_message, stage_reply
 from notifier.progress import StageProgress
 
 REPOSITORY = RepositoryName(7, "acme", "site")
@@ -52,10 +52,41 @@ def test_F69_outside_text_mentions_nobody_and_links_nowhere(text: str) -> None:
     failed = ActionRun("Build", text, "CodeBuild", "Failed", 0, 0)
     stage = StageProgress(text, CommitState.FAILURE, "failed", 3, 4, failed)
     reply = stage_reply(stage, Failure(text, (text, "```", text)))
-    for shown in (message.replace(f"<https://console|{SHA[:7]}>", ""), reply):
+    announced = announcement_message(environment(f"refs/heads/{text}", f"7/refs/heads/{text}"), text)
+    for shown in (message.replace(f"<https://console|{SHA[:7]}>", ""), reply, announced):
         assert not {"<", ">"} & set(shown)
         assert escape(text) in shown
     assert reply.count("```") == 2
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        pytest.param(RunState.SUPERSEDED, "was superseded by abc1234", id="F61-superseded"),
+        pytest.param(RunState.STOPPED, "was superseded by abc1234", id="F61-stopped"),
+        pytest.param(RunState.CANCELLED, "was superseded by abc1234", id="F61-cancelled"),
+        pytest.param(RunState.SUCCEEDED, "is deployed", id="F62-it-ended-before"),
+        pytest.param(RunState.FAILED, "failed", id="F62-it-failed-before"),
+        pytest.param(RunState.STOPPING, "is being stopped", id="F61-not-yet"),
+    ],
+)
+def test_a_run_that_was_overruled_says_by_what(state: RunState, said: str) -> None:
+    item = environment("refs/heads/x", "7/refs/heads/x")
+    text = run_message(item, Commit(SHA, "Say hello", "Ada", ""), state, "https://console", "superseded by abc1234")
+    assert text.partition("\n")[0].endswith(f"*acme/site* `x` {said}")
+
+
+@pytest.mark.parametrize(
+    ("item", "text"),
+    [
+        (environment("refs/heads/x", "7/refs/heads/x"), ":bell: *acme/site* `x` is removed tomorrow"),
+        (environment("refs/tags/v1.0.0", "7/production"), ":bell: *acme/site* `production v1.0.0` is removed tomorrow"),
+        (None, ":bell: is removed tomorrow"),
+    ],
+    ids=["a-branch", "production", "gone"],
+)
+def test_an_announcement(item: Environment | None, text: str) -> None:
+    assert announcement_message(item, "is removed\n tomorrow") == text
 
 
 TEXTS = st.text(st.sampled_from("&<>`!@#|*_~ abcé🪣\n\u0301\u200d"), max_size=400) | st.text(max_size=40)
@@ -96,6 +127,17 @@ def test_F69_nor_is_what_a_build_says(stage: str, action: str, reason: str, line
         assert shown.endswith(log[-200:]), "the end of the log is what is kept"
         head = reply[: -len("```") - len(escape(log))]
         assert len(escape(log)) > 1500 - 12 or head.endswith("```")
+
+
+@given(NAMES, NAMES)
+@example("<" * 250, "&" * 4000)
+def test_F69_nor_is_what_is_announced(branch: str, text: str) -> None:
+    item = environment(f"refs/heads/{branch}", f"7/refs/heads/{branch or 'x'}")
+    message = announcement_message(item, text)
+    assert units(message) <= 3000
+    assert not {"<", ">"} & set(message)
+    assert re.findall(r"&(?!amp;|lt;|gt;)", message) == []
+    assert shown_in(" ".join(text.split()), html.unescape(message))
 
 
 def shown_in(text: str, shown: str) -> bool:

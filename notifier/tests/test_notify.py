@@ -16,7 +16,7 @@ from tests.contracts.aws_events import examples
 
 from deployer.environments import EnvironmentId, parse
 from deployer.errors import Broken, DeployerError, Rejected, Transient
-from deployer.events import Malformed, RepositoryName, RunChange
+from deployer.events import Announcement, Malformed, RepositoryName, RunChange, RunNotice
 from deployer.github import GitHub as RealGitHub
 from deployer.github import cut
 from deployer.pipelines import ActionRun, RunDetails
@@ -370,6 +370,44 @@ def test_F62_an_older_run_that_ends_last_leaves_the_newer_commit_alone() -> None
     assert world.github.final()[OLD, "pipeline/Build"] is CommitState.FAILURE
 
 
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        pytest.param(environment(commit=NEW), "superseded by bbbbbbb", id="F61-another-commit-is-wanted"),
+        pytest.param(environment(commit=OLD), "stopped", id="F61-the-same-is-built-again"),
+        pytest.param(
+            environment(commit=OLD, present=False), "stopped: the branch was deleted", id="F61-nothing-is-wanted"
+        ),
+    ],
+)
+def test_a_run_that_was_stopped_says_why(item: Environment, said: str) -> None:
+    abandoned = [SOURCE, did("Build", "Abandoned", 5)]
+    world = World(Memory(item), Runs(RunState.STOPPED, abandoned, {"GitHub": ("version-8", OLD)}))
+    world.notice()
+    last = world.github.statuses[-1]
+    assert (last.sha, last.context, last.state) == (OLD, "pipeline/Build", CommitState.ERROR)
+    assert last.description == f"feature/login: Build {said} in 3 s"
+    [message] = world.slack.messages.values()
+    assert message.splitlines()[0].endswith(f"was {said}")
+    assert said in world.slack.replies[-1]
+
+
+def test_F61_F62_commits_of_one_environment_never_speak_for_each_other() -> None:
+    """The older one was superseded while it ran, and its end is told last."""
+    world = World(runs=Runs(RunState.SUCCEEDED, LIFE[-1][1]))
+    world.notice(run="newer")
+    abandoned = [SOURCE, did("Build", "Abandoned", 5)]
+    world.runs = Runs(RunState.SUPERSEDED, abandoned, {"GitHub": ("version-8", OLD)})
+    world.notice(run="older")
+    assert world.github.final() == {
+        (NEW, "pipeline/Source"): CommitState.SUCCESS,
+        (NEW, "pipeline/Build"): CommitState.SUCCESS,
+        (OLD, "pipeline/Source"): CommitState.SUCCESS,
+        (OLD, "pipeline/Build"): CommitState.ERROR,
+    }
+    assert "superseded by bbbbbbb" in world.github.statuses[-1].description
+
+
 @pytest.mark.parametrize("failure", [Transient("503"), Broken("token")], ids=["F70-down", "F70-token-refused"])
 def test_slack_down_leaves_github_told(failure: DeployerError) -> None:
     world = World(slack=Slack(failure=failure))
@@ -664,3 +702,126 @@ def test_events_of_another_kind_are_none_of_ours(world: World) -> None:
     receive(world.notifier, record({**envelope(), "detail-type": "CodePipeline Action Execution State Change"}))
     receive(world.notifier, record({"source": "aws.s3", "detail-type": "Object Created", "detail": {}}))
     assert world.github.statuses == []
+
+
+# --- what the builder asks for
+
+NOTICE = RunNotice(PIPELINE, RUN)
+
+
+@pytest.mark.parametrize("heard", range(len(LIFE)), ids=[f"F63-after-{heard}-events" for heard in range(len(LIFE))])
+def test_the_builder_makes_sure_that_an_end_was_told(heard: int) -> None:
+    """Whatever events were lost: the final states of all stages, each once."""
+    world = World()
+    live(world, list(range(heard)))
+    world.runs.state, world.runs.done = LIFE[-1]
+    before = len(world.github.statuses)
+    receive(world.notifier, record(NOTICE.to_json()))
+    assert world.github.final() == {
+        (NEW, "pipeline/Source"): CommitState.SUCCESS,
+        (NEW, "pipeline/Build"): CommitState.SUCCESS,
+    }
+    told = [each.context for each in world.github.statuses[before:]]
+    assert len(told) == len(set(told))
+    [message] = world.slack.messages.values()
+    assert "is deployed" in message
+    said = (list(world.github.statuses), dict(world.slack.messages), list(world.slack.replies))
+    for _ in range(2):
+        receive(world.notifier, record(NOTICE.to_json()))
+    assert (world.github.statuses, world.slack.messages, world.slack.replies) == said, "where all was said, nothing is"
+
+
+def test_F63_all_events_were_lost_and_the_stages_end_once_each() -> None:
+    world = World(runs=Runs(RunState.FAILED, LIFE[4][1]))
+    for _ in range(2):
+        receive(world.notifier, record(NOTICE.to_json()))
+    assert [(each.context, str(each.state)) for each in world.github.statuses] == [
+        ("pipeline/Source", "success"),
+        ("pipeline/Build", "failure"),
+    ]
+    assert (len(world.slack.messages), len(world.slack.replies)) == (1, 2)
+
+
+def test_F65_a_notice_of_somebody_elses_pipeline() -> None:
+    world = World(memory=Memory())
+    receive(world.notifier, record(NOTICE.to_json()))
+    assert (world.github.reads, world.slack_made, world.notes.ranks) == (0, 0, {})
+
+
+BRANCH = "7/refs/heads/feature/login"
+SOON = Announcement(BRANCH, "idle/1800000000", "has been idle for 30 days and is <removed> tomorrow")
+SAID = ":bell: *acme/site* `feature/login` has been idle for 30 days and is &lt;removed&gt; tomorrow"
+
+
+def test_an_announcement_is_made_once_for_each_of_its_keys(world: World) -> None:
+    later, other = replace(SOON, key="idle/1900000000"), replace(SOON, environment="7/staging")
+    for each in (SOON, SOON, later, SOON, other, later, other):
+        receive(world.notifier, record(each.to_json()))
+    assert list(world.slack.messages.values()) == [SAID, SAID, SAID.replace("*acme/site* `feature/login` ", "")]
+    assert (world.github.statuses, world.slack.replies) == ([], [])
+
+
+def test_an_announcement_that_is_being_made_is_left_to_who_makes_it(world: World) -> None:
+    inner = world.slack.post
+
+    def post(channel: str, text: str, thread: str = "") -> tuple[str, str]:
+        rival = World(world.memory, world.runs, world.github, Slack(), world.builds, world.notes)
+        with pytest.raises(Transient):
+            rival.notifier.announce(SOON)
+        assert rival.slack.messages == {}
+        return inner(channel, text, thread)
+
+    world.slack.post = post  # type: ignore[method-assign]
+    world.notifier.announce(SOON)
+    world.notifier.announce(SOON)
+    assert list(world.slack.messages.values()) == [SAID]
+
+
+def test_without_a_channel_an_announcement_is_dropped() -> None:
+    world = World(channel="")
+    receive(world.notifier, record(SOON.to_json()))
+    assert (world.slack_made, world.notes.ranks) == (0, {})
+
+
+@pytest.mark.parametrize("failure", [Transient("503"), Broken("token")], ids=["F70-down", "F70-token-refused"])
+def test_an_announcement_waits_until_slack_is_back(world: World, failure: DeployerError) -> None:
+    world.slack.failure = failure
+    with pytest.raises(type(failure)):
+        world.notifier.announce(SOON)
+    world.slack.failure = None
+    world.notifier.announce(SOON)
+    assert list(world.slack.messages.values()) == [SAID]
+
+
+def test_an_announcement_that_slack_refuses_for_good_ends_there(world: World) -> None:
+    world.slack.failure = Rejected("channel_not_found")
+    world.notifier.announce(SOON)
+    assert world.slack.messages == {}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        replace(SOON, environment="site").to_json(),
+        json.dumps({"announcement": {"environment": BRANCH, "key": "k"}}),
+        json.dumps({"announcement": []}),
+        json.dumps({"run": {"pipeline": PIPELINE}}),
+        json.dumps({"run": None}),
+        json.dumps({"sweep": {}}),
+    ],
+    ids=["no-environment", "no-text", "no-announcement", "no-execution", "no-run", "a-message-to-the-builder"],
+)
+@pytest.mark.parametrize("channel", ["", "deployments"], ids=["quiet", "loud"])
+def test_F19_what_the_builder_does_not_send(body: str, channel: str) -> None:
+    world = World(channel=channel)
+    with pytest.raises(Malformed):
+        receive(world.notifier, record(body))
+    assert (world.github.reads, world.slack_made) == (0, 0)
+
+
+def test_an_announcement_of_a_branch_whose_name_is_no_utf_8(world: World) -> None:
+    """Notes are kept under a name that DynamoDB takes."""
+    odd = replace(SOON, environment="7/refs/heads/\udcff")
+    receive(world.notifier, record(odd.to_json()))
+    assert len(world.slack.messages) == 1
+    assert all(name.isascii() and len(name) < 100 for name, _ in world.notes.ranks)

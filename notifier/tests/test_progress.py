@@ -6,9 +6,12 @@ import itertools
 
 import pytest
 
+from deployer.environments import parse
+from deployer.events import RepositoryName
 from deployer.pipelines import ActionRun
+from deployer.ports import Environment
 from deployer.states import CommitState, RunState
-from notifier.progress import progress
+from notifier.progress import overruled, progress
 
 PENDING, SUCCESS, FAILURE, ERROR = CommitState.PENDING, CommitState.SUCCESS, CommitState.FAILURE, CommitState.ERROR
 STAGES = {"Source": 1, "Build": 2, "Release": 1}
@@ -122,6 +125,59 @@ RUNNING, SUPERSEDED = RunState.IN_PROGRESS, RunState.SUPERSEDED
 )
 def test_stages(actions: list[ActionRun], run: RunState, expected: list[tuple[str, CommitState, str]]) -> None:
     assert [(each.stage, each.state, each.text) for each in progress(STAGES, actions, run)] == expected
+
+
+BY = "superseded by abc1234"
+
+
+@pytest.mark.parametrize(
+    ("actions", "run", "expected"),
+    [
+        pytest.param([SOURCE], SUPERSEDED, ("Build", ERROR, BY), id="F61-superseded-between-stages"),
+        pytest.param([], SUPERSEDED, ("Source", ERROR, BY), id="F61-superseded-at-once"),
+        pytest.param([SOURCE, LINT], RunState.STOPPED, ("Build", ERROR, BY), id="F61-stopped"),
+        pytest.param([SOURCE, LINT], RunState.CANCELLED, ("Build", ERROR, BY), id="F61-cancelled"),
+        pytest.param([SOURCE, LINT], RunState.STOPPING, ("Build", PENDING, "is running"), id="F61-not-yet"),
+        pytest.param([SOURCE, LINT, TEST], RunState.FAILED, ("Release", FAILURE, "failed"), id="F62-failed-by-itself"),
+        pytest.param(
+            [SOURCE, did("Build", "Lint", "Failed", 1)],
+            RunState.STOPPED,
+            ("Build", FAILURE, "failed"),
+            id="F62-failed-before-it-was-stopped",
+        ),
+        pytest.param(
+            [SOURCE, LINT, TEST, DONE], RunState.SUCCEEDED, ("Release", SUCCESS, "succeeded"), id="F62-done-before"
+        ),
+    ],
+)
+def test_a_run_that_was_overruled_says_by_what(
+    actions: list[ActionRun], run: RunState, expected: tuple[str, CommitState, str]
+) -> None:
+    last = progress(STAGES, actions, run, BY)[-1]
+    assert (last.stage, last.state, last.text) == expected
+
+
+NEW, OLD = "abc1234" + "0" * 33, "d" * 40
+
+
+@pytest.mark.parametrize(
+    ("wanted", "present", "commit", "said"),
+    [
+        pytest.param(NEW, True, OLD, BY, id="F61-another-commit"),
+        pytest.param(NEW, True, NEW, "", id="F61-the-same-commit-again"),
+        pytest.param(NEW, False, NEW, "stopped: the branch was deleted", id="F61-nothing"),
+        pytest.param(NEW, False, OLD, "stopped: the branch was deleted", id="F61-nothing-after-another-commit"),
+        pytest.param("", True, OLD, "", id="F68-nothing-remembered"),
+        pytest.param("0" * 40, True, OLD, "", id="F68-zeros"),
+    ],
+)
+def test_what_is_wanted_instead(wanted: str, present: bool, commit: str, said: str) -> None:
+    item = Environment(
+        *(parse("7/refs/heads/x"), RepositoryName(7, "acme", "site"), "refs/heads/x", "site-x", 1),
+        commit=wanted,
+        present=present,
+    )
+    assert overruled(item, commit) == said
 
 
 def test_the_action_that_failed_and_how_long_it_took() -> None:

@@ -1,6 +1,7 @@
 """The notifier: stage and run events in, commit statuses and Slack messages out.
 
-An event only wakes it. It changes nothing but what people read, and its own notes of what it has said.
+An event only wakes it, and so does the builder, which also has it announce things. It changes nothing but what people
+read, and its own notes of what it has said.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from deployer.events import RunChange, decode, parse_bus_event
+from deployer.events import Announcement, RunChange, RunNotice, decode, parse_bus_event, parse_notice
 from deployer.observability import traced
 from deployer.queues import Hide, Record, hider, process
 from deployer.settings import load
@@ -31,9 +32,12 @@ class Settings:
 
 def receive(notifier: Notifier, record: Record) -> None:
     """Handle one queue message."""
-    change = parse_bus_event(decode(str(record.get("body", ""))))
-    if isinstance(change, RunChange):
-        notifier.notice(change)
+    message = decode(str(record.get("body", "")))
+    match parse_notice(message) or parse_bus_event(message):
+        case RunNotice() | RunChange() as run:
+            notifier.notice(run)
+        case Announcement() as announcement:
+            notifier.announce(announcement)
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""What Slack shows: one message for a run, a reply for each stage that ended.
+"""What Slack shows: one message for a run, a reply for each stage that ended, and what the builder announces.
 
 Pure. Everything that comes from outside is escaped; no text here can mention a channel or make a link of its own.
 """
@@ -12,7 +12,7 @@ from deployer.ports import Commit, Environment
 from deployer.refs import TAGS
 from deployer.states import CommitState, RunState
 from notifier.builds import Failure
-from notifier.progress import StageProgress
+from notifier.progress import OVERRULED, StageProgress
 
 _ICONS = {
     CommitState.PENDING: ":hourglass_flowing_sand:",
@@ -47,15 +47,31 @@ def _escaped(character: str) -> int:
     return lengths.units(character) + len(escape(character)) - 1
 
 
-def run_message(environment: Environment, commit: Commit, state: RunState, url: str) -> str:
-    """The run's message: what, where, which commit, whose, and how it stands."""
+def run_message(environment: Environment, commit: Commit, state: RunState, url: str, instead: str = "") -> str:
+    """The run's message: what, where, which commit, whose, and how it stands.
+
+    ``instead``: what the environment wants instead, where it overruled the run.
+    """
     status, words = _RUN_TEXTS[state]
-    repository, ref, where = environment.repository.full_name, environment.ref, environment.id.label
-    if ref.startswith(TAGS):
-        where = f"{where} {ref.removeprefix(TAGS)}"
+    if instead and state in OVERRULED:
+        words = f"was {instead}"
     author = f" by {_outside(commit.author, _NAME)}" if commit.author else ""
-    head = f"{_ICONS[status]} *{_outside(repository, _NAME)}* `{_outside(where, _NAME)}` {words}"
+    head = f"{_ICONS[status]} {_place(environment)} {words}"
     return f"{head}\n<{url}|{commit.sha[:7]}> {_outside(commit.subject, _SUBJECT)}{author}"
+
+
+def announcement_message(environment: Environment | None, text: str) -> str:
+    """What the builder has to say of an environment; where that is gone, without its name."""
+    said = _outside(" ".join(text.split()), _REASON)
+    return f":bell: {_place(environment)} {said}" if environment else f":bell: {said}"
+
+
+def _place(environment: Environment) -> str:
+    """Which environment of which repository."""
+    where = environment.id.label
+    if environment.ref.startswith(TAGS):
+        where = f"{where} {environment.ref.removeprefix(TAGS)}"
+    return f"*{_outside(environment.repository.full_name, _NAME)}* `{_outside(where, _NAME)}`"
 
 
 def stage_reply(progress: StageProgress, failure: Failure | None) -> str:

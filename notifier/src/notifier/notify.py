@@ -5,22 +5,23 @@ Neither side holds the other up: where one fails, the other has been told alread
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 from deployer.contexts import describe, is_shared, stage_context
-from deployer.environments import EnvironmentId
+from deployer.environments import EnvironmentId, parse
 from deployer.errors import Broken, DeployerError, Rejected, Transient
-from deployer.events import RunChange
+from deployer.events import Announcement, Malformed, RunChange, RunNotice
 from deployer.observability import bound, logger
 from deployer.pipelines import ActionRun, RunDetails
 from deployer.ports import Commit, CommitStatus, Environment, Memory, Repositories, Statuses
 from deployer.refs import is_commit
 from notifier.builds import Failure
-from notifier.messages import run_message, stage_reply
-from notifier.progress import StageProgress, progress
+from notifier.messages import announcement_message, run_message, stage_reply
+from notifier.progress import StageProgress, overruled, progress
 
 log = logger("notifier")
 MAX_ROUNDS = 3
@@ -104,8 +105,10 @@ class Notifier:
     channel: str
     region: str
 
-    def notice(self, change: RunChange) -> None:
-        """Say what has become of the run that an event names; somebody else's pipeline is ignored.
+    def notice(self, change: RunChange | RunNotice) -> None:
+        """Say what has become of the run that an event or the builder names; somebody else's pipeline is ignored.
+
+        Where all of it was said before, nothing is.
 
         Raises:
             Transient: where something could not be said and is to be tried again.
@@ -125,8 +128,33 @@ class Notifier:
             waits = [error for error in errors if isinstance(error, Transient)]
             raise max(waits, key=lambda error: error.retry_after or 0.0) if waits else errors[0]
 
+    def announce(self, announcement: Announcement) -> None:
+        """Say in Slack what the builder has to say of an environment, once for each of its keys.
+
+        Raises:
+            Malformed: where it is about no environment.
+            Transient, Broken: where it could not be said and is to be tried again.
+        """
+        try:
+            environment = parse(announcement.environment)
+        except ValueError as error:
+            raise Malformed(str(error)) from error
+        if not self.channel:
+            return
+        name = f"{environment}\n{announcement.key}".encode("utf-8", "surrogatepass")
+        text = announcement_message(self.memory.environment(environment), announcement.text)
+        with bound(environment=str(environment), key=announcement.key):
+            try:
+                speak = partial(self._post, text)
+                self._say(f"announcement/{hashlib.sha256(name).hexdigest()}", "slack/announcement", 1, speak)
+            except Rejected as error:
+                log.error("Slack does not take the announcement", reason=str(error))
+
+    def _post(self, text: str) -> None:
+        self.slack().post(self.channel, text)
+
     def _try(
-        self, side: Callable[[Observed], bool], change: RunChange, environment: Environment
+        self, side: Callable[[Observed], bool], change: RunChange | RunNotice, environment: Environment
     ) -> DeployerError | None:
         """Tell one side, again where it was overtaken; answers with what went wrong."""
         try:
@@ -147,7 +175,7 @@ class Notifier:
             return Transient(f"unexpected {type(error).__name__}")
         return Transient("others are saying the same at the same time", 1.0)
 
-    def _observe(self, change: RunChange, environment: Environment) -> Observed | None:
+    def _observe(self, change: RunChange | RunNotice, environment: Environment) -> Observed | None:
         run = self.runs.run(change.pipeline, change.execution)
         if run is None:
             return None
@@ -157,7 +185,8 @@ class Notifier:
             return None
         stages = self.runs.stages(change.pipeline, run.version)
         actions = self.runs.actions(change.pipeline, change.execution)
-        return Observed(environment, change.pipeline, run, commit, progress(stages, actions, run.state))
+        told = progress(stages, actions, run.state, overruled(environment, commit))
+        return Observed(environment, change.pipeline, run, commit, told)
 
     # --- GitHub
 
@@ -165,7 +194,7 @@ class Notifier:
         current = True
         for stage in observed.stages:
             speak = partial(self._post_status, observed, stage)
-            current = self._say(observed, f"github/{stage.stage}", stage.rank, speak) and current
+            current = self._say(observed.run.id, f"github/{stage.stage}", stage.rank, speak) and current
         return current
 
     def _post_status(self, observed: Observed, stage: StageProgress) -> None:
@@ -197,7 +226,7 @@ class Notifier:
         run = observed.run
         message = self.notes.message(run.id)
         if message is None:
-            self._say(observed, "slack/message", 1, partial(self._post_message, observed))
+            self._say(observed.run.id, "slack/message", 1, partial(self._post_message, observed))
             message = self.notes.message(run.id)
         if message is None:
             raise Broken("the run's message was posted, and where it is was not noted")
@@ -205,10 +234,10 @@ class Notifier:
         for stage in observed.stages:
             if stage.ended:
                 speak = partial(self._post_reply, message, stage)
-                current = self._say(observed, f"slack/{stage.stage}", stage.rank, speak) and current
+                current = self._say(observed.run.id, f"slack/{stage.stage}", stage.rank, speak) and current
         if not run.state.active:
             speak = partial(self._update_message, message, observed)
-            current = self._say(observed, "slack", observed.rank, speak) and current
+            current = self._say(observed.run.id, "slack", observed.rank, speak) and current
         return current
 
     def _post_message(self, observed: Observed) -> None:
@@ -230,13 +259,13 @@ class Notifier:
             reason = str(error) if isinstance(error, DeployerError) else type(error).__name__
             log.warning("the commit's author and subject are left out", reason=reason)
             commit = Commit(observed.commit, "", "", "")
-        return run_message(observed.environment, commit, observed.run.state, self._console(observed))
+        instead = overruled(observed.environment, observed.commit)
+        return run_message(observed.environment, commit, observed.run.state, self._console(observed), instead)
 
     # --- both
 
-    def _say(self, observed: Observed, topic: str, rank: int, speak: Callable[[], None]) -> bool:
+    def _say(self, run: str, topic: str, rank: int, speak: Callable[[], None]) -> bool:
         """Say one thing unless it has been said; False where somebody overtook it and all is to be looked at again."""
-        run = observed.run.id
         if not self.notes.claim(run, topic, rank):
             return True
         try:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from deployer.pipelines import ActionRun
+from deployer.ports import Environment
+from deployer.refs import is_commit
 from deployer.states import CommitState, RunState
 
 APPROVAL = "Manual"
@@ -19,6 +21,8 @@ _ENDED = {
     RunState.STOPPED: (CommitState.ERROR, "stopped"),
     RunState.CANCELLED: (CommitState.ERROR, "cancelled: the pipeline was changed"),
 }
+# Ends that somebody wanted; where it was the environment's new wish, they say which.
+OVERRULED = frozenset({RunState.SUPERSEDED, RunState.STOPPED, RunState.CANCELLED})
 
 
 @dataclass(frozen=True)
@@ -42,26 +46,42 @@ class StageProgress:
         return self.state is not CommitState.PENDING
 
 
-def progress(stages: Mapping[str, int], actions: Iterable[ActionRun], run: RunState) -> tuple[StageProgress, ...]:
+def overruled(environment: Environment, commit: str) -> str:
+    """What its environment wants instead of a run of this commit, in words; empty where it wants nothing else."""
+    if not environment.present:
+        return "stopped: the branch was deleted"
+    if environment.commit != commit and is_commit(environment.commit):
+        return f"superseded by {environment.commit[:7]}"
+    return ""
+
+
+def progress(
+    stages: Mapping[str, int], actions: Iterable[ActionRun], run: RunState, instead: str = ""
+) -> tuple[StageProgress, ...]:
     """Every stage that has something to be said of, in the pipeline's order.
 
-    ``stages``: name -> number of actions.
+    ``stages``: name -> number of actions. ``instead``: see ``overruled``; said of a run that was overruled.
     """
+    ended = _ENDED.get(run)
+    if ended and instead and run in OVERRULED:
+        ended = (ended[0], instead)
     found: list[StageProgress] = []
     by_stage: dict[str, list[ActionRun]] = {}
     for action in actions:
         by_stage.setdefault(action.stage, []).append(action)
     for stage, expected in stages.items():
         if stage in by_stage:
-            found.append(_stage(stage, expected, by_stage[stage], run))
-        elif run in _ENDED and (not found or found[-1].state is CommitState.SUCCESS):
+            found.append(_stage(stage, expected, by_stage[stage], run, ended))
+        elif ended and (not found or found[-1].state is CommitState.SUCCESS):
             # The run ended between two stages: the one it never reached says so.
-            found.append(StageProgress(stage, *_ENDED[run], rank=1))
+            found.append(StageProgress(stage, *ended, rank=1))
             break
     return tuple(found)
 
 
-def _stage(stage: str, expected: int, actions: list[ActionRun], run: RunState) -> StageProgress:
+def _stage(
+    stage: str, expected: int, actions: list[ActionRun], run: RunState, ended: tuple[CommitState, str] | None
+) -> StageProgress:
     latest = {action.action: action for action in sorted(actions, key=lambda action: action.started)}
     rank = 2 * len(actions)
     seconds = round((max(a.updated for a in actions) - min(a.started for a in latest.values())) / 1000)
@@ -72,8 +92,8 @@ def _stage(stage: str, expected: int, actions: list[ActionRun], run: RunState) -
     complete = len(latest) >= expected and all(action.status == "Succeeded" for action in latest.values())
     if complete or run is RunState.SUCCEEDED:  # the list of actions may lag behind the run
         return StageProgress(stage, CommitState.SUCCESS, "succeeded", rank + 1, seconds)
-    if run in _ENDED and not running:
-        return StageProgress(stage, *_ENDED[run], rank + 1, seconds)
+    if ended and not running:
+        return StageProgress(stage, *ended, rank + 1, seconds)
     if any(action.provider == APPROVAL for action in running):
         return StageProgress(stage, CommitState.PENDING, "waits for an approval", rank)
     return StageProgress(stage, CommitState.PENDING, "is running", rank)
