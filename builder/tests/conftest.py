@@ -83,6 +83,7 @@ class World:
                 self.shelf,
                 self.installation,
                 lambda: self.now,
+                self.cloud,
             ),
             self.shelf,
             self.shelf,

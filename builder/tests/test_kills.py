@@ -86,6 +86,7 @@ def test_a_kill_at_any_call_changes_nothing_in_the_end(world: Any, *, after: boo
         ], where
         assert killed.item(HELLO) is None, where
         assert list(killed.cloud.kept) == ["site-staging"], where
+        assert (list(killed.cloud.artifacts), killed.cloud.logs) == (["site-staging"], {"site-staging"}), where
         assert killed.prep(second).startswith("success"), where
         assert {kind for kind, _ in killed.shelf.holders} <= {"commit", "stack", "pipeline"}
         assert [name for kind, name in killed.shelf.holders if kind != "commit"] == ["site-staging", "site-staging"]

@@ -152,10 +152,14 @@ def test_F28_a_branch_deleted_while_its_stack_is_created_goes(world: Any) -> Non
 
 def test_a_deleted_branch_leaves_nothing(world: Any) -> None:
     world.live(HELLO)
+    assert world.cloud.artifacts
+    assert world.cloud.logs
     world.look(world.remove(HELLO))
     world.finish(HELLO)
     assert world.item(HELLO) is None
     assert world.cloud.kept == {}
+    assert world.cloud.artifacts == {}
+    assert world.cloud.logs == set()
     assert world.shelf.objects == {}
     assert {kind for kind, _ in world.shelf.holders} <= {"commit"}
 

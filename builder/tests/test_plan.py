@@ -9,7 +9,7 @@ import pytest
 
 from builder.plan import belongs, plan
 from builder.situation import Gone, Invalid, Nothing, Present, Refused, Situation, Wish
-from builder.steps import Begin, Forget, Operate, Report, Start, Stop, Upload
+from builder.steps import Begin, Clear, Forget, Operate, Report, Start, Stop, Upload
 from deployer.environments import EnvironmentId, owner_tags
 from deployer.events import RepositoryName
 from deployer.ports import Environment, Operation, Outcome, Run, Stack
@@ -47,7 +47,16 @@ def situation(stage: Stage, status: str | None, wish: Wish, *, ours: bool, runs:
     )
     shown = stack is not None and ours and stack.phase not in (StackPhase.BUSY, StackPhase.ABSENT)
     return Situation(
-        IDS[stage], NAME, PREFIX, wish, item if known else None, stack, "s", {"s": RUNS[runs]} if shown else {}, now=10
+        IDS[stage],
+        NAME,
+        PREFIX,
+        wish,
+        item if known else None,
+        stack,
+        "s",
+        {"s": RUNS[runs]} if shown else {},
+        projects=("p",) if shown else (),
+        now=10,
     )
 
 
@@ -95,6 +104,11 @@ def test_what_must_never_happen_never_does() -> None:
             failed = stack.status == "DELETE_FAILED" and stage is Stage.DEVELOPMENT
             dead = stack.phase is StackPhase.DEAD or failed
             assert dead, f"{where}: deleted though it lives"
+        cleared = [step for step in steps if isinstance(step, Clear)]
+        removal = wish == "gone" and operations == [Operation.DELETE]
+        assert cleared == ([Clear(("s",), ("p",))] if removal and found.runs else []), where
+        if cleared:
+            assert steps[-2:] == (*cleared, Operate(Operation.DELETE)), f"{where}: too early"
         if any(isinstance(step, Forget) for step in steps):
             assert wish == "gone", where
             assert stack is None or not found.ours or stack.phase is StackPhase.ABSENT, where

@@ -17,6 +17,7 @@ from builder.steps import (
     Announce,
     Applied,
     Begin,
+    Clear,
     Forget,
     Found,
     Operate,
@@ -43,6 +44,7 @@ from deployer.ports import (
     Baselines,
     Environment,
     Files,
+    Leftovers,
     Memory,
     Notices,
     Operation,
@@ -86,6 +88,7 @@ class Applier:
     notices: Notices
     installation: Installation
     clock: Callable[[], int]
+    leftovers: Leftovers
 
     def apply(self, situation: Situation, steps: tuple[Step, ...]) -> Situation | None:
         """Carry the steps out in order; answers with what a new plan is to be made from, or None.
@@ -125,6 +128,8 @@ class _Work:
                 self._upload()
             case Operate(operation):
                 return self._operate(operation)
+            case Clear(pipelines, projects):
+                self._clear(pipelines, projects)
             case Start(pipeline):
                 self._start(pipeline)
             case Stop(pipeline, run):
@@ -273,6 +278,12 @@ class _Work:
             role=self._to.installation.roles[item.id.stage],
             token=token,
         )
+
+    def _clear(self, pipelines: tuple[str, ...], projects: tuple[str, ...]) -> None:
+        for pipeline in pipelines:
+            self._to.leftovers.clear_artifacts(pipeline)
+        for project in projects:
+            self._to.leftovers.clear_log(project)
 
     def _start(self, pipeline: str) -> None:
         item = self._now

@@ -160,6 +160,7 @@ def _builder() -> tuple[Builder, Hide]:
     import boto3  # noqa: PLC0415 - the tests' fakes need none
     from botocore.config import Config  # noqa: PLC0415
 
+    from builder.leftovers import Remains  # noqa: PLC0415
     from builder.sources import Sources  # noqa: PLC0415
     from deployer.github import GitHub  # noqa: PLC0415
     from deployer.memory import Table  # noqa: PLC0415
@@ -181,7 +182,8 @@ def _builder() -> tuple[Builder, Hide]:
 
     github = GitHub(settings.github_api_url, token)
     stacks = CloudFormation(boto3.client("cloudformation", config=config))
-    pipelines = CodePipeline(boto3.client("codepipeline", config=config))
+    codepipeline, s3 = boto3.client("codepipeline", config=config), boto3.client("s3", config=config)
+    pipelines = CodePipeline(codepipeline)
     memory = Table(boto3.client("dynamodb", config=config), settings.environments_table)
     installation = Installation(
         prefix=settings.deployer_prefix,
@@ -200,7 +202,7 @@ def _builder() -> tuple[Builder, Hide]:
     )
     sqs = boto3.client("sqs", config=config)
     looks = LookQueue(sqs, settings.looks_queue_url)
-    sources = Sources(boto3.client("s3", config=config), settings.artifact_store)
+    sources = Sources(s3, settings.artifact_store)
     builder = Builder(
         Observer(
             github,
@@ -226,6 +228,7 @@ def _builder() -> tuple[Builder, Hide]:
             NoticeQueue(sqs, settings.notices_queue_url),
             installation,
             clock,
+            Remains(codepipeline, s3, boto3.client("logs", config=config), settings.artifact_store),
         ),
         memory,
         looks,

@@ -27,12 +27,14 @@ from deployer.ports import (
     Run,
     SourceStore,
     Stack,
+    StackResource,
     Stacks,
 )
 from deployer.states import StackPhase
 
 log = logger("builder")
 PIPELINE_TYPE = "AWS::CodePipeline::Pipeline"
+PROJECT_TYPE = "AWS::CodeBuild::Project"
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,14 @@ class Observer:
             return situation
         if stack.phase is StackPhase.BUSY:
             return situation
-        runs = {pipeline: self.pipelines.runs(pipeline) for pipeline in self._pipelines(stack, environment)}
-        return replace(situation, runs=runs, elsewhere=self._elsewhere(item, runs) if item else frozenset())
+        resources = self.resources.resources(stack.id)
+        runs = {pipeline: self.pipelines.runs(pipeline) for pipeline in self._pipelines(resources, environment)}
+        return replace(
+            situation,
+            runs=runs,
+            elsewhere=self._elsewhere(item, runs) if item else frozenset(),
+            projects=_named(resources, PROJECT_TYPE),
+        )
 
     def _admitted(self, question: Question, asked: Asked) -> tuple[Asked, str]:
         """A new development environment needs a slot; where there is none, its ref is parked and told so."""
@@ -135,14 +143,14 @@ class Observer:
                 return name, stack
         raise Broken(f"every stack name that {environment} may have is held by another environment")
 
-    def _pipelines(self, stack: Stack, environment: EnvironmentId) -> tuple[str, ...]:
-        names = tuple(
-            resource.physical_id
-            for resource in self.resources.resources(stack.id)
-            if resource.type == PIPELINE_TYPE and resource.physical_id
-        )
+    def _pipelines(self, resources: tuple[StackResource, ...], environment: EnvironmentId) -> tuple[str, ...]:
+        names = _named(resources, PIPELINE_TYPE)
         for name in names:
             holder = self.memory.claim("pipeline", name, environment)
             if holder != environment:
                 log.error("a pipeline is held by another environment", pipeline=name, holder=str(holder))
         return names
+
+
+def _named(resources: tuple[StackResource, ...], kind: str) -> tuple[str, ...]:
+    return tuple(resource.physical_id for resource in resources if resource.type == kind and resource.physical_id)

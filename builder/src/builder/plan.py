@@ -12,6 +12,7 @@ from builder.situation import Gone, Invalid, Nothing, Present, Refused, Situatio
 from builder.steps import (
     Announce,
     Applied,
+    Clear,
     Forget,
     Found,
     Operate,
@@ -282,6 +283,8 @@ def _teardown(situation: Situation, reason: str) -> tuple[Step, ...]:
             again = situation.sweeping and situation.now > item.touched + DAY
             return *steps, *((Touch(situation.now), Operate(Operation.DELETE)) if again else ())
         return *steps, Report(Outcome.FAILURE, "the environment could not be removed", look_up=True)
+    if situation.runs or situation.projects:
+        steps.append(Clear(tuple(situation.runs), situation.projects))
     return *steps, Operate(Operation.DELETE)
 
 

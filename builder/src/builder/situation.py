@@ -76,12 +76,12 @@ class Situation:
     """Everything a plan is made from.
 
     ``stack_name``: the name that the environment's stack has or will have. ``runs``: of each pipeline in the stack,
-    newest first. ``elsewhere``: the pipelines that read no source object of ours. ``now``: milliseconds since the
-    epoch. ``receives``: how often this look was received. ``sweeping``: whether the sweep asks; ``pushed``: whether
-    a push does. ``request``: the id of somebody's asking by hand that is to be granted, or empty. ``source``: the
-    source object, where the environment was forgotten and its stack is there. ``slot``: the place it takes among
-    its repository's environments. ``idle_days``: after how many days without activity a development environment is
-    removed; 0: never.
+    newest first. ``elsewhere``: the pipelines that read no source object of ours. ``projects``: the build projects
+    in the stack. ``now``: milliseconds since the epoch. ``receives``: how often this look was received.
+    ``sweeping``: whether the sweep asks; ``pushed``: whether a push does. ``request``: the id of somebody's asking
+    by hand that is to be granted, or empty. ``source``: the source object, where the environment was forgotten and
+    its stack is there. ``slot``: the place it takes among its repository's environments. ``idle_days``: after how
+    many days without activity a development environment is removed; 0: never.
     """
 
     id: EnvironmentId
@@ -93,6 +93,7 @@ class Situation:
     stack_name: str
     runs: Mapping[str, tuple[Run, ...]] = field(default_factory=dict)
     elsewhere: frozenset[str] = frozenset()
+    projects: tuple[str, ...] = ()
     now: int = 0
     receives: int = 1
     park: Parked | None = None

@@ -107,6 +107,14 @@ class Operate:
 
 
 @dataclass(frozen=True)
+class Clear:
+    """Remove what the stack's pipelines and build projects leave beside it; only they know, so before they go."""
+
+    pipelines: tuple[str, ...]
+    projects: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Start:
     """Start the generation's run."""
 
@@ -147,6 +155,7 @@ Step = (
     | Refuse
     | Upload
     | Operate
+    | Clear
     | Start
     | Stop
     | Settle

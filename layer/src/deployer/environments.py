@@ -18,6 +18,9 @@ INSTALLATION_TAG = "opolis:deployer:installation"
 # How the repository was called when the stack was last changed: so that it is found again, should all be forgotten.
 REPOSITORY_TAG = "opolis:deployer:repository"
 
+# Where the artifact store keeps source objects.
+SOURCES = "sources/"
+
 # Bucket names that templates derive from the stack's name (`{stack}-app-…`) stay within S3's 63 characters.
 MAX_STACK_NAME = 40
 _HASH_LENGTH = 10
@@ -149,7 +152,7 @@ def owner_tags(environment: EnvironmentId, installation: str, repository: str) -
 
 def source_key(stack_name: str) -> str:
     """The stable key, in the artifact store, of the zip of exactly the commit that is wanted."""
-    return f"sources/{stack_name}.zip"
+    return f"{SOURCES}{stack_name}.zip"
 
 
 def ancestors(stack_name: str) -> list[str]:

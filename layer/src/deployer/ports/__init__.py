@@ -4,7 +4,7 @@ Pure. Each protocol has an adapter in this package and an in-memory twin in ``de
 holds both to the same contract.
 """
 
-from deployer.ports.aws import Pipelines, Resources, Run, Source, Stack, StackRequest, StackResource, Stacks
+from deployer.ports.aws import Leftovers, Pipelines, Resources, Run, Source, Stack, StackRequest, StackResource, Stacks
 from deployer.ports.github import Commit, CommitStatus, Files, Refs, Repositories, Repository, Statuses, Tip
 from deployer.ports.memory import Baseline, Baselines, Environment, Memory, Operation, Outcome, Parked, Parking
 from deployer.ports.queues import Looks, Notices, SourceObject, SourceStore, Sweeps
@@ -16,6 +16,7 @@ __all__ = [
     "CommitStatus",
     "Environment",
     "Files",
+    "Leftovers",
     "Looks",
     "Memory",
     "Notices",

@@ -116,3 +116,13 @@ class Pipelines(Protocol):
     def start(self, pipeline: str, source: Source | None, version: str, token: str) -> str: ...
 
     def stop(self, pipeline: str, run: str, reason: str) -> None: ...
+
+
+class Leftovers(Protocol):
+    """What runs and builds leave beside their stack. Asked while the stack still stands: its end hides them."""
+
+    def clear_artifacts(self, pipeline: str) -> None:
+        """Remove every artifact that the pipeline's runs wrote into our store; no other bucket's, no source object."""
+
+    def clear_log(self, project: str) -> None:
+        """Remove what a build project logged."""

@@ -1,7 +1,8 @@
 """CloudFormation and CodePipeline in memory: operations are accepted at once and end when the test says so.
 
-Implements ``Stacks``, ``Resources`` and ``Pipelines``. A stack holds one pipeline of its own name; creating it starts
-a run, changing it stops the one that runs. Tokens are honoured: the same one has its effect once.
+Implements ``Stacks``, ``Resources``, ``Pipelines`` and ``Leftovers``. A stack holds one pipeline and one build project
+of its own name; creating it starts a run, changing it stops the one that runs. A run that reads its source leaves an
+artifact, and a log of its build. Tokens are honoured: the same one has its effect once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from deployer.states import RunState, StackPhase, stack_phase
 from deployer.testing.tape import Tape
 
 PIPELINE = "AWS::CodePipeline::Pipeline"
+PROJECT = "AWS::CodeBuild::Project"
 
 
 @dataclass
@@ -31,7 +33,8 @@ class Cloud:
 
     ``version``: answers with the version id of the source object that a run would read now. ``pinnable``: whether the
     pipelines are V2. ``sourced``: whether they read the artifact store at all. ``failing``: why the next operation that
-    ends fails. ``irreversible``: whether an update that fails can't be rolled back either.
+    ends fails. ``irreversible``: whether an update that fails can't be rolled back either. ``artifacts``: of each
+    pipeline that ever ran, also when it is gone; ``logs``: the build projects that have one.
     """
 
     tape: Tape = field(default_factory=Tape)
@@ -45,6 +48,8 @@ class Cloud:
     tokens: set[str] = field(default_factory=set)
     pinnable: bool = True
     sourced: bool = True
+    artifacts: dict[str, set[str]] = field(default_factory=dict)
+    logs: set[str] = field(default_factory=set)
     _made: int = 0
 
     # --- Stacks
@@ -122,10 +127,15 @@ class Cloud:
     # --- Resources
 
     def resources(self, stack_id: str) -> tuple[StackResource, ...]:
-        """The pipeline, once it has been made."""
+        """The build project and the pipeline, once they have been made."""
         with self.tape.call("cloudformation.resources"):
             names = [kept.stack.name for kept in self.kept.values() if kept.stack.id == stack_id]
-            return tuple(StackResource(PIPELINE, "Pipeline", name) for name in names if name in self.executions)
+            return tuple(
+                StackResource(kind, kind.rpartition(":")[2], name)
+                for name in names
+                for kind in (PROJECT, PIPELINE)
+                if name in self.executions
+            )
 
     def holder(self, physical_id: str) -> tuple[str, tuple[StackResource, ...]] | None:
         """The stack of a pipeline."""
@@ -156,6 +166,19 @@ class Cloud:
         """Let a run come to its stop."""
         with self.tape.call("codepipeline.stop"):
             self._change(pipeline, run, RunState.STOPPING)
+
+    # --- Leftovers
+
+    def clear_artifacts(self, pipeline: str) -> None:
+        """Those that the pipeline's history names: none of one that is gone."""
+        with self.tape.call("leftovers.clear_artifacts"):
+            if pipeline in self.executions:
+                self.artifacts.pop(pipeline, None)
+
+    def clear_log(self, project: str) -> None:
+        """If it has one."""
+        with self.tape.call("leftovers.clear_log"):
+            self.logs.discard(project)
 
     # --- what the test says
 
@@ -194,10 +217,10 @@ class Cloud:
 
     def read(self, pipeline: str) -> None:
         """Let every run that has not read its source read it now."""
+        reading = {run.id for run in self.executions[pipeline] if not run.revisions and run.state.active}
+        self._left_by(pipeline, *reading)
         self.executions[pipeline] = [
-            replace(run, revisions={"Source": self.version(pipeline)})
-            if not run.revisions and run.state.active
-            else run
+            replace(run, revisions={"Source": self.version(pipeline)}) if run.id in reading else run
             for run in self.executions[pipeline]
         ]
 
@@ -211,7 +234,14 @@ class Cloud:
         self._made += 1
         run = Run(f"run-{self._made}", RunState.IN_PROGRESS, self.clock(), revisions)
         self.executions[pipeline] = [run, *self.executions[pipeline]]
+        if revisions:
+            self._left_by(pipeline, run.id)
         return run.id
+
+    def _left_by(self, pipeline: str, *runs: str) -> None:
+        if runs:
+            self.artifacts.setdefault(pipeline, set()).update(runs)
+            self.logs.add(pipeline)
 
     def _change(self, pipeline: str, run: str, state: RunState) -> None:
         self.executions[pipeline] = [
