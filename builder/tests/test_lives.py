@@ -164,6 +164,17 @@ def test_a_deleted_branch_leaves_nothing(world: Any) -> None:
     assert {kind for kind, _ in world.shelf.holders} <= {"commit"}
 
 
+def test_a_log_that_is_the_stacks_own_is_left_to_the_stack(world: Any) -> None:
+    """Until then the branch may come back, and its builds find the log that their template gave them."""
+    world.cloud.logged = True
+    world.live(HELLO)
+    logs = set(world.cloud.logs)
+    world.look(world.remove(HELLO))
+    assert world.cloud.logs == logs
+    world.finish(HELLO)
+    assert world.cloud.logs == set()
+
+
 def test_a_run_is_stopped_before_its_environment_is_removed(world: Any) -> None:
     world.live(HELLO)
     world.look(world.push(HELLO, world.commit()))

@@ -3,8 +3,7 @@
 CloudFormation knows of neither. An artifact is found by its exact key, as its pipeline's history tells it: CodePipeline
 cuts a pipeline's name to 20 characters in keys, so that several environments' artifacts lie in one folder. The history
 goes with the pipeline, so this comes before the stack's deletion. Never touches another bucket, nor a source object.
-Source: https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_ListActionExecutions.html,
-https://docs.aws.amazon.com/codebuild/latest/APIReference/API_CloudWatchLogsConfig.html (a build's log group)
+Source: https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_ListActionExecutions.html
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from builder.situation import build_log
 from deployer.buckets import Bucket, Version
 from deployer.environments import SOURCES
 from deployer.errors import Transient
@@ -41,7 +41,7 @@ class Remains:
         """The log group that CodeBuild made for a project."""
         with translated(f"log of build project {project}"):
             try:
-                self._logs.delete_log_group(logGroupName=f"/aws/codebuild/{project}")
+                self._logs.delete_log_group(logGroupName=build_log(project))
             except ClientError as error:
                 if code_of(error) == "OperationAbortedException":
                     raise Transient(f"somebody else changes the log of {project}") from error

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from builder.plan import belongs
-from builder.situation import Asked, Invalid, Nothing, Present, Refused, Situation, owns
+from builder.situation import Asked, Invalid, Nothing, Present, Refused, Situation, build_log, owns
 from builder.slots import Slots
 from builder.wishes import Question, Wishes
 from deployer.environments import INSTALLATION_TAG, EnvironmentId, parse, source_key, stack_names
@@ -35,6 +35,7 @@ from deployer.states import StackPhase
 log = logger("builder")
 PIPELINE_TYPE = "AWS::CodePipeline::Pipeline"
 PROJECT_TYPE = "AWS::CodeBuild::Project"
+LOG_TYPE = "AWS::Logs::LogGroup"
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Observer:
             situation,
             runs=runs,
             elsewhere=self._elsewhere(item, runs) if item else frozenset(),
-            projects=_named(resources, PROJECT_TYPE),
+            projects=_unlogged(resources),
         )
 
     def _admitted(self, question: Question, asked: Asked) -> tuple[Asked, str]:
@@ -154,3 +155,9 @@ class Observer:
 
 def _named(resources: tuple[StackResource, ...], kind: str) -> tuple[str, ...]:
     return tuple(resource.physical_id for resource in resources if resource.type == kind and resource.physical_id)
+
+
+def _unlogged(resources: tuple[StackResource, ...]) -> tuple[str, ...]:
+    """The build projects whose log is no resource of the stack: one that is goes with the stack, and not before."""
+    logs = _named(resources, LOG_TYPE)
+    return tuple(project for project in _named(resources, PROJECT_TYPE) if build_log(project) not in logs)

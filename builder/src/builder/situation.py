@@ -115,3 +115,11 @@ def owns(stack: Stack, environment: EnvironmentId, installation: str) -> bool:
     """Whether a stack says that it is this environment's, made by this installation."""
     tags = stack.tags
     return tags.get(OWNER_TAG) == tag_value(environment) and tags.get(INSTALLATION_TAG) == installation
+
+
+def build_log(project: str) -> str:
+    """The log group that CodeBuild makes for a build project, unless it is told another.
+
+    Source: https://docs.aws.amazon.com/codebuild/latest/APIReference/API_CloudWatchLogsConfig.html
+    """
+    return f"/aws/codebuild/{project}"

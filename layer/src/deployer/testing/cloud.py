@@ -17,6 +17,7 @@ from deployer.testing.tape import Tape
 
 PIPELINE = "AWS::CodePipeline::Pipeline"
 PROJECT = "AWS::CodeBuild::Project"
+LOG = "AWS::Logs::LogGroup"
 
 
 @dataclass
@@ -34,7 +35,8 @@ class Cloud:
     ``version``: answers with the version id of the source object that a run would read now. ``pinnable``: whether the
     pipelines are V2. ``sourced``: whether they read the artifact store at all. ``failing``: why the next operation that
     ends fails. ``irreversible``: whether an update that fails can't be rolled back either. ``artifacts``: of each
-    pipeline that ever ran, also when it is gone; ``logs``: the build projects that have one.
+    pipeline that ever ran, also when it is gone; ``logs``: the build projects that have one; ``logged``: whether that
+    is a resource of the stack.
     """
 
     tape: Tape = field(default_factory=Tape)
@@ -50,6 +52,7 @@ class Cloud:
     sourced: bool = True
     artifacts: dict[str, set[str]] = field(default_factory=dict)
     logs: set[str] = field(default_factory=set)
+    logged: bool = False
     _made: int = 0
 
     # --- Stacks
@@ -130,12 +133,11 @@ class Cloud:
         """The build project and the pipeline, once they have been made."""
         with self.tape.call("cloudformation.resources"):
             names = [kept.stack.name for kept in self.kept.values() if kept.stack.id == stack_id]
-            return tuple(
-                StackResource(kind, kind.rpartition(":")[2], name)
-                for name in names
-                for kind in (PROJECT, PIPELINE)
-                if name in self.executions
-            )
+            return tuple(each for name in names if name in self.executions for each in self._resources(name))
+
+    def _resources(self, name: str) -> tuple[StackResource, ...]:
+        log = (StackResource(LOG, "Log", f"/aws/codebuild/{name}"),) if self.logged else ()
+        return *log, StackResource(PROJECT, "Project", name), StackResource(PIPELINE, "Pipeline", name)
 
     def holder(self, physical_id: str) -> tuple[str, tuple[StackResource, ...]] | None:
         """The stack of a pipeline."""
@@ -209,6 +211,8 @@ class Cloud:
             case "DELETE_IN_PROGRESS", False:
                 del self.kept[name]
                 self.executions.pop(name, None)
+                if self.logged:
+                    self.logs.discard(name)
                 return "DELETE_COMPLETE"
             case _:
                 raise AssertionError(f"{name} has no operation to finish: {kept.stack.status}")
