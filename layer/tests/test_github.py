@@ -158,6 +158,17 @@ def test_F37_an_annotated_tag_of_something_else_is_refused(server: Any, github: 
         github.tip(SITE, "refs/tags/v1.0.0")
 
 
+def test_F28_the_last_branch_of_a_repository_is_gone(server: Any, github: GitHub) -> None:
+    server.answer(409, error(409, "Git Repository is empty."))
+    assert github.tip(SITE, "refs/heads/main") is None
+
+
+def test_F42_a_repository_that_is_out_of_reach_is_no_proof(server: Any, github: GitHub) -> None:
+    server.answer(409, error(409, "Git Repository is unavailable."))
+    with pytest.raises(Rejected, match="unavailable"):
+        github.tip(SITE, "refs/heads/main")
+
+
 def test_a_ref_that_only_begins_alike_is_another(server: Any, github: GitHub) -> None:
     server.answer(200, ref("refs/heads/main-2"))
     assert github.tip(SITE, "refs/heads/main") is None

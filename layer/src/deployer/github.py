@@ -22,6 +22,7 @@ from deployer.states import CommitState
 
 DESCRIPTION_LENGTH = 140
 _SPACES = ("heads", "tags")
+_EMPTY = b"Git Repository is empty"
 _STATES = {str(state): state for state in CommitState}
 
 
@@ -46,7 +47,10 @@ class GitHub:
         """GET /repos/{owner}/{repo}/git/ref/{ref}, then the commit that an annotated tag names."""
         short = encode(ref.removeprefix("refs/"))
         answer = self._wire.get(f"{path_to(repository)}/git/ref/{short}")
-        if answer.status == 404 or (found := answer.object()).get("ref") != ref:
+        # An empty repository answers 409, as one that is out of reach for a while does: only the words tell.
+        if answer.status == 404 or (answer.status == 409 and _EMPTY in answer.body):
+            return None
+        if (found := answer.object()).get("ref") != ref:
             return None
         kind, sha = str(found["object"]["type"]), str(found["object"]["sha"])
         if kind == "commit":
