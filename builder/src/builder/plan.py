@@ -272,7 +272,7 @@ def _teardown(situation: Situation, reason: str) -> tuple[Step, ...]:
     if situation.runs.keys() - set(item.pipelines):
         steps.append(Found(tuple(situation.runs)))
     stack = situation.stack
-    if stack is None or not situation.ours:
+    if stack is None or not situation.ours or stack.phase is StackPhase.ABSENT:
         return *steps, Forget()
     if stack.phase is StackPhase.BUSY:
         return tuple(steps)
