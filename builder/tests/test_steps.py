@@ -50,18 +50,18 @@ class Row:
 DEVELOPMENT = (
     Row(ABSENT, ("idle",), ("create", "new upload create", "new upload create", "begin forget")),
     Row(BUSY, ("idle",), ("", "new", "new", "begin")),
-    Row(STABLE + REVERTED, ("idle",), ("", "new upload start success", "new upload update", "begin delete")),
+    Row(STABLE + REVERTED, ("idle",), ("", "new upload start success", "new upload update", "begin clear delete")),
     # Its first run was never seen, or its pipeline was made anew: one is started for what stands, too.
-    Row(STABLE + REVERTED, ("no run",), ("start", "new upload start success", "new upload update", "begin delete")),
+    Row(STABLE + REVERTED, ("no run",), ("start", "new upload start success", "new upload update", "begin clear delete")),
     Row(STABLE + REVERTED, ("running",), ("", "new upload start success", "new stop", "begin stop")),
     # What has not read its source would read what is uploaded for the next commit.
     Row(STABLE + REVERTED, ("reading",), ("", "new", "new stop", "begin stop")),
     Row(STABLE + REVERTED, ("stopping",), ("", "new upload start success", "new", "begin")),
-    Row(DEAD + HALF_DELETED, ("idle", "no run"), ("delete", "new delete", "new delete", "begin delete")),
-    Row(HALF_ROLLED_BACK, ("idle", "no run"), ("continue", "new continue", "new continue", "begin delete")),
+    Row(DEAD + HALF_DELETED, ("idle", "no run"), ("delete", "new delete", "new delete", "begin clear delete")),
+    Row(HALF_ROLLED_BACK, ("idle", "no run"), ("continue", "new continue", "new continue", "begin clear delete")),
     Row(DEAD + HALF_DELETED + HALF_ROLLED_BACK, ACTIVE[:2], ("stop", "new stop", "new stop", "begin stop")),
     Row(DEAD + HALF_DELETED + HALF_ROLLED_BACK, ("stopping",), ("", "new", "new", "begin")),
-    Row(BEYOND, ("idle", "no run"), ("failure", "new failure", "new failure", "begin delete")),
+    Row(BEYOND, ("idle", "no run"), ("failure", "new failure", "new failure", "begin clear delete")),
     Row(BEYOND, ACTIVE[:2], ("failure", "new failure", "new failure", "begin stop")),
     Row(BEYOND, ("stopping",), ("failure", "new failure", "new failure", "begin")),
 )
@@ -203,4 +203,4 @@ def test_F51_a_teardown_is_bounded_too() -> None:
         words(steps(Stage.DEVELOPMENT, "DELETE_FAILED", "gone", "idle", replace(item, attempt=attempt)))
         for attempt in range(MAX_ATTEMPTS)
     ]
-    assert seen == ["delete"] * (MAX_ATTEMPTS - 1) + ["failure"]
+    assert seen == ["clear delete"] * (MAX_ATTEMPTS - 1) + ["failure"]
