@@ -52,8 +52,8 @@ MUTANTS = [
     Mutant(
         "the-wish-is-read-from-github",
         f"{BUILDER}/wishes.py",
-        "wish = Present(ref, tip.commit,",
-        "wish = Present(ref, question.look.after or tip.commit,",
+        "wish = self._present(question, repository, ref, tip.commit)",
+        "wish = self._present(question, repository, ref, question.look.after or tip.commit)",
         (LIVES,),
     ),
     Mutant(
@@ -66,8 +66,8 @@ MUTANTS = [
     Mutant(
         "deletion-only-of-what-carries-our-tag",
         f"{BUILDER}/plan.py",
-        "    if stack is None or not situation.ours:\n        return *steps, Forget()",
-        "    if stack is None:\n        return *steps, Forget()",
+        "    if stack is None or not situation.ours or stack.phase is StackPhase.ABSENT:\n        return *steps, Forget()",
+        "    if stack is None or stack.phase is StackPhase.ABSENT:\n        return *steps, Forget()",
         ("builder/tests/test_plan.py", LIVES),
     ),
     Mutant(
@@ -136,7 +136,7 @@ MUTANTS = [
     ),
     Mutant(
         "a-generation-is-never-used-twice",
-        f"{BUILDER}/plan.py",
+        f"{BUILDER}/generation.py",
         "situation.id, situation.repository, ref, situation.stack_name, generation=situation.now - 1",
         "situation.id, situation.repository, ref, situation.stack_name, generation=0",
         ("builder/tests/test_plan.py", LIVES),
@@ -157,7 +157,7 @@ MUTANTS = [
     ),
     Mutant(
         "what-was-not-seen-to-its-end-is-not-known",
-        f"{BUILDER}/plan.py",
+        f"{BUILDER}/generation.py",
         "known = situation.stack is not None and (item.operation is Operation.NONE or item.applied == item.digest)",
         "known = situation.stack is not None",
         ("builder/tests/test_overtaking.py", "builder/tests/test_events_alone.py"),
@@ -172,8 +172,8 @@ MUTANTS = [
     Mutant(
         "one-look-at-a-time-for-each-environment",
         f"{LAYER}/queues.py",
-        "MessageGroupId=group_id(look.environment),",
-        "MessageGroupId=uuid.uuid4().hex,",
+        "self._send(look.to_json(), look.environment, uuid.uuid4().hex)",
+        "self._send(look.to_json(), uuid.uuid4().hex, uuid.uuid4().hex)",
         ("layer/tests/test_queues.py",),
     ),
     Mutant(
@@ -289,10 +289,45 @@ MUTANTS = [
         ("builder/tests/test_templates.py",),
     ),
     Mutant(
+        "what-was-seen-says-something-only-of-what-is-remembered-now",
+        f"{BUILDER}/sweep.py",
+        'validators.pop(_STATE, "") == state',
+        'validators.pop(_STATE, "") != ""',
+        ("builder/tests/test_sweep.py",),
+    ),
+    Mutant(
+        "a-sweep-that-wants-too-much-stops",
+        f"{BUILDER}/sweep.py",
+        "if len(wanted) > self.limit and not unlimited:",
+        "if False:",
+        ("builder/tests/test_sweep.py",),
+    ),
+    Mutant(
+        "nothing-newer-goes-to-production-after-its-memory-was-lost",
+        f"{BUILDER}/compare.py",
+        "newer = wanted and (highest is None or wanted > highest) and mark(ref, sha) not in scene.baseline.parked",
+        "newer = wanted and (highest is None or wanted > highest)",
+        ("builder/tests/test_sweep.py",),
+    ),
+    Mutant(
+        "an-environment-is-announced-before-it-is-removed",
+        f"{BUILDER}/idle.py",
+        "if item.announced < since:",
+        "if False:",
+        ("builder/tests/test_sweep.py",),
+    ),
+    Mutant(
+        "one-start-of-a-run-at-a-time",
+        f"{BUILDER}/plan.py",
+        "if item.starting and situation.now < item.starting + START_LEASE:",
+        "if False:",
+        ("builder/tests/test_sweep.py",),
+    ),
+    Mutant(
         "the-plan-is-pure",
         f"{BUILDER}/plan.py",
-        "from dataclasses import dataclass, replace\n",
-        "from dataclasses import dataclass, replace\nimport boto3\n",
+        "from builder.generation import begin, following, successor\n",
+        "from builder.generation import begin, following, successor\nimport boto3\n",
         ("tests/test_architecture.py",),
     ),
     Mutant(
@@ -319,7 +354,7 @@ MUTANTS = [
     Mutant(
         "refs-that-stood-before-are-left-alone",
         f"{BUILDER}/wishes.py",
-        "if item is None and parked(baseline, ref, tip.object, question.look):",
+        "if question.item is None and not question.ours and asleep(baseline, ref, tip.object, question.look):",
         "if False:",
         (LIVES,),
     ),

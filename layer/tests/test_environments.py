@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from deployer.environments import (
     EnvironmentId,
     environment_of,
+    owner_of,
     owner_tags,
     parse,
+    repository_of,
     stack_names,
     tag_value,
 )
@@ -144,6 +146,21 @@ def test_F29_F30_two_branches_never_share_a_stack_or_a_tag(one: str, other: str,
 def test_what_is_no_id_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not an environment id"):
         parse(text)
+
+
+@given(branches, st.integers(min_value=1, max_value=2**40))
+def test_F24_an_owners_tag_names_its_environment_unless_it_holds_a_hash(branch: str, number: int) -> None:
+    for environment in (dev(branch, number), EnvironmentId(number, Stage.STAGING)):
+        tag = tag_value(environment)
+        assert owner_of(tag) == (None if "/sha256:" in tag else environment)
+        assert repository_of(tag) == number
+
+
+@pytest.mark.parametrize(
+    "tag", ["", "x", "7", "x/staging", "7/other", "7/refs/heads/=FF=", "7/refs/heads/a b", "٣/staging"]
+)
+def test_what_is_no_owners_tag_names_nobody(tag: str) -> None:
+    assert owner_of(tag) is None
 
 
 def test_owner_tags_hold_nothing_that_changes_with_a_commit() -> None:

@@ -16,15 +16,22 @@ from tests.contracts.aws_events import KINDS, RUN_STATES, STACK_STATUSES, STAGE_
 from tests.contracts.generated import documented
 
 from deployer.events import (
+    Announcement,
     Look,
     Malformed,
     RepositoryName,
     RunChange,
+    RunNotice,
     StackChange,
+    StackSeen,
+    Sweep,
+    Tick,
     decode,
     is_bus_event,
     parse_bus_event,
     parse_look,
+    parse_notice,
+    parse_sweep,
     stack_name_of,
 )
 from deployer.states import RUN_EVENTS, STAGE_EVENTS, stack_phase
@@ -38,6 +45,47 @@ def test_a_look_comes_back_as_it_was(look: Look) -> None:
     assert parse_look(decode(body)) == look
     assert body.isascii()
     assert not is_bus_event(decode(body))
+
+
+NAMES = st.builds(RepositoryName, NUMBERS, TEXT, TEXT)
+STACKS = st.none() | st.lists(st.builds(StackSeen, TEXT, TEXT, TEXT), max_size=3).map(tuple)
+
+
+@given(st.builds(Sweep, NAMES, STACKS, st.booleans()))
+def test_a_sweep_comes_back_as_it_was(sweep: Sweep) -> None:
+    message = decode(sweep.to_json())
+    assert parse_sweep(message) == sweep
+    assert not is_bus_event(message)
+
+
+@given(st.builds(RunNotice, TEXT, TEXT) | st.builds(Announcement, TEXT, TEXT, TEXT))
+def test_a_notice_comes_back_as_it_was(notice: RunNotice | Announcement) -> None:
+    message = decode(notice.to_json())
+    assert parse_notice(message) == notice
+    assert not is_bus_event(message)
+
+
+def test_one_message_is_not_taken_for_another() -> None:
+    look = decode(Look("7/staging", RepositoryName(7, "acme", "site"), "push").to_json())
+    assert (parse_sweep(look), parse_notice(look)) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"sweep": None},
+        {"sweep": {"repository": {"id": 7, "owner": "", "name": "b"}}},
+        {"sweep": {"repository": {"id": 7, "owner": "a", "name": "b"}, "stacks": "all"}},
+        {"sweep": {"repository": {"id": 7, "owner": "a", "name": "b"}, "stacks": [{"name": "s"}]}},
+        {"run": {"pipeline": "p"}},
+        {"announcement": {"environment": "7/staging", "key": 5, "text": "x"}},
+    ],
+    ids=json.dumps,
+)
+def test_F19_a_message_that_nobody_of_ours_sent(message: dict[str, Any]) -> None:
+    parse = parse_sweep if "sweep" in message else parse_notice
+    with pytest.raises(Malformed):
+        parse(message)
 
 
 JSON = st.recursive(
@@ -95,12 +143,12 @@ def test_a_look_of_an_older_version_lacks_what_came_later() -> None:
     assert parse_look(old) == Look("7/staging", RepositoryName(7, "acme", "site"), "")
 
 
-RUN, STAGE, ACTION, STACK_STATUS = KINDS
+RUN, STAGE, ACTION, STACK_STATUS, TICK = KINDS
 STACK = "arn:aws:cloudformation:us-west-1:111122223333:stack/teststack"
 MISSING = object()
 
 
-def change_of(event: Mapping[str, Any]) -> StackChange | RunChange | None:
+def change_of(event: Mapping[str, Any]) -> StackChange | RunChange | Tick | None:
     """What an event of a documented kind says."""
     detail = event["detail"]
     match event["detail-type"]:
@@ -109,6 +157,8 @@ def change_of(event: Mapping[str, Any]) -> StackChange | RunChange | None:
             return StackChange(arn, arn.split("/")[1], detail["status-details"]["status"])
         case kind if kind in (RUN, STAGE):
             return RunChange(detail["pipeline"], detail["execution-id"], detail["state"], detail.get("stage", ""))
+        case kind if kind == TICK:
+            return Tick(event["id"])
     return None
 
 
@@ -138,6 +188,7 @@ READ = {
         *(("account",), ("region",), ("detail",), ("detail", "stack-id")),
         *(("detail", "status-details"), ("detail", "status-details", "status")),
     ],
+    TICK: [("id",)],
 }
 """What is read of each kind."""
 OF_KIND = {kind: [event for event in examples().values() if event["detail-type"] == kind] for kind in READ}

@@ -12,7 +12,7 @@ from deployer.environments import EnvironmentId
 from deployer.errors import Broken, Transient
 from deployer.events import RepositoryName
 from deployer.memory import Table
-from deployer.ports import Baseline, Environment
+from deployer.ports import Baseline, Environment, Repository
 from deployer.refs import Stage
 
 NAME = RepositoryName(42, "acme", "site")
@@ -55,6 +55,38 @@ def test_a_write_that_is_refused_is_not_taken_for_somebody_elses(
     stub.add_client_error(operation, code)
     with pytest.raises(kind):
         write(table)
+
+
+KNOWN = {
+    "id": {"S": "repository/42"},
+    "owner": {"S": "acme"},
+    "name": {"S": "site"},
+    "default_branch": {"S": "main"},
+    "since": {"N": "5"},
+    "parked": {"B": b"12345678abcd"},
+}
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        pytest.param(TAKEN, Transient, id="F44-somebody-else-wrote"),
+        pytest.param("AccessDeniedException", Broken, id="no-permission"),
+    ],
+)
+def test_a_ref_is_woken_by_one_at_a_time(aws: tuple[Table, Stubber], code: str, kind: type[Exception]) -> None:
+    table, stub = aws
+    stub.add_response("get_item", {"Item": KNOWN})
+    stub.add_client_error("update_item", code)
+    with pytest.raises(kind):
+        table.wake(42, b"12345678")
+
+
+def test_what_a_sweep_saw_is_not_noted_without_permission(aws: tuple[Table, Stubber]) -> None:
+    table, stub = aws
+    stub.add_client_error("update_item", "AccessDeniedException")
+    with pytest.raises(Broken):
+        table.swept(Repository(NAME, "main"), {})
 
 
 def test_F44_a_name_that_is_given_up_between_two_calls_is_asked_for_again(aws: tuple[Table, Stubber]) -> None:

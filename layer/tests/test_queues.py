@@ -15,8 +15,18 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from deployer.errors import Broken, Rejected, Transient
-from deployer.events import Look, Malformed, RepositoryName, decode, parse_look
-from deployer.queues import LONGEST, LookQueue, backoff, group_id, hide, hider, process
+from deployer.events import (
+    Look,
+    Malformed,
+    RepositoryName,
+    RunNotice,
+    Sweep,
+    decode,
+    parse_look,
+    parse_notice,
+    parse_sweep,
+)
+from deployer.queues import LONGEST, LookQueue, NoticeQueue, backoff, group_id, hide, hider, process
 
 KEYS = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
 
@@ -54,6 +64,35 @@ def test_F14_a_redelivery_is_a_new_look(sqs: Any, url: str) -> None:
     queue.send(look())
     queue.send(look())
     assert len(received(sqs, url)) == 2
+
+
+def test_a_sweep_is_queued_once_for_each_tick_and_one_at_a_time_for_each_repository(sqs: Any, url: str) -> None:
+    queue = LookQueue(sqs, url)
+    sweep = Sweep(RepositoryName(7, "acme", "site"))
+    for tick in ("one", "one", "two"):
+        queue.sweep(sweep, tick)
+    queue.sweep(Sweep(RepositoryName(8, "acme", "other")), "one")
+    messages = received(sqs, url)
+    assert sorted(message["Attributes"]["MessageGroupId"] for message in messages) == [
+        "sweep/acme/other",
+        "sweep/acme/site",
+        "sweep/acme/site",
+    ]
+    assert parse_sweep(decode(messages[0]["Body"])) == sweep
+
+
+def test_a_notice_travels(sqs: Any) -> None:
+    queue = str(sqs.create_queue(QueueName="notices")["QueueUrl"])
+    NoticeQueue(sqs, queue).notify(RunNotice("site-staging", "run"))
+    [message] = received(sqs, queue)
+    assert parse_notice(decode(message["Body"])) == RunNotice("site-staging", "run")
+
+
+def test_a_notice_that_is_not_taken_is_tried_again(sqs: Any) -> None:
+    with Stubber(sqs) as stub:
+        stub.add_client_error("send_message", "ServiceUnavailable", http_status_code=503)
+        with pytest.raises(Transient, match="the queue of notices did not take the message"):
+            NoticeQueue(sqs, "https://queue").notify(RunNotice("site-staging", "run"))
 
 
 @pytest.mark.parametrize("branch", ["a\x7fb", "\ufffe", "\ud800", "grüße", "x" * 300, "a b", "🚀"], ids=ascii)

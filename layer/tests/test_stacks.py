@@ -79,6 +79,21 @@ def test_a_stack_is_described(aws: Aws) -> None:
     )
 
 
+def test_all_stacks_are_listed_but_those_that_are_gone(aws: Aws) -> None:
+    stacks, stub = aws
+    first = {**described("UPDATE_IN_PROGRESS"), "NextToken": "more"}
+    stub.add_response("describe_stacks", first, {})
+    stub.add_response("describe_stacks", described("DELETE_COMPLETE"), {"NextToken": "more"})
+    assert [stack.status for stack in stacks.every()] == ["UPDATE_IN_PROGRESS"]
+
+
+def test_F88_a_listing_that_is_throttled_is_not_an_empty_one(aws: Aws) -> None:
+    stacks, stub = aws
+    stub.add_client_error("describe_stacks", "Throttling", "Rate exceeded")
+    with pytest.raises(Transient):
+        list(stacks.every())
+
+
 def test_F88_gone_is_what_aws_says_is_gone(aws: Aws) -> None:
     stacks, stub = aws
     stub.add_client_error("describe_stacks", "ValidationError", "Stack with id site-staging does not exist")

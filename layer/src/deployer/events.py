@@ -21,6 +21,7 @@ SWEEP = "sweep"
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
 _NAME = re.compile(r"[A-Za-z0-9.@_-]{1,100}")
+_EVENT = re.compile(r"[0-9A-Za-z-]+")
 _RUN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # AWS gives every stack an id after its name; only the example on its page has none.
 _STACK = re.compile(
@@ -262,7 +263,7 @@ def parse_bus_event(message: Mapping[str, Any]) -> StackChange | RunChange | Tic
         case ("aws.codepipeline", "CodePipeline Stage Execution State Change"):
             return _run_change(message, detail, STAGE_EVENTS, _matching(detail, "stage", _NAME))
         case ("aws.events", "Scheduled Event"):
-            return Tick(_text(message, "id"))
+            return Tick(_matching(message, "id", _EVENT))
     return None
 
 
