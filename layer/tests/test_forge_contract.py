@@ -140,6 +140,24 @@ def test_F41_refs_of_a_renamed_repository_are_found_by_its_old_name(forge: tuple
     assert found.tips == {"refs/heads/main": SHA, "refs/tags/v1": SHA}
 
 
+def test_F42_a_ref_is_gone_where_its_repository_can_be_read(forge: tuple[All, Says]) -> None:
+    github, says = forge
+    says(404, {"message": "Not Found"})
+    says(200, REPOSITORY)
+    assert github.tip(NAME, "refs/heads/gone") is None
+
+
+def test_F42_nothing_is_gone_where_nothing_can_be_read(forge: tuple[All, Says]) -> None:
+    github, says = forge
+    for _ in range(3):
+        says(404, {"message": "Not Found"})
+    gone = RepositoryName(44, "acme", "gone")
+    with pytest.raises(Rejected):
+        github.tip(gone, "refs/heads/main")
+    with pytest.raises(Rejected):
+        list(github.tips(gone))
+
+
 def test_F42_refs_of_what_can_not_be_read_are_refused(forge: tuple[All, Says]) -> None:
     github, says = forge
     says(404, {"message": "Not Found"})

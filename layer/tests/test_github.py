@@ -192,7 +192,7 @@ def test_all_refs_of_all_pages(server: Any, github: GitHub) -> None:
     around = f'{first}; rel="prev", {third}; rel="next", {third}; rel="last", {first}; rel="first"'
     server.answer(200, [ref("refs/heads/b")], Link=around, real=False)
     server.answer(200, [ref("refs/heads/c")], Link=f'{second}; rel="prev", {first}; rel="first"', real=False)
-    server.answer(404, GONE)
+    server.answer(200, [])
     assert [name for name, _ in github.tips(SITE)] == ["refs/heads/a", "refs/heads/b", "refs/heads/c"]
     assert [each.target for each in server.asked] == [
         f"{API}/repos/acme/site/git/matching-refs/heads",
@@ -414,11 +414,39 @@ def test_a_commit(server: Any, github: GitHub, author: Any) -> None:
 
 
 def test_404_is_an_answer(server: Any, github: GitHub) -> None:
-    for _ in range(3):
+    for _ in range(2):
         server.answer(404, GONE)
     assert github.repository("acme", "site") is None
-    assert github.tip(SITE, "refs/heads/x") is None
     assert github.directory(SITE, "deploy", SHA) is None
+
+
+def test_F42_a_ref_is_gone_where_the_repository_can_be_read_after_it(server: Any, github: GitHub) -> None:
+    server.answer(404, GONE)
+    server.answer(200, repository("site"))
+    assert github.tip(SITE, "refs/heads/x") is None
+    assert [each.target for each in server.asked] == [f"{REPO}/git/ref/heads/x", REPO]
+
+
+def test_F42_a_ref_is_not_gone_because_the_token_is(server: Any, github: GitHub) -> None:
+    """Revoked after the repository was read, and before its ref was."""
+    for _ in range(2):
+        server.answer(404, GONE)
+    with pytest.raises(Rejected, match="nothing is known of its refs"):
+        github.tip(SITE, "refs/heads/x")
+
+
+@pytest.mark.parametrize("read", [0, 1], ids=["at-once", "between-two-lists"])
+def test_F42_a_list_of_refs_is_not_empty_because_the_token_is_revoked(server: Any, github: GitHub, read: int) -> None:
+    holds(server, *[HEADS][:read])
+    server.answer(404, GONE)
+    with pytest.raises(Rejected, match="nothing is known of its refs"):
+        list(github.tips(SITE))
+
+
+def test_all_refs_of_an_empty_repository(server: Any, github: GitHub) -> None:
+    for _ in range(2):
+        server.answer(409, EMPTY)
+    assert list(github.tips(SITE)) == []
 
 
 def test_404_of_what_must_be_there(server: Any, github: GitHub) -> None:

@@ -44,13 +44,21 @@ class GitHub:
         return None if answer.status == 404 else _repository(answer)
 
     def tip(self, repository: RepositoryName, ref: str) -> Tip | None:
-        """GET /repos/{owner}/{repo}/git/ref/{ref}, then the commit that an annotated tag names."""
+        """GET /repos/{owner}/{repo}/git/ref/{ref}, then the commit that an annotated tag names.
+
+        That a ref is not there is believed where the repository can be read after it: else a token that was revoked a
+        moment ago would have a branch's environment removed.
+        """
         short = encode(ref.removeprefix("refs/"))
         answer = self._wire.get(f"{path_to(repository)}/git/ref/{short}")
-        # An empty repository answers 409, as one that is out of reach for a while does: only the words tell.
-        if answer.status == 404 or (answer.status == 409 and _EMPTY in answer.body):
+        if answer.status == 404:
+            _refuse_absence(repository, self._wire.get(path_to(repository)))
             return None
-        if (found := answer.object()).get("ref") != ref:
+        # An empty repository answers 409, as one that is out of reach for a while does: only the words tell.
+        if answer.status == 409 and _EMPTY in answer.body:
+            return None
+        found = answer.object()
+        if found.get("ref") != ref:
             return None
         kind, sha = str(found["object"]["type"]), str(found["object"]["sha"])
         if kind == "commit":
@@ -67,8 +75,9 @@ class GitHub:
         """GET /repos/{owner}/{repo}/git/matching-refs/{heads,tags}; an empty repository (409) has none."""
         for space in _SPACES:
             for _, page in self._wire.pages(_refs_path(repository, space)):
-                if page.status in (404, 409):
+                if page.status == 409:
                     break
+                _refuse_absence(repository, page)
                 yield from _tips(page)
 
     def refs(self, repository: RepositoryName, known: Mapping[str, str]) -> Refs | None:

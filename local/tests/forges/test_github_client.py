@@ -207,8 +207,16 @@ def test_F41_a_status_for_the_old_name_reaches_the_commit(forge: Forge, sha: str
     assert (posted.context, posted.description, posted.state) == ("pipeline/Renamed", "it arrived", "success")
 
 
-HIDDEN: dict[str, Any] = {"repository": None, "tip": None, "tips": [], "directory": None, "states": {}}
-REFUSED = {"refs": Rejected, "commit": Rejected, "read": Rejected, "archive": Rejected, "post": Broken}
+HIDDEN: dict[str, Any] = {"repository": None, "directory": None, "states": {}}
+REFUSED = {
+    "tip": Rejected,
+    "tips": Rejected,
+    "refs": Rejected,
+    "commit": Rejected,
+    "read": Rejected,
+    "archive": Rejected,
+    "post": Broken,
+}
 
 
 @pytest.mark.parametrize("name", CALLS)

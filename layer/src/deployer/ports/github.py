@@ -60,14 +60,18 @@ class Repositories(Protocol):
     def repository(self, owner: str, name: str) -> Repository | None: ...
 
     def tip(self, repository: RepositoryName, ref: str) -> Tip | None:
-        """Where ``refs/heads/…`` or ``refs/tags/…`` points, annotated tags peeled.
+        """Where ``refs/heads/…`` or ``refs/tags/…`` points, annotated tags peeled; None where it is proven gone.
 
         Raises:
-            Rejected: where a tag names a tree or a blob.
+            Rejected: where a tag names a tree or a blob, or the repository can't be read.
         """
 
     def tips(self, repository: RepositoryName) -> Iterable[tuple[str, str]]:
-        """Every branch and tag as (full ref, object id), unpeeled."""
+        """Every branch and tag as (full ref, object id), unpeeled.
+
+        Raises:
+            Rejected: where the repository can't be read.
+        """
 
     def refs(self, repository: RepositoryName, known: Mapping[str, str]) -> Refs | None:
         """The repository and all its refs; None where nothing has changed since ``known`` was their ``validators``.

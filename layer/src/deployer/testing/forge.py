@@ -72,7 +72,7 @@ class Forge:
     def tip(self, repository: RepositoryName, ref: str) -> Tip | None:
         """Where a ref points, annotated tags peeled."""
         with self.tape.call("github.tip"):
-            repo = self._repo(repository)
+            repo = self._readable(repository)
             found = repo.refs.get(ref)
             if found is None:
                 return None
@@ -84,14 +84,14 @@ class Forge:
     def tips(self, repository: RepositoryName) -> Iterator[tuple[str, str]]:
         """Every ref with its object."""
         with self.tape.call("github.tips"):
-            return iter(sorted(self._repo(repository).refs.items()))
+            return iter(sorted(self._readable(repository).refs.items()))
 
     def refs(self, repository: RepositoryName, known: Mapping[str, str]) -> Refs | None:
         """Every ref, unless nothing has changed."""
         with self.tape.call("github.refs"):
-            repo = self._find(repository.full_name)
-            if repo is None or not repo.readable or repository.id not in (0, repo.name.id):
-                raise Rejected(f"{repository.full_name} can't be read")
+            repo = self._readable(repository)
+            if repository.id not in (0, repo.name.id):
+                raise Rejected(f"{repository.full_name} is another repository now")
             validators = {"all": repr((repo.name, repo.default_branch, sorted(repo.refs.items())))}
             if validators == dict(known):
                 return None
@@ -155,6 +155,12 @@ class Forge:
         while name not in self.repos and name in self._moved:
             name = self._moved[name]
         return self.repos.get(name)
+
+    def _readable(self, name: RepositoryName) -> Repo:
+        found = self._find(name.full_name)
+        if found is None or not found.readable:
+            raise Rejected(f"{name.full_name} can't be read")
+        return found
 
     def _repo(self, name: RepositoryName) -> Repo:
         found = self._find(name.full_name)
