@@ -578,3 +578,27 @@ def test_a_lost_table_is_rebuilt_without_touching_the_stack(world: Any) -> None:
     world.look(world.pushed(MAIN, sha))
     assert operations(world) == ["create site-staging"]
     assert world.item(MAIN).outcome is Outcome.SUCCESS
+
+
+@pytest.mark.parametrize("created", [False, True], ids=["F49-creation", "F50-update"])
+def test_a_failed_preparation_says_what_failed_and_where_to_read_on(world: Any, *, created: bool) -> None:
+    """Within 140 characters, which the adapter cuts to: what failed and why, first."""
+    if created:
+        world.live(MAIN)
+    sha = world.commit({"deploy/pipeline.json": world.template("other")})
+    world.look(world.push(MAIN, sha))
+    world.finish(MAIN, "Site (AWS::S3::Bucket): The specified bucket is not valid")
+    status = world.forge.latest(sha)["build/0-prep"]
+    assert "Site (AWS::S3::Bucket): The specified bucket is not valid" in status.description[:140]
+    assert status.url == (
+        "https://us-east-1.console.aws.amazon.com/cloudformation/home?region=us-east-1#/stacks/events?stackId="
+        "arn%3Aaws%3Acloudformation%3Aus-east-1%3A000000000000%3Astack%2Fsite-staging%2F1"
+    )
+
+
+def test_a_stack_that_is_not_ours_is_not_linked_to(world: Any) -> None:
+    sha = world.commit()
+    world.cloud.create(StackRequest("site-staging", "t", "", {}, {}, "role", "theirs"))
+    world.look(world.push(MAIN, sha))
+    assert world.prep(sha).startswith("failure: staging: a stack site-staging exists")
+    assert world.forge.latest(sha)["build/0-prep"].url == ""

@@ -13,7 +13,7 @@ from botocore.stub import Stubber
 
 from deployer.errors import Broken, DeployerError, Rejected, Transient
 from deployer.ports import Stack, StackRequest, StackResource
-from deployer.stacks import CAPABILITIES, CloudFormation, translated
+from deployer.stacks import CAPABILITIES, CloudFormation, events_url, translated
 
 ARN = "arn:aws:cloudformation:us-east-1:123456789012:stack/site-staging/9b0a"
 NOW = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
@@ -332,3 +332,24 @@ def test_F88_throttled_is_not_nobody(aws: Aws, operation: str, method: str) -> N
     stub.add_client_error(operation, "Throttling", "Rate exceeded")
     with pytest.raises(Transient):
         getattr(stacks, method)("site-bucket")
+
+
+@pytest.mark.parametrize(
+    ("stack_id", "start"),
+    [
+        pytest.param(ARN, "https://us-east-1.console.aws.amazon.com/cloudformation/home?region=us-east-1#", id="aws"),
+        pytest.param(
+            ARN.replace("arn:aws:", "arn:aws-cn:").replace("us-east-1", "cn-north-1"),
+            "https://cn-north-1.console.amazonaws.cn/cloudformation/home?region=cn-north-1#",
+            id="china",
+        ),
+        pytest.param(ARN.replace("arn:aws:", "arn:aws-elsewhere:"), "", id="unknown-partition"),
+        pytest.param(ARN.replace("us-east-1", ""), "", id="no-region"),
+        pytest.param("site-staging", "", id="a-name"),
+    ],
+)
+def test_the_events_of_a_stack_are_linked_to(stack_id: str, start: str) -> None:
+    url = events_url(stack_id)
+    assert url.partition("/stacks/")[0] == start
+    if start:
+        assert url.endswith("/stacks/events?stackId=" + stack_id.replace(":", "%3A").replace("/", "%2F"))

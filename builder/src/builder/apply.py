@@ -56,7 +56,7 @@ from deployer.ports import (
     Stacks,
     Statuses,
 )
-from deployer.stacks import MAX_INLINE_TEMPLATE
+from deployer.stacks import MAX_INLINE_TEMPLATE, events_url
 from deployer.states import CommitState
 
 log = logger("builder")
@@ -114,7 +114,8 @@ class _Work:
     def __init__(self, applier: Applier, situation: Situation) -> None:
         self._to, self._situation = applier, situation
         self.item = situation.item
-        self._voice = Voice(applier.statuses, applier.memory, situation.repository, situation.id)
+        url = events_url(situation.stack.id) if situation.stack and situation.ours else ""
+        self._voice = Voice(applier.statuses, applier.memory, situation.repository, situation.id, url)
 
     def take(self, step: Step) -> bool:
         """Carry out one step; True where the plan is to be made anew before the next."""

@@ -18,12 +18,13 @@ log = logger("builder")
 
 @dataclass(frozen=True)
 class Voice:
-    """Speaks for one environment."""
+    """Speaks for one environment. ``url``: where what it says of the preparation can be followed, or empty."""
 
     statuses: Statuses
     memory: Memory
     repository: RepositoryName
     environment: EnvironmentId
+    url: str = ""
 
     def say(self, commit: str, ref: str, state: CommitState, text: str) -> None:
         """Post how the preparation of a commit stands."""
@@ -48,7 +49,7 @@ class Voice:
         return self.statuses.states(self.repository, commit)
 
     def _post(self, context: str, commit: str, ref: str, state: CommitState, text: str) -> None:
-        status = CommitStatus(self.repository, commit, context, state, describe(self.environment, ref, text))
+        status = CommitStatus(self.repository, commit, context, state, describe(self.environment, ref, text), self.url)
         try:
             self.statuses.post(status)
         except Rejected as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -31,6 +32,12 @@ _OBSERVE_AGAIN = frozenset({"AlreadyExistsException", "OperationInProgressExcept
 _ACCEPTED = "TokenAlreadyExistsException"
 _REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId"})
 _BEGINNINGS = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"})
+# https://docs.aws.amazon.com/awsconsolehelpdocs/latest/gsg/select-region.html and the partitions' own pages.
+_CONSOLES = {
+    "aws": "console.aws.amazon.com",
+    "aws-cn": "console.amazonaws.cn",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+}
 _CASCADE = ("Resource creation cancelled", "Resource update cancelled", "Resource deletion cancelled")
 
 
@@ -74,6 +81,17 @@ def _once() -> Iterator[None]:
     except ClientError as error:
         if code_of(error) != _ACCEPTED:
             raise
+
+
+def events_url(stack_id: str) -> str:
+    """Where the console shows the events of a stack; empty for what is no stack's ARN."""
+    match stack_id.split(":", 5):
+        case ["arn", partition, "cloudformation", region, _, _] if partition in _CONSOLES and region:
+            host = f"{region}.{_CONSOLES[partition]}"
+            return (
+                f"https://{host}/cloudformation/home?region={region}#/stacks/events?stackId={quote(stack_id, safe='')}"
+            )
+    return ""
 
 
 class CloudFormation:
