@@ -77,7 +77,7 @@ def template(word: str, *, broken: bool = False) -> str:
 
 
 class SmallSite:
-    """``acme/{name}`` on an engine, with a work tree to push it from. ``folder``: where the tree is, or will be."""
+    """``acme/{name}`` on an engine, with a new work tree in ``folder`` to push it from."""
 
     def __init__(self, engine: Engine, folder: Path, name: str) -> None:
         self.engine, self.full_name = engine, f"acme/{name}"
@@ -99,6 +99,10 @@ class SmallSite:
     def push(self, commit: str, branch: str = "main", *, force: bool = False) -> None:
         """Move a branch to a commit."""
         self.tree.push(f"{'+' if force else ''}{commit}:refs/heads/{branch}")
+
+    def tip(self, branch: str = "main") -> str:
+        """Where a branch is."""
+        return self.engine.github.refs(self.full_name)[f"refs/heads/{branch}"]
 
     def id(self, branch: str = "main") -> EnvironmentId:
         """The environment of a branch."""
