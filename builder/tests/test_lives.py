@@ -602,3 +602,10 @@ def test_a_stack_that_is_not_ours_is_not_linked_to(world: Any) -> None:
     world.look(world.push(MAIN, sha))
     assert world.prep(sha).startswith("failure: staging: a stack site-staging exists")
     assert world.forge.latest(sha)["build/0-prep"].url == ""
+
+
+@pytest.mark.parametrize("ref", [MAIN, HELLO, TAG], ids=["F57-staging", "F57-development", "F57-production"])
+def test_a_stack_is_made_with_its_stages_role_and_no_other(world: Any, ref: str) -> None:
+    """Without one it would be made with the builder's own rights."""
+    world.look(world.push(ref, world.commit()))
+    assert [kept.request.role for kept in world.cloud.kept.values()] == [f"arn:role/{world.id(ref).stage}"]

@@ -52,7 +52,9 @@ DEVELOPMENT = (
     Row(BUSY, ("idle",), ("", "new", "new", "begin")),
     Row(STABLE + REVERTED, ("idle",), ("", "new upload start success", "new upload update", "begin clear delete")),
     # Its first run was never seen, or its pipeline was made anew: one is started for what stands, too.
-    Row(STABLE + REVERTED, ("no run",), ("start", "new upload start success", "new upload update", "begin clear delete")),
+    Row(
+        STABLE + REVERTED, ("no run",), ("start", "new upload start success", "new upload update", "begin clear delete")
+    ),
     Row(STABLE + REVERTED, ("running",), ("", "new upload start success", "new stop", "begin stop")),
     # What has not read its source would read what is uploaded for the next commit.
     Row(STABLE + REVERTED, ("reading",), ("", "new", "new stop", "begin stop")),
