@@ -15,7 +15,7 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from builder.leftovers import Remains, written
+from builder.leftovers import Remains, built, failed_builds, ours, written
 from deployer.errors import Broken, Transient
 from deployer.ports import Leftovers, StackRequest
 from deployer.testing import Cloud
@@ -53,14 +53,15 @@ class Aws:
     histories: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.s3, self.logs = (boto3.client(name, "us-east-1") for name in ("s3", "logs"))
-        self.codepipeline = boto3.client("codepipeline", "us-east-1")
+        clients = {name: boto3.client(name, "us-east-1") for name in ("s3", "logs", "codepipeline", "codebuild")}
+        self.s3, self.logs = clients["s3"], clients["logs"]
         for bucket in (STORE, ELSEWHERE):
             self.s3.create_bucket(Bucket=bucket)
             self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-        self.leftovers = Remains(self.codepipeline, self.s3, self.logs, STORE)
-        self.stub = Stubber(self.codepipeline)
+        self.leftovers = Remains(clients.__getitem__, STORE)
+        self.stub, self.builds = Stubber(clients["codepipeline"]), Stubber(clients["codebuild"])
         self.stub.activate()
+        self.builds.activate()
 
     def clear_artifacts(self, pipeline: str) -> None:
         """As the adapter does, with the history that the pipeline has."""
@@ -196,7 +197,74 @@ def test_more_artifacts_than_one_listing_holds(aws: Aws) -> None:
     ],
 )
 def test_what_actions_wrote(actions: list[dict[str, Any]], keys: list[str]) -> None:
-    assert written(actions, STORE) == keys
+    assert ours(written(actions), STORE) == keys
+
+
+def build(number: int, status: str = "Failed", provider: str = "CodeBuild") -> dict[str, Any]:
+    """An ActionExecutionDetail of a build without an artifact that the history would show."""
+    kind = {"category": "Build", "owner": "AWS", "provider": provider, "version": "1"}
+    result = {"executionResult": {"externalExecutionId": f"{ONE}-build:{number}"}}
+    return {**action(), "status": status, "input": {"actionTypeId": kind}, "output": result}
+
+
+def test_what_a_failed_build_uploaded_goes_too(aws: Aws) -> None:
+    """CodeBuild uploads whatever the build came to; only the build itself says where to."""
+    aws.histories[ONE] = [build(number) for number in range(102)]
+    key = f"{ONE[:20]}/BuildOut/abc"
+    aws.put(key)
+    for first, last in ((0, 100), (100, 102)):
+        found = [
+            {"id": f"{ONE}-build:{number}", "initiator": f"codepipeline/{ONE}", "artifacts": {"location": ""}}
+            for number in range(first, last)
+        ]
+        found[-1]["artifacts"] = {"location": f"arn:aws:s3:::{STORE}/{key}"}
+        asked = {"ids": [f"{ONE}-build:{number}" for number in range(first, last)]}
+        aws.builds.add_response("batch_get_builds", {"builds": found}, asked)
+    aws.clear_artifacts(ONE)
+    assert aws.versions() == set()
+    aws.builds.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(
+    ("actions", "builds"),
+    [
+        pytest.param([build(1), build(2, "Abandoned")], [f"{ONE}-build:1", f"{ONE}-build:2"], id="failed-or-abandoned"),
+        pytest.param([build(1, provider="Lambda")], [], id="no-build"),
+        pytest.param([{**build(1), "output": {}}], [], id="never-begun"),
+        pytest.param(
+            [{**build(1), "output": {**build(1)["output"], **action("a/b", STORE)["output"]}}], [], id="shown"
+        ),
+        pytest.param([{}], [], id="nothing-told"),
+    ],
+)
+def test_the_builds_that_are_asked(actions: list[dict[str, Any]], builds: list[str]) -> None:
+    assert failed_builds(actions) == builds
+
+
+@pytest.mark.parametrize(
+    ("told", "places"),
+    [
+        pytest.param(
+            {"initiator": f"codepipeline/{ONE}", "artifacts": {"location": "arn:aws:s3:::store/a/b/c"}},
+            [("store", "a/b/c")],
+            id="the-pipelines",
+        ),
+        pytest.param(
+            {"initiator": f"codepipeline/{TWO}", "artifacts": {"location": "arn:aws:s3:::store/a/b/c"}},
+            [],
+            id="another-pipelines",
+        ),
+        # Where such a build's artifact lies, its template chose: it may name what is somebody else's.
+        pytest.param(
+            {"initiator": "a-role/a-session", "artifacts": {"location": "arn:aws:s3:::store/a/b/c"}},
+            [],
+            id="somebodys",
+        ),
+        pytest.param({"initiator": f"codepipeline/{ONE}"}, [("", "")], id="without-one"),
+    ],
+)
+def test_where_a_builds_artifact_lies(told: dict[str, Any], places: list[tuple[str, str]]) -> None:
+    assert list(built([told], ONE)) == places
 
 
 @pytest.mark.parametrize(
@@ -213,7 +281,7 @@ def test_a_log_that_is_not_removed(code: str, status: int, raised: type[Exceptio
     with Stubber(logs) as stub:
         stub.add_client_error("delete_log_group", code, http_status_code=status)
         with pytest.raises(raised):
-            Remains(None, None, logs, STORE).clear_log("project")
+            Remains({"logs": logs}.__getitem__, STORE).clear_log("project")
 
 
 def test_a_history_that_is_not_told(aws: Aws) -> None:

@@ -182,8 +182,7 @@ def _builder() -> tuple[Builder, Hide]:
 
     github = GitHub(settings.github_api_url, token)
     stacks = CloudFormation(boto3.client("cloudformation", config=config))
-    codepipeline, s3 = boto3.client("codepipeline", config=config), boto3.client("s3", config=config)
-    pipelines = CodePipeline(codepipeline)
+    pipelines = CodePipeline(boto3.client("codepipeline", config=config))
     memory = Table(boto3.client("dynamodb", config=config), settings.environments_table)
     installation = Installation(
         prefix=settings.deployer_prefix,
@@ -202,7 +201,7 @@ def _builder() -> tuple[Builder, Hide]:
     )
     sqs = boto3.client("sqs", config=config)
     looks = LookQueue(sqs, settings.looks_queue_url)
-    sources = Sources(s3, settings.artifact_store)
+    sources = Sources(boto3.client("s3", config=config), settings.artifact_store)
     builder = Builder(
         Observer(
             github,
@@ -228,7 +227,7 @@ def _builder() -> tuple[Builder, Hide]:
             NoticeQueue(sqs, settings.notices_queue_url),
             installation,
             clock,
-            Remains(codepipeline, s3, boto3.client("logs", config=config), settings.artifact_store),
+            Remains(functools.partial(boto3.client, config=config), settings.artifact_store),
         ),
         memory,
         looks,
