@@ -119,6 +119,48 @@ def test_F60_a_run_that_an_update_cancelled_is_made_up_for_by_one(world: Any) ->
     assert len(world.cloud.executions[name]) == 3
 
 
+def put_on_top(world: Any, ref: str, sha: str, generation: int) -> None:
+    """A look that was overtaken between its reading and its writing uploads what it wanted."""
+    with world.forge.archive(world.repo.name, sha) as archive:
+        world.shelf.put(f"sources/{world.item(ref).stack}.zip", archive, sha, generation)
+
+
+@pytest.mark.parametrize("pinnable", [True, False], ids=["F44-V2", "F44-V1"])
+def test_the_same_source_put_on_top_by_who_was_overtaken_is_not_run_for_ever(world: Any, *, pinnable: bool) -> None:
+    """The pipeline's first run reads what is newest, which is not what is remembered."""
+    world.cloud.pinnable = pinnable
+    sha = world.commit()
+    world.look(world.push(MAIN, sha))
+    put_on_top(world, MAIN, sha, world.item(MAIN).generation)
+    world.finish(MAIN)
+    for _ in range(4):
+        world.run_to(MAIN)
+    assert world.built(MAIN) == [sha]
+    assert world.prep(sha).startswith("success")
+
+
+@pytest.mark.parametrize("pinnable", [True, False], ids=["F44-V2", "F44-V1"])
+def test_an_older_source_put_on_top_by_who_was_overtaken_is_replaced(world: Any, *, pinnable: bool) -> None:
+    world.cloud.pinnable = pinnable
+    older = world.live(MAIN)
+    before = world.item(MAIN).generation
+    sha = world.commit()
+    look = world.push(MAIN, sha)
+    start = world.cloud.source
+
+    def overtaken(pipeline: str, key: str) -> Any:
+        world.cloud.source = start
+        put_on_top(world, MAIN, older, before)
+        return start(pipeline, key)
+
+    world.cloud.source = overtaken
+    world.look(look)
+    for _ in range(3):
+        world.run_to(MAIN)
+    assert world.built(MAIN) == [older, sha]
+    assert world.shelf.commit_of(world.newest(world.item(MAIN).stack)) == sha
+
+
 def test_a_run_that_a_person_stopped_stays_stopped(world: Any) -> None:
     world.live(MAIN)
     world.look(world.push(MAIN, world.commit()))

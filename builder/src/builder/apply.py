@@ -132,7 +132,7 @@ class _Work:
             case Clear(pipelines, projects):
                 self._clear(pipelines, projects)
             case Start(pipeline):
-                self._start(pipeline)
+                return self._start(pipeline)
             case Stop(pipeline, run):
                 self._to.pipelines.stop(pipeline, run, "superseded by a newer commit, or the branch was deleted")
             case Forget():
@@ -286,9 +286,11 @@ class _Work:
         for project in projects:
             self._to.leftovers.clear_log(project)
 
-    def _start(self, pipeline: str) -> None:
+    def _start(self, pipeline: str) -> bool:
+        source = self._to.pipelines.source(pipeline, source_key(self._now.stack))
+        if source and self._finds_another_source():
+            return True
         item = self._now
-        source = self._to.pipelines.source(pipeline, source_key(item.stack))
         token = operation_token(item, f"start/{pipeline}", "")
         self._change(starting=self._to.clock())
         try:
@@ -298,6 +300,22 @@ class _Work:
             self._change(starting=0)
             raise
         log.info("run started", pipeline=pipeline, run=run, commit=item.commit)
+        return False
+
+    def _finds_another_source(self) -> bool:
+        """Make sure that what a run would read is what is remembered; True where a run may have read it already.
+
+        Whoever was overtaken may have put another version on top: of this generation, or of an earlier one.
+        """
+        item = self._now
+        newest = self._to.sources.newest(source_key(item.stack))
+        if newest and newest.version == item.source:
+            return False
+        if newest and (newest.generation, newest.commit) == (item.generation, item.commit):
+            self._change(source=newest.version)
+            return True
+        self._upload()
+        return False
 
     def _forget(self) -> None:
         item = self._now
