@@ -184,6 +184,14 @@ def test_F38_a_tag_moved_while_its_release_is_under_way_lets_the_release_come_to
     assert [str(status.state) for status in refusals] == ["failure"]
 
 
+def test_F38_an_older_tag_at_the_commit_that_is_in_production_leaves_its_status_alone(world: Any) -> None:
+    sha = world.live("refs/tags/v1.1.0")
+    assert world.prep(sha, "production/0-prep").startswith("success")
+    world.look(world.push(TAG, sha))
+    assert world.prep(sha, "production/0-prep").startswith("success")
+    assert world.item(TAG).ref == "refs/tags/v1.1.0"
+
+
 @pytest.mark.parametrize(("first", "then"), [(TAG, "refs/tags/v1.1.0"), (MAIN, MAIN)], ids=["F36-tag", "F32-branch"])
 def test_a_ref_that_goes_while_its_update_waits_lets_it_come_to_its_end(world: Any, first: str, then: str) -> None:
     world.live(first, commit(world, "a"))

@@ -167,6 +167,8 @@ class Wishes:
         if tip is None:
             return self._kept(question, repository, ref)
         if reason := self._objection(question, repository, ref, tip):
+            if item and item.commit == tip.commit:  # what is said of this commit is how production stands
+                return Asked(Nothing(f"{reason}, and names the commit that is there"))
             return Asked(Refused(ref, tip.commit, reason))
         if item and ref == item.ref and not question.request:
             # No push, or one of what is there already: the release that is under way goes on.
