@@ -12,7 +12,7 @@ import pytest
 from builder.handler import receive
 from deployer.environments import EnvironmentId
 from deployer.events import Announcement, Look, RepositoryName, RunNotice, Sweep
-from deployer.ports import Outcome
+from deployer.ports import CommitStatus, Outcome
 from deployer.refs import Stage
 from deployer.states import CommitState, RunState
 
@@ -148,6 +148,20 @@ def test_F63_a_status_that_does_not_hold_is_said_again(known: Any) -> None:
     known.forge.statuses = [status for status in known.forge.statuses if str(status.state) != "success"]
     quiet(known)
     assert known.prep(sha) == "success: staging: prepared"
+
+
+def test_F64_a_run_that_was_taken_for_a_commits_and_read_another_leaves_nothing_pending(known: Any) -> None:
+    """The commit's own update fails, so no run of it will ever say how it ended."""
+    known.live(MAIN, known.commit({"deploy/pipeline.json": known.template("a")}))
+    sha = known.commit({"deploy/pipeline.json": known.template("b")})
+    known.look(known.push(MAIN, sha))
+    known.forge.post(CommitStatus(known.repo.name, sha, "pipeline/Source", CommitState.PENDING, "Source is running"))
+    known.finish(MAIN, failing="Bucket (AWS::S3::Bucket): no")
+    known.swept()
+    assert {name: str(state) for name, state in known.forge.states(known.repo.name, sha).items()} == {
+        "build/0-prep": "failure",
+        "pipeline/Source": "error",
+    }
 
 
 def test_a_run_that_waits_for_an_approval_costs_no_call_of_github(known: Any) -> None:

@@ -214,6 +214,9 @@ class _Work:
             self._voice.confirm(item.commit, item.ref, _STATES[item.outcome], item.said or str(item.outcome))
         for sha in item.superseded:
             self._voice.close(sha, item.ref, successor(item.commit))
+        if item.commit and item.outcome is Outcome.FAILURE:
+            # Of a run that had read nothing yet the notifier believed that it would read this commit.
+            self._voice.close(item.commit, item.ref, "no run was started")
         for pipeline, run in runs:
             self._to.notices.notify(RunNotice(pipeline, run))
         self._change(superseded=(), checked=now, settled=True)
