@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 FUZZ_SECONDS ?= 60
 PACKAGES := layer listener builder notifier s3deployer s3cleaner stack_cleaner deploy local cli
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz lint types clean
+.PHONY: help setup demo test fuzz names lint types clean
 
 help: ## What can be done
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/:/' | awk -F: '{printf "make %-8s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ test: $(VENV)/tox ## Every test, each package's, then those that span packages
 
 fuzz: $(VENV)/tox ## Fuzz the listener for a minute, or for FUZZ_SECONDS
 	@$(BIN)/tox run --quiet -e fuzz -- --seconds $(FUZZ_SECONDS)
+
+names: $(VENV)/tox ## Name a million environments, and see that no two names are the same
+	@$(BIN)/tox run --quiet -e names
 
 lint: $(VENV)/tox ## Style and types only
 	@$(BIN)/tox run --quiet -e lint,types
