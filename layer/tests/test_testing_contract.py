@@ -21,7 +21,7 @@ from deployer.ports import Looks, Resources, StackRequest, Stacks
 from deployer.queues import LookQueue
 from deployer.stacks import CloudFormation
 from deployer.states import RunState, StackPhase
-from deployer.testing import Cloud, Forge, Shelf
+from deployer.testing import Cloud, Forge, Shelf, Tape
 
 NAME = RepositoryName(42, "acme", "site")
 
@@ -224,6 +224,51 @@ def test_a_stopped_run_ends_as_stopped(cloud: Cloud) -> None:
     assert cloud.runs("site-staging")[0].state is RunState.STOPPING
     cloud.end("site-staging")
     assert cloud.runs("site-staging")[0].state is RunState.STOPPED
+
+
+def test_a_run_that_has_ended_stays_as_it_is(cloud: Cloud) -> None:
+    cloud.create(request())
+    cloud.finish("site-staging")
+    [run] = cloud.runs("site-staging")
+    cloud.end("site-staging")
+    for pipeline in ("site-staging", "gone"):
+        cloud.stop(pipeline, run.id, "why")
+    assert [each.state for each in cloud.runs("site-staging")] == [RunState.SUCCEEDED]
+
+
+def test_F28_a_stack_is_not_deleted_while_it_is_updated_and_may_be_while_it_is_made(cloud: Cloud) -> None:
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_DeleteStack.html"""
+    cloud.create(request())
+    stack = cloud.describe("site-staging")
+    assert stack
+    cloud.finish("site-staging")
+    cloud.update(request("two", "t2"))
+    with pytest.raises(Transient, match="cannot be deleted while in status UPDATE_IN_PROGRESS"):
+        cloud.delete(stack.id, "t3")
+    cloud.finish("site-staging")
+    cloud.delete(stack.id, "t3")
+    cloud.finish("site-staging")
+    cloud.create(request(token="t4"))
+    stack = cloud.describe("site-staging")
+    assert stack
+    cloud.delete(stack.id, "t5")
+    assert cloud.finish("site-staging") == "DELETE_COMPLETE"
+
+
+def test_what_listens_to_the_calls_is_told_before_and_after_each_and_may_break_it() -> None:
+    heard: list[tuple[str, bool]] = []
+    shelf = Shelf(Tape(hook=lambda name, after: heard.append((name, after))))
+    shelf.holder("stack", "site-staging")
+    assert heard == [("memory.holder", False), ("memory.holder", True)]
+
+    def broken(name: str, after: bool) -> None:
+        if after:
+            raise Transient("the answer was lost")
+
+    shelf.tape.hook = broken
+    with pytest.raises(Transient):
+        shelf.put_text("sources/x.template", "{}")
+    assert shelf.texts == {"sources/x.template": "{}"}
 
 
 def test_a_test_that_ends_what_is_not_under_way_is_told(cloud: Cloud) -> None:

@@ -104,6 +104,8 @@ class Cloud:
         with self.tape.call("cloudformation.delete"):
             for kept in self.kept.values():
                 if kept.stack.id == stack_id and token not in self.tokens:
+                    if kept.stack.status.startswith("UPDATE_") and kept.stack.phase is StackPhase.BUSY:
+                        raise Transient(f"{stack_id} cannot be deleted while in status {kept.stack.status}")
                     kept.stack = replace(kept.stack, status="DELETE_IN_PROGRESS")
                     self._did("delete", kept.stack.name, token)
 
@@ -165,9 +167,10 @@ class Cloud:
             return self._begin(pipeline, {"Source": pinned} if source and source.pinnable else {})
 
     def stop(self, pipeline: str, run: str, reason: str) -> None:
-        """Let a run come to its stop."""
+        """Let a run come to its stop; one that has ended stays as it is."""
         with self.tape.call("codepipeline.stop"):
-            self._change(pipeline, run, RunState.STOPPING)
+            if any(each.id == run and each.state is RunState.IN_PROGRESS for each in self.executions.get(pipeline, ())):
+                self._change(pipeline, run, RunState.STOPPING)
 
     # --- Leftovers
 
