@@ -226,6 +226,14 @@ def test_a_stopped_run_ends_as_stopped(cloud: Cloud) -> None:
     assert cloud.runs("site-staging")[0].state is RunState.STOPPED
 
 
+def test_a_stack_that_somebody_made_before_is_there_and_was_not_operated(cloud: Cloud) -> None:
+    cloud.stand(request())
+    stack = cloud.describe("site-staging")
+    assert stack
+    assert (stack.status, stack.tags, cloud.resources(stack.id)) == ("CREATE_COMPLETE", {"owner": "42/staging"}, ())
+    assert cloud.operations == []
+
+
 def test_a_run_that_has_ended_stays_as_it_is(cloud: Cloud) -> None:
     cloud.create(request())
     cloud.finish("site-staging")

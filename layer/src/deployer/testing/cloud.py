@@ -69,15 +69,7 @@ class Cloud:
                 return
             if request.name in self.kept:
                 raise Transient(f"stack {request.name} already exists")
-            self._made += 1
-            stack = Stack(
-                f"arn:aws:cloudformation:us-east-1:000000000000:stack/{request.name}/{self._made}",
-                request.name,
-                "CREATE_IN_PROGRESS",
-                dict(request.tags),
-                role=request.role,
-            )
-            self.kept[request.name] = _Kept(stack, request, request)
+            self.kept[request.name] = _Kept(self._stack(request, "CREATE_IN_PROGRESS"), request, request)
             self._did("create", request.name, request.token)
 
     def update(self, request: StackRequest) -> bool:
@@ -187,6 +179,10 @@ class Cloud:
 
     # --- what the test says
 
+    def stand(self, request: StackRequest) -> None:
+        """Let a stack be there that somebody has made before, without a pipeline."""
+        self.kept[request.name] = _Kept(self._stack(request, "CREATE_COMPLETE"), request)
+
     def finish(self, name: str) -> str:
         """End the stack's operation, as ``failing`` says; answers with the status."""
         kept = self.kept[name]
@@ -236,6 +232,11 @@ class Cloud:
         for run in self.executions[pipeline]:
             if run.state.active:
                 self._change(pipeline, run.id, RunState.STOPPED if run.state is RunState.STOPPING else state)
+
+    def _stack(self, request: StackRequest, status: str) -> Stack:
+        self._made += 1
+        arn = f"arn:aws:cloudformation:us-east-1:000000000000:stack/{request.name}/{self._made}"
+        return Stack(arn, request.name, status, dict(request.tags), role=request.role)
 
     def _begin(self, pipeline: str, revisions: dict[str, str]) -> str:
         self._made += 1

@@ -1,0 +1,119 @@
+"""What the notifier writes to beside GitHub: its notes, with leases that end, and Slack. ``notifier.notes``, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from deployer.errors import Transient
+from deployer.testing import Tape
+from notifier.builds import Failure
+from notifier.notes import LEASE
+
+
+@dataclass
+class _Topic:
+    rank: int
+    done: bool
+    until: int
+
+
+@dataclass
+class Notes:
+    """``clock``: milliseconds since the epoch."""
+
+    tape: Tape
+    clock: Callable[[], int]
+    topics: dict[tuple[str, str], _Topic] = field(default_factory=dict)
+    places: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def claim(self, run: str, topic: str, rank: int) -> bool:
+        """Whether this is to be said now."""
+        with self.tape.call("notes.claim"):
+            held, now = self.topics.get((run, topic)), self.clock() // 1000
+            free = held is None or (
+                (held.rank < rank and (held.done or held.until <= now))
+                or (held.rank == rank and not held.done and held.until <= now)
+            )
+            if free:
+                self.topics[run, topic] = _Topic(rank, False, now + LEASE)
+                return True
+            assert held
+            if held.rank <= rank and not held.done:
+                raise Transient(f"{topic} is being told by another invocation", 2.0)
+            return False
+
+    def confirm(self, run: str, topic: str, rank: int) -> bool:
+        """Note that it has been said."""
+        with self.tape.call("notes.confirm"):
+            held = self.topics[run, topic]
+            if held.rank == rank:
+                held.done = True
+                return True
+            if held.rank > rank:
+                held.done, held.until = False, 0
+            return False
+
+    def release(self, run: str, topic: str, rank: int) -> None:
+        """Give a claim back."""
+        with self.tape.call("notes.release"):
+            held = self.topics[run, topic]
+            if held.rank == rank and not held.done:
+                held.until = 0
+
+    def message(self, run: str) -> tuple[str, str] | None:
+        """Where the run's message is."""
+        with self.tape.call("notes.message"):
+            return self.places.get(run)
+
+    def posted(self, run: str, channel: str, ts: str) -> None:
+        """Keep where it is."""
+        with self.tape.call("notes.posted"):
+            self.places[run] = (channel, ts)
+
+
+@dataclass
+class Slack:
+    """A channel."""
+
+    tape: Tape
+    posts: int = 0
+
+    def post(self, channel: str, text: str, thread: str = "") -> tuple[str, str]:
+        """A message."""
+        with self.tape.call("slack.post"):
+            self.posts += 1
+            return channel, str(self.posts)
+
+    def update(self, channel: str, ts: str, text: str) -> None:
+        """Change a message."""
+        with self.tape.call("slack.update"):
+            self.posts += 1
+
+
+@dataclass
+class Reasons:
+    """Why a build failed."""
+
+    tape: Tape
+
+    def failure(self, build_id: str) -> Failure | None:
+        """Nobody knows."""
+        with self.tape.call("codebuild.failure"):
+            return None
+
+
+@dataclass
+class Secrets:
+    """One secret."""
+
+    tape: Tape
+    value: str
+
+    def get(self, name: str) -> str:
+        """The secret."""
+        with self.tape.call("ssm.get"):
+            return self.value
+
+    def forget(self, name: str) -> None:
+        """Read it anew next time."""
