@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FUZZ_SECONDS ?= 60
+WORLDS ?= 10000
 PACKAGES := layer listener builder notifier s3deployer s3cleaner stack_cleaner deploy local cli
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz names lint types clean
+.PHONY: help setup demo test simulate names fuzz lint types clean
 
 help: ## What can be done
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/:/' | awk -F: '{printf "make %-8s %s\n", $$1, $$2}'
@@ -34,6 +35,9 @@ demo: $(VENV)/ready ## Push, break, mend, release and delete, on this machine
 
 test: $(VENV)/tox ## Every test, each package's, then those that span packages
 	@$(BIN)/tox run --quiet
+
+simulate: $(VENV)/tox ## Let 10,000 worlds go wrong, or WORLDS, and say what became of them
+	@$(BIN)/tox run --quiet -e simulate -- --worlds $(WORLDS)
 
 fuzz: $(VENV)/tox ## Fuzz the listener for a minute, or for FUZZ_SECONDS
 	@$(BIN)/tox run --quiet -e fuzz -- --seconds $(FUZZ_SECONDS)

@@ -11,13 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from deployer.pipelines import ActionRun, RunDetails
-from deployer.ports import Run, Source, StackRequest
-from deployer.states import RunState
-from deployer.testing import Cloud
 from tests.simulation.chaos import Chaos
 from tests.simulation.commits import Kind, metadata
 from tests.simulation.scheduler import Scheduler
+
+from deployer.pipelines import ActionRun, RunDetails
+from deployer.ports import Run, Source
+from deployer.states import RunState
+from deployer.testing import Cloud
 
 ACCOUNT, REGION = "000000000000", "us-east-1"
 _EVENTS = {
@@ -60,6 +61,7 @@ class Sky(Cloud):
     tracks: dict[str, Track] = field(default_factory=dict)
     building: dict[str, str] = field(default_factory=dict)
     waiting: dict[str, str] = field(default_factory=dict)
+    reading: dict[str, int] = field(default_factory=dict)
     deployed: dict[str, str] = field(default_factory=dict)
     under_way: dict[str, int] = field(default_factory=dict)
     refused_deletion: set[str] = field(default_factory=set)
@@ -84,24 +86,27 @@ class Sky(Cloud):
             kind, _ = metadata(pending.template)
             self.failing = "Bucket (AWS::S3::Bucket): no such name" if kind in (Kind.FAILS, Kind.STUCK) else ""
             self.irreversible = kind is Kind.STUCK
-        elif stack.status == "DELETE_IN_PROGRESS" and stack.id not in self.refused_deletion:
-            if self.chaos.happens(self.chaos.rates.deletion_fails):
-                self.refused_deletion.add(stack.id)  # once only
-                self.failing = "Bucket (AWS::S3::Bucket): not empty"
+        elif stack.status == "DELETE_IN_PROGRESS" and self._refuses_deletion(stack.id):
+            self.failing = "Bucket (AWS::S3::Bucket): not empty"
         status = self.finish(name)
         if status == "DELETE_COMPLETE":
             for gone in (self.building, self.waiting, self.deployed):
                 gone.pop(name, None)
         self._stack_event(stack.id, status)
 
+    def _refuses_deletion(self, stack_id: str) -> bool:
+        """Once for each stack, if at all."""
+        if stack_id in self.refused_deletion or not self.chaos.happens(self.chaos.rates.deletion_fails):
+            return False
+        self.refused_deletion.add(stack_id)
+        return True
+
     def _stack_event(self, stack_id: str, status: str) -> None:
         detail = {"stack-id": stack_id, "status-details": {"status": status, "status-reason": ""}}
         self._tell("aws.cloudformation", "CloudFormation Stack Status Change", detail)
 
     def _tell(self, source: str, kind: str, detail: dict[str, Any]) -> None:
-        self.told(
-            {"source": source, "detail-type": kind, "account": ACCOUNT, "region": REGION, "detail": detail}
-        )
+        self.told({"source": source, "detail-type": kind, "account": ACCOUNT, "region": REGION, "detail": detail})
 
     # --- runs
 
@@ -127,7 +132,10 @@ class Sky(Cloud):
         track.actions["Source"] = ("InProgress", self.clock(), self.clock())
         self._run_event(track, "STARTED")
         self._run_event(track, "STARTED", "Source")
-        self.scheduler.after(self.chaos.rng.randint(1_000, 20_000), lambda: self._read(track))
+        # No execution overtakes another: Source has them in the order in which they were started.
+        when = max(self.clock() + self.chaos.rng.randint(1_000, 20_000), self.reading.get(pipeline, 0) + 1_000)
+        self.reading[pipeline] = when
+        self.scheduler.at(when, lambda: self._read(track))
         return run.id
 
     def _run(self, track: Track) -> Run | None:

@@ -37,7 +37,9 @@ class Made:
 def make(number: int, kind: Kind, title: str, version: int) -> Made:
     """``title``: two commits of the same title and kind have the same template. ``version``: the pipeline's, 1 or 2."""
     sha = f"{number:08x}{number * 2654435761 % 2**32:08x}{'c' * 24}"
-    return Made(sha, kind, title, {} if kind is Kind.BARE else {"deploy/pipeline.json": _template(kind, title, version)})
+    return Made(
+        sha, kind, title, {} if kind is Kind.BARE else {"deploy/pipeline.json": _template(kind, title, version)}
+    )
 
 
 @functools.cache

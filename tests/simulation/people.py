@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.simulation.commits import Kind, Made, make
+
 from deployer.events import RepositoryName
 from deployer.refs import HEADS, TAGS
 from deployer.testing.forge import Repo
-from tests.simulation.commits import Kind, Made, make
 
 ZEROS = "0" * 40
 BRANCHES = ("dev", "feature/login", "staging", "feature/a#b", "release")
@@ -50,9 +51,7 @@ class Team:
 class People:
     """All who push. ``deliver`` takes a webhook's payload."""
 
-    def __init__(
-        self, rng: random.Random, clock: Callable[[], int], deliver: Callable[[dict[str, Any]], None]
-    ) -> None:
+    def __init__(self, rng: random.Random, clock: Callable[[], int], deliver: Callable[[dict[str, Any]], None]) -> None:
         self.rng, self.clock, self.deliver = rng, clock, deliver
         self.teams: list[Team] = []
         self.commits: dict[str, Made] = {}

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tests.simulation.chaos import Chaos
+from tests.simulation.scheduler import Scheduler, Thread
+
 from deployer.environments import EnvironmentId
 from deployer.ports import Environment
 from deployer.queues import Record, process
 from deployer.testing import Killed
-from tests.simulation.chaos import Chaos
-from tests.simulation.scheduler import Scheduler, Thread
 
 MOST_RECEIVES = 20
 MOST_RIVALS = 3

@@ -1,20 +1,30 @@
-"""What became of a world, and of many."""
+"""What became of one world, from its seed to its verdict."""
 
 from __future__ import annotations
 
+import logging
+import random
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tests.simulation.verdict import verdict
 from tests.simulation.world import BEGINNING, MINUTE, SECOND, TICK, Point, World
 
+# So many sweeps at most until all is in place: a message whose invocation was killed is hidden for half an hour.
 SWEEPS = 14
-"""So many sweeps at most until all is in place: a message whose invocation was killed is hidden for half an hour."""
+# Of one world in so many, an hour in which nobody does anything is watched too.
+IDLE = 20
+HOUR = 12 * TICK
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """``problems``: what was wrong in the end. ``sweeps``: after the chaos, until all was in place."""
+    """``problems``: what was wrong in the end. ``sweeps``: after the chaos, until all was in place.
+
+    ``calls``: of ports, until the chaos ended; ``idle_calls``: in an hour of rest, where it was watched.
+    """
 
     seed: int
     problems: tuple[str, ...]
@@ -32,44 +42,47 @@ class Outcome:
 
 
 def live(seed: int, *, trace: bool = False) -> Outcome:
-    """One world from its seed to its verdict."""
-    world = World(seed, trace=trace)
-    pushes = world.rng.randint(4, 14)
-    when = BEGINNING
-    for _ in range(pushes):
-        when += world.rng.choice((500, 5 * SECOND, 30 * SECOND, 2 * MINUTE, 6 * MINUTE))
-        world.scheduler.at(when, world.people.act)
-    world.scheduler.at(BEGINNING + world.rng.randint(0, when - BEGINNING), world.forge)
-    offset = world.rng.randint(1, TICK)
-    following = BEGINNING + offset
-    end = when + MINUTE
-    while following < end:
-        world.scheduler.at(following, world.tick)
-        following += TICK
+    """One world."""
+    state = random.getstate()
+    random.seed(seed)  # the queues' backoff is drawn from there
+    try:
+        world = World(seed, trace=trace)
+        with _logs(world):
+            return _live(world)
+    finally:
+        random.setstate(state)
+
+
+def _live(world: World) -> Outcome:
+    end, following = _plan(world)
     world.scheduler.run(end)
     world.chaos.calm()
     world.note("the chaos is over")
     calls = len(world.tape.calls)
-    problems, sweeps = [], 0
-    for sweeps in range(SWEEPS + 1):
+    sweeps = 0
+    while True:
         world.scheduler.run(following - 1)
         problems = verdict(world)
-        if not problems or world.violations:
+        if not problems or world.violations or sweeps == SWEEPS:
             break
-        world.note(f"not yet: {problems[0]}")
+        sweeps += 1
+        world.note(f"not yet: {'; '.join(problems)}")
         world.scheduler.at(following, world.tick)
         following += TICK
-    counts = world.counts
+    counts, ended = world.counts, tuple(problems)
+    idle = _idle(world, following) if world.seed % IDLE == 0 and not problems and not world.violations else None
+    if idle is not None:
+        ended = tuple(verdict(world))
     return Outcome(
-        seed,
-        (*world.violations, *problems),
+        world.seed,
+        (*world.violations, *ended),
         world.people.pushes,
         counts.webhooks_lost + counts.events_lost,
         counts.doubled,
         counts.refused,
         sweeps,
         calls,
-        _idle(world, following) if seed % 20 == 0 and not problems else None,
+        idle,
         sum(len(queue.dead) for queue in (world.looks, world.changes, world.notices)),
         frozenset(counts.points),
         counts.killed,
@@ -77,14 +90,59 @@ def live(seed: int, *, trace: bool = False) -> Outcome:
     )
 
 
+def _plan(world: World) -> tuple[int, int]:
+    """Who does what and when; answers with the chaos' end and the time of the first tick after it."""
+    rng, when = world.rng, BEGINNING
+    for _ in range(rng.randint(4, 14)):
+        when += rng.choice((500, 5 * SECOND, 30 * SECOND, 2 * MINUTE, 6 * MINUTE))
+        world.scheduler.at(when, world.people.act)
+    world.scheduler.at(rng.randint(BEGINNING, when), world.forge)
+    tick, end = BEGINNING + rng.randint(1, TICK), when + MINUTE
+    while tick < end:
+        world.scheduler.at(tick, world.tick)
+        tick += TICK
+    return end, tick
+
+
 def _idle(world: World, following: int) -> int:
     """The calls of an hour in which nobody does anything."""
-    for _ in range(2):  # let what has just come to rest be found at rest
-        world.scheduler.at(following, world.tick)
-        following += TICK
+    for number in range(2):  # what has just come to rest is to be found at rest
+        world.scheduler.at(following + number * TICK, world.tick)
+    following += 2 * TICK
     world.scheduler.run(following - 1)
     before = len(world.tape.calls)
     for number in range(12):
         world.scheduler.at(following + number * TICK, world.tick)
-    world.scheduler.run(following + 12 * TICK - 1)
+    world.scheduler.run(following + HOUR - 1)
     return len(world.tape.calls) - before
+
+
+class _Lines(logging.Handler):
+    """The functions' own log, as lines of the trace."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """A line."""
+        fields = ", ".join(f"{name}={value}" for name, value in getattr(record, "fields", {}).items() if value != "")
+        self.world.note(f"log: {record.getMessage()} {fields}")
+
+
+@contextmanager
+def _logs(world: World) -> Iterator[None]:
+    """Nobody reads the log of thousands of worlds; a trace has it."""
+    root, disabled = logging.getLogger(), logging.root.manager.disable
+    level, handler = root.level, _Lines(world)
+    if world.lines is None:
+        logging.disable(logging.CRITICAL)
+    else:
+        root.addHandler(handler)
+        root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(disabled)
+        root.removeHandler(handler)
+        root.setLevel(level)

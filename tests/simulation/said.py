@@ -1,4 +1,4 @@
-"""What the notifier writes to beside GitHub: its notes, with leases that end, and Slack. ``notifier.notes``, in memory."""
+"""What the notifier writes to beside GitHub, in memory: its notes (``notifier.notes``), with leases, and Slack."""
 
 from __future__ import annotations
 

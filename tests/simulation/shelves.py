@@ -6,15 +6,15 @@ import functools
 import gzip
 import io
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any
 
 from deployer.environments import EnvironmentId
 from deployer.events import Announcement, Look, RepositoryName, RunNotice, Sweep
-from deployer.ports import Environment
-from deployer.testing import Forge, Shelf
+from deployer.ports import CommitStatus, Environment
+from deployer.testing import Forge, Shelf, Tape
 
 
 @dataclass
@@ -69,7 +69,16 @@ class Desk(Shelf):
 
 
 class Hub(Forge):
-    """GitHub, with archives that are packed once."""
+    """GitHub, with archives that are packed once; ``posted`` is told of each status that is about to be posted."""
+
+    def __init__(self, tape: Tape, posted: Callable[[CommitStatus], None]) -> None:
+        super().__init__(tape)
+        self.posted = posted
+
+    def post(self, status: CommitStatus) -> None:
+        """A status."""
+        self.posted(status)
+        super().post(status)
 
     @contextmanager
     def archive(self, repository: RepositoryName, commit: str) -> Iterator[IO[bytes]]:
@@ -81,7 +90,7 @@ class Hub(Forge):
 @functools.lru_cache(maxsize=4096)
 def _packed(top: str) -> bytes:
     packed = io.BytesIO()
-    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1, mtime=0) as zipped:
-        with tarfile.open(fileobj=zipped, mode="w") as members:
-            members.addfile(tarfile.TarInfo(f"{top}/index.html"), io.BytesIO())
+    zipped = gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1, mtime=0)
+    with zipped, tarfile.open(fileobj=zipped, mode="w") as members:
+        members.addfile(tarfile.TarInfo(f"{top}/index.html"), io.BytesIO())
     return packed.getvalue()

@@ -11,6 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.simulation.aws import Sky
+from tests.simulation.chaos import Chaos
+from tests.simulation.commits import Kind, make
+from tests.simulation.people import BRANCHES, People, Team, body_of
+from tests.simulation.queues import Invocation, Queue, Trigger
+from tests.simulation.said import Notes, Reasons, Secrets, Slack
+from tests.simulation.scheduler import Scheduler
+from tests.simulation.shelves import Desk, Hub
+
 from builder.apply import Applier
 from builder.baseline import baseline_of
 from builder.handler import Builder
@@ -21,7 +30,7 @@ from builder.wishes import Installation, Wishes
 from deployer.environments import INSTALLATION_TAG, OWNER_TAG, EnvironmentId, environment_of, source_key, stack_names
 from deployer.errors import Transient
 from deployer.events import Look, RepositoryName
-from deployer.ports import Environment, StackRequest
+from deployer.ports import CommitStatus, Environment, StackRequest
 from deployer.queues import Record
 from deployer.refs import HEADS, Stage
 from deployer.states import RunState
@@ -30,14 +39,6 @@ from listener.handler import Listener
 from listener.signature import Verifier
 from notifier.handler import receive as tell
 from notifier.notify import Notifier
-from tests.simulation.aws import Sky
-from tests.simulation.chaos import Chaos
-from tests.simulation.commits import Kind, make
-from tests.simulation.people import BRANCHES, People, Team, body_of
-from tests.simulation.queues import Invocation, Queue, Trigger
-from tests.simulation.said import Notes, Reasons, Secrets, Slack
-from tests.simulation.scheduler import Scheduler
-from tests.simulation.shelves import Desk, Hub
 
 PREFIX, SECRET = "opolis-deployer-prod", "s3cret"
 BEGINNING = 1_700_000_000_000
@@ -64,7 +65,7 @@ class World:
 
     def __init__(self, seed: int, *, trace: bool = False) -> None:
         self.seed = seed
-        self.rng = random.Random(seed)
+        self.rng = random.Random(seed)  # noqa: S311 - the same world from the same seed, no secret
         self.scheduler = Scheduler(BEGINNING)
         self.chaos = Chaos(self.rng)
         self.counts = Counts()
@@ -85,7 +86,7 @@ class World:
 
     def _make_twins(self) -> None:
         self.tape = Tape(hook=self._call)
-        self.hub = Hub(self.tape)
+        self.hub = Hub(self.tape, self._posted)
         self.desk = Desk(self.tape, clock=self.clock, world=self)
         self.sky = Sky(
             self.tape,
@@ -177,7 +178,7 @@ class World:
 
     # --- what happens to calls
 
-    def _call(self, name: str, after: bool) -> None:  # noqa: FBT001 - as a tape calls it
+    def _call(self, name: str, after: bool) -> None:
         invocation = self.scheduler.current
         if not isinstance(invocation, Invocation):
             return
@@ -257,6 +258,9 @@ class World:
             allowed |= {before.commit}
         if item.present and item.commit not in allowed:
             self.violate(f"{item.id} is to be at {item.commit[:8]}, where {item.ref} was not")
+
+    def _posted(self, status: CommitStatus) -> None:
+        self.note(f"says {status.sha[:8]} {status.context} {status.state}: {status.description}")
 
     def _effect(self, operation: str, name: str) -> None:
         """An invocation has operated a stack or started a run."""
