@@ -49,14 +49,19 @@ class Team:
 
 
 class People:
-    """All who push. ``deliver`` takes a webhook's payload."""
+    """All who push. ``deliver`` takes a webhook's payload, ``note`` a line of the trace."""
 
-    def __init__(self, rng: random.Random, clock: Callable[[], int], deliver: Callable[[dict[str, Any]], None]) -> None:
-        self.rng, self.clock, self.deliver = rng, clock, deliver
+    def __init__(
+        self,
+        rng: random.Random,
+        clock: Callable[[], int],
+        deliver: Callable[[dict[str, Any]], None],
+        note: Callable[[str], None],
+    ) -> None:
+        self.rng, self.clock, self.deliver, self.note = rng, clock, deliver, note
         self.teams: list[Team] = []
         self.commits: dict[str, Made] = {}
         self.pushes = 0
-        self.story: list[str] = []
 
     # --- what they have
 
@@ -78,7 +83,7 @@ class People:
         peeled = team.commit_at(ref)
         team.was.setdefault(ref, []).append((self.clock(), peeled))
         kind = f" ({self.commits[peeled].kind})" if peeled else ""
-        self.story.append(f"{team.name.full_name} {ref} -> {target and target[:8]}{kind}")
+        self.note(f"{team.name.full_name} {ref} -> {target and target[:8]}{kind}")
         if told:
             self.deliver(self.payload(team, ref, target or ZEROS))
 
@@ -129,7 +134,7 @@ class People:
         there = [ref.removeprefix(HEADS) for ref in sorted(team.repo.refs) if ref.startswith(HEADS)]
         if there:
             team.repo.default_branch = self.rng.choice(there)
-            self.story.append(f"{team.name.full_name} has {team.repo.default_branch} for its default branch")
+            self.note(f"{team.name.full_name} has {team.repo.default_branch} for its default branch")
 
     def _release(self, team: Team) -> None:
         tags = [ref for ref in sorted(team.repo.refs) if ref.startswith(TAGS)]

@@ -52,12 +52,16 @@ class Invocation(Thread):
     def __init__(self, name: str, deadline: int) -> None:
         super().__init__(name)
         self.deadline = deadline
+        self.failed: set[str] = set()
         self.seen: dict[EnvironmentId, Environment | None] = {}
         self.writing: Environment
 
 
 class Queue:
-    """``fifo``: with message groups. ``hide`` is a call like any other, so it goes through the tape."""
+    """``fifo``: with message groups. ``at_work``: group -> invocations that have one of its messages.
+
+    ``rivals``: the groups that two invocations have ever had at once.
+    """
 
     def __init__(self, name: str, world: Any, trigger: Trigger, *, fifo: bool) -> None:
         self.name, self.fifo, self.trigger = name, fifo, trigger
@@ -66,7 +70,9 @@ class Queue:
         self.world = world
         self.groups: dict[str, list[Message]] = {}
         self.dead: list[Message] = []
-        self.sent = self.doubled = 0
+        self.rivals: set[str] = set()
+        self.at_work: dict[str, int] = {}
+        self.sent = 0
         self._invoked = 0
 
     def __len__(self) -> int:
@@ -110,6 +116,9 @@ class Queue:
     def _receive(self, message: Message, now: int) -> None:
         message.receives += 1
         message.at_work += 1
+        self.at_work[message.group] = self.at_work.get(message.group, 0) + 1
+        if self.at_work[message.group] > 1:
+            self.rivals.add(message.group)
         hidden = self.trigger.visibility
         if message.receives <= MOST_RIVALS and self.chaos.happens(self.chaos.rates.hidden_too_short):
             hidden = self.chaos.rng.choice((0, 20, 100, 500, 2_000, 20_000))
@@ -163,7 +172,10 @@ class Queue:
             finally:
                 for message in batch:
                     message.at_work -= 1
+                    self.at_work[message.group] -= 1
             failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
+            for name in sorted(invocation.failed - failed):
+                self.world.violate(f"{name} failed, and was taken for done")
             for name, (message, receives) in taken.items():
                 if name not in failed and message.receives == receives:
                     self._remove(message)

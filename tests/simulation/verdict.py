@@ -69,19 +69,14 @@ def _production(world: Any, team: Team) -> Iterator[str]:
     environment = EnvironmentId(team.name.id, Stage.PRODUCTION)
     item = world.desk.items.get(environment)
     releases = {release: ref for ref in team.repo.refs if (release := release_of(ref))}
+    newest = max(releases, default=None)
+    asleep = newest and _parked(world, team, environment, releases[newest])
     if item is None:
-        awake = [
-            ref
-            for ref in releases.values()
-            if world.people.commits[team.commit_at(ref)].kind is not Kind.BARE
-            and not _parked(world, team, environment, ref)
-        ]
-        if awake:
-            yield f"{environment} is not there, and there is {max(awake)}"
+        if newest and not asleep and world.people.commits[team.commit_at(releases[newest])].kind is not Kind.BARE:
+            yield f"{environment} is not there, and there is {newest}"
         return
-    newest, current = max(releases, default=None), release_of(item.ref)
-    # A commit that has two release tags is built once.
-    if newest and current and newest > current and team.commit_at(releases[newest]) != item.commit:
+    current = release_of(item.ref)
+    if newest and current and newest > current and not asleep:
         yield f"{environment} is at {current}, and there is {newest}"
     if item.commit not in team.held(item.ref, 0):
         yield f"{environment} is at {item.commit[:8]}, where {item.ref.removeprefix(TAGS)} never was"
@@ -152,7 +147,13 @@ def _leftovers(world: Any) -> Iterator[str]:
         if key.removesuffix(".template") not in keys:
             yield f"{key} was left in the artifact store"
     for (kind, name), holder in world.desk.holders.items():
-        if kind != "commit" and holder not in world.desk.items:
+        # Who is killed between taking a stack's name and remembering the environment leaves a name that is nobody
+        # else's to take; if its branch is gone by then, nobody looks there again. Who was overtaken may take a
+        # pipeline's name after the environment was forgotten.
+        kept = (
+            kind == "commit" or (kind == "stack" and holder not in world.written) or str(holder) in world.looks.rivals
+        )
+        if not kept and holder not in world.desk.items:
             yield f"{kind}/{name} still points at {holder}"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.simulation.aws import Sky
+from tests.simulation.aws import ACCOUNT, REGION, Sky
 from tests.simulation.chaos import Chaos
 from tests.simulation.commits import Kind, make
 from tests.simulation.people import BRANCHES, People, Team, body_of
@@ -26,10 +26,12 @@ from builder.handler import Builder
 from builder.handler import receive as build
 from builder.observe import Observer
 from builder.plan import belongs
+from builder.slots import Slots
+from builder.sweep import Sweeper
 from builder.wishes import Installation, Wishes
 from deployer.environments import INSTALLATION_TAG, OWNER_TAG, EnvironmentId, environment_of, source_key, stack_names
 from deployer.errors import Transient
-from deployer.events import Look, RepositoryName
+from deployer.events import RepositoryName
 from deployer.ports import CommitStatus, Environment, StackRequest
 from deployer.queues import Record
 from deployer.refs import HEADS, Stage
@@ -44,6 +46,8 @@ PREFIX, SECRET = "opolis-deployer-prod", "s3cret"
 BEGINNING = 1_700_000_000_000
 SECOND, MINUTE = 1_000, 60_000
 TICK = 5 * MINUTE
+# How many environments a sweep may want to make or to remove: none of these worlds has so many.
+MOST = 25
 NAMES = (RepositoryName(42, "acme", "site"), RepositoryName(43, "beta", "site"), RepositoryName(44, "acme", "api"))
 Point = tuple[str, bool]
 
@@ -109,11 +113,13 @@ class World:
             PREFIX, "artifacts", {stage: f"arn:role/{stage}" for stage in Stage}, "arn:boundary", lambda: "ghs_token"
         )
         hub, sky, desk, clock = self.hub, self.sky, self.desk, self.clock
+        wishes = Wishes(hub, hub, desk, desk, installation, clock)
         self.builder = Builder(
-            Observer(hub, Wishes(hub, hub, desk, installation, clock), sky, sky, sky, desk, PREFIX, clock),
-            Applier(sky, sky, desk, hub, hub, desk, installation, clock),
+            Observer(hub, wishes, sky, sky, sky, desk, desk, Slots(desk, 0), PREFIX, clock),
+            Applier(sky, sky, desk, desk, desk, hub, hub, desk, desk, installation, clock),
             desk,
             desk,
+            Sweeper(hub, desk, desk, desk, sky, sky, desk, desk, PREFIX, (), MOST, 0, clock),
         )
         slack = Slack(self.tape)
         self.notifier = Notifier(
@@ -145,7 +151,7 @@ class World:
         )
 
     def _make_people(self) -> None:
-        self.people = People(self.rng, self.clock, self._deliver)
+        self.people = People(self.rng, self.clock, self._deliver, self.note)
         for name in NAMES[: self.rng.choice((1, 1, 2, 3))]:
             team = Team(self.hub.add(name), version=self.rng.choice((1, 2)))
             self.people.teams.append(team)
@@ -212,9 +218,12 @@ class World:
         """A receiver whose unexpected errors are not only logged."""
 
         def watch(record: Record) -> None:
+            invocation = self.scheduler.current
+            assert isinstance(invocation, Invocation)
             try:
                 receive(record)
             except Transient as error:
+                invocation.failed.add(str(record["messageId"]))
                 self.note(f"tries again: {error}")
                 if str(error).startswith("unexpected"):
                     self.violate(str(error))
@@ -286,7 +295,6 @@ class World:
     def _deliver(self, payload: dict[str, Any]) -> None:
         """A webhook on its way."""
         chaos = self.chaos
-        self.note(self.people.story[-1])
         if chaos.happens(chaos.rates.webhook_lost):
             self.counts.webhooks_lost += 1
             return
@@ -349,19 +357,17 @@ class World:
         """The schedule says that it is time for a sweep."""
         self.ticks += 1
         self.note("tick")
-        self._look_everywhere()
-
-    def _look_everywhere(self) -> None:
-        looks = {}
-        for item in self.desk.items.values():
-            looks[str(item.id), item.ref] = Look(str(item.id), item.repository, "sweep", item.ref)
-        for team in self.people.teams:
-            for ref in team.repo.refs:
-                environment = environment_of(team.name.id, ref, team.repo.default_branch)
-                if environment:
-                    looks[str(environment), ref] = Look(str(environment), team.name, "sweep", ref)
-        for look in looks.values():
-            self.looks.send(look.to_json(), look.environment)
+        event = {
+            "id": f"tick-{self.ticks}",
+            "source": "aws.events",
+            "detail-type": "Scheduled Event",
+            "account": ACCOUNT,
+            "region": REGION,
+            "detail": {},
+        }
+        times = 2 if self.chaos.happens(self.chaos.rates.event_doubled) else 1
+        for _ in range(times if not self.chaos.happens(self.chaos.rates.event_lost) else 0):
+            self.changes.send(json.dumps(event))
 
     @property
     def idle(self) -> bool:
