@@ -155,6 +155,7 @@ class Sky(Cloud):
             for each in self.executions[track.pipeline]
         ]
         self.sources_read.add(version)
+        self.artifacts.setdefault(track.pipeline, set()).add(track.id)
         self.commit_of(version)  # the run knows it from now on, also when the object is gone
         self._action(track, "Succeeded")
         self._run_event(track, "SUCCEEDED", "Source")
@@ -171,6 +172,7 @@ class Sky(Cloud):
     def _build(self, track: Track) -> None:
         self.building[track.pipeline] = track.id
         track.stage = "Build"
+        self.logs.add(track.pipeline)
         track.actions["Build"] = ("InProgress", self.clock(), self.clock())
         self._run_event(track, "STARTED", "Build")
         took = self.chaos.rng.choice((10_000, 30_000, 90_000))

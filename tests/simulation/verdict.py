@@ -146,6 +146,9 @@ def _leftovers(world: Any) -> Iterator[str]:
     for key in (*world.desk.objects, *world.desk.texts):
         if key.removesuffix(".template") not in keys:
             yield f"{key} was left in the artifact store"
+    for name in (*world.sky.artifacts, *world.sky.logs):
+        if name not in stacks:
+            yield f"{name} is gone, and artifacts or a log of it are there"
     for (kind, name), holder in world.desk.holders.items():
         # Who is killed between taking a stack's name and remembering the environment leaves a name that is nobody
         # else's to take; if its branch is gone by then, nobody looks there again. Who was overtaken may take a

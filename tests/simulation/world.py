@@ -116,7 +116,7 @@ class World:
         wishes = Wishes(hub, hub, desk, desk, installation, clock)
         self.builder = Builder(
             Observer(hub, wishes, sky, sky, sky, desk, desk, Slots(desk, 0), PREFIX, clock),
-            Applier(sky, sky, desk, desk, desk, hub, hub, desk, desk, installation, clock),
+            Applier(sky, sky, desk, desk, desk, hub, hub, desk, desk, installation, clock, sky),
             desk,
             desk,
             Sweeper(hub, desk, desk, desk, sky, sky, desk, desk, PREFIX, (), MOST, 0, clock),
