@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import botocore.session
 import pytest
 
 from builder.plan import belongs, plan
 from builder.situation import Gone, Invalid, Nothing, Present, Refused, Situation, Wish
-from builder.steps import Begin, Clear, Forget, Operate, Report, Start, Stop, Upload
+from builder.steps import Begin, Clear, Forget, Operate, Report, Settle, Start, Stop, Upload
 from deployer.environments import EnvironmentId, owner_tags
 from deployer.events import RepositoryName
 from deployer.ports import Environment, Operation, Outcome, Run, Stack
@@ -149,3 +150,14 @@ def test_a_stuck_stack_says_what_a_person_has_to_do(status: str) -> None:
     found = situation(Stage.STAGING, status, WISHES["changed"], ours=True, runs="idle", known=True)
     [report] = [step for step in plan(found) if isinstance(step, Report) and step.outcome is Outcome.FAILURE]
     assert "repair or delete it in CloudFormation" in report.text
+
+
+@pytest.mark.parametrize(
+    ("outcome", "settled"),
+    [(Outcome.NEW, False), (Outcome.PENDING, False), (Outcome.SUCCESS, True), (Outcome.FAILURE, True)],
+)
+def test_what_is_being_prepared_is_not_at_rest(outcome: Outcome, *, settled: bool) -> None:
+    found = situation(Stage.STAGING, "CREATE_COMPLETE", WISHES["gone"], ours=True, runs="idle", known=True)
+    assert found.item
+    steps = plan(replace(found, sweeping=True, item=replace(found.item, outcome=outcome)))
+    assert any(isinstance(step, Settle) for step in steps) is settled

@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 
 from builder.handler import receive
-from deployer.environments import EnvironmentId
+from deployer.environments import INSTALLATION_TAG, OWNER_TAG, EnvironmentId
+from deployer.errors import Transient
 from deployer.events import Announcement, Look, RepositoryName, RunNotice, Sweep
-from deployer.ports import CommitStatus, Outcome
+from deployer.ports import CommitStatus, Outcome, Stack
 from deployer.refs import Stage
 from deployer.states import CommitState, RunState
 
 MAIN, HELLO, TAG = "refs/heads/main", "refs/heads/feature/hello", "refs/tags/v1.0.0"
 DAY = 24 * 3600 * 1000
+PREFIX = "opolis-deployer-prod"
 
 
 def calls(world: Any, act: Callable[[], None]) -> list[str]:
@@ -534,3 +536,149 @@ def test_F44_a_run_whose_start_was_held_up_is_not_started_twice(known: Any) -> N
     known.now += 300_000
     known.look(look)
     assert len(known.cloud.executions["site-staging"]) == len(runs)
+
+
+# --- what a sweep can't see
+
+
+def foreign(world: Any, name: str, **tags: str) -> None:
+    """A stack that somebody else made."""
+    kept = next(iter(world.cloud.kept.values()))
+    stack = replace(kept.stack, id=f"{kept.stack.id}-{name}", name=name, tags=tags)
+    world.cloud.kept[name] = replace(kept, stack=stack)
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        pytest.param({}, id="no-tags"),
+        pytest.param({OWNER_TAG: "42/production", INSTALLATION_TAG: "opolis-deployer-test"}, id="another-installation"),
+        pytest.param({OWNER_TAG: "site", INSTALLATION_TAG: PREFIX}, id="no-environment"),
+        pytest.param({OWNER_TAG: "43/staging", INSTALLATION_TAG: PREFIX}, id="a-repository-without-a-name"),
+    ],
+)
+def test_stacks_that_name_no_environment_of_ours_are_left_alone(known: Any, tags: dict[str, str]) -> None:
+    foreign(known, "theirs", **tags)
+    kept = known.cloud.kept["theirs"]
+    quiet(known)
+    assert known.cloud.kept["theirs"] == kept
+    assert set(known.shelf.known) == {42}
+
+
+class Stacks:
+    """Answers with so many stacks, or with an error."""
+
+    def __init__(self, number: int = 0, error: Exception | None = None) -> None:
+        self.number, self.error = number, error
+
+    def every(self) -> Any:
+        if self.error:
+            raise self.error
+        tags = {OWNER_TAG: "42/staging", INSTALLATION_TAG: PREFIX}
+        return (Stack(f"arn-{number}", f"site-{number:030}", "CREATE_COMPLETE", tags) for number in range(self.number))
+
+
+@pytest.mark.parametrize(
+    ("stacks", "said"),
+    [
+        pytest.param(Stacks(error=Transient("throttled")), "the stacks can't be listed now", id="F46-throttled"),
+        pytest.param(Stacks(3000), "too many stacks to be compared", id="more-than-a-message-takes"),
+    ],
+)
+def test_refs_are_compared_also_where_stacks_cannot_be(known: Any, log: Any, stacks: Stacks, said: str) -> None:
+    known.builder = replace(known.builder, sweeper=replace(known.builder.sweeper, stacks=stacks))
+    lost = known.commit()
+    known.push(MAIN, lost)
+    known.swept()
+    assert said in [line["message"] for line in log()]
+    assert known.item(MAIN).commit == lost
+
+
+LONG = "refs/heads/" + "ü" * 200
+
+
+def test_F24_a_branch_whose_tag_holds_a_hash_is_found_among_the_refs(known: Any) -> None:
+    known.live(LONG)
+    quiet(known)
+    lose(known)
+    quiet(known)
+    assert known.item(LONG).settled
+
+
+def test_F24_a_stack_of_which_nobody_knows_the_ref_is_a_persons_business(known: Any, log: Any) -> None:
+    known.live(LONG)
+    quiet(known)
+    lose(known)
+    known.remove(LONG)
+    known.swept()
+    assert len(known.cloud.kept) == 2
+    assert any(
+        "nobody knows what ref" in str(line.get("reason")) for line in log() if line["message"] == "sweep stopped"
+    )
+
+
+def test_F24_a_release_whose_source_is_gone_too_is_a_persons_business(known: Any, log: Any) -> None:
+    first = known.live(TAG)
+    quiet(known)
+    lose(known)
+    known.shelf.objects.clear()
+    known.swept(2)
+    assert known.shelf.items.keys() == {known.id(MAIN)}
+    assert "sweep stopped" in [line["message"] for line in log()]
+    known.look(known.pushed(TAG, first))
+    assert known.item(TAG).commit == first
+
+
+def test_F24_a_tag_of_a_tree_among_the_releases_is_passed_over(known: Any) -> None:
+    known.live(TAG)
+    quiet(known)
+    lose(known)
+    known.repo.refs["refs/tags/v2.0.0"] = "f" * 40
+    known.repo.tags["f" * 40] = None
+    quiet(known)
+    assert known.item(TAG).ref == TAG
+
+
+def test_F24_an_environment_at_a_commit_before_one_that_is_not_built_is_rebuilt_there(known: Any) -> None:
+    first = known.item(MAIN).commit
+    skipped = known.commit()
+    known.repo.messages[skipped] = "[skip ci]"
+    known.push(MAIN, skipped)
+    quiet(known)
+    lose(known)
+    quiet(known)
+    assert (known.item(MAIN).commit, known.built(MAIN)) == (first, [first])
+
+
+def test_F24_a_branch_that_is_gone_and_forgotten_is_removed_in_the_end(known: Any) -> None:
+    known.live(HELLO)
+    quiet(known)
+    lose(known)
+    look = known.remove(HELLO)
+    known.look(look)
+    for _ in range(3):
+        known.finish(HELLO, "Bucket (AWS::S3::Bucket): not empty")
+    known.swept(2)
+    assert (known.item(HELLO).commit, known.item(HELLO).settled) == ("", True)
+
+
+def test_a_commit_that_a_force_push_took_away_is_looked_for_by_the_next_look(known: Any) -> None:
+    gone = "e" * 40
+    known.push(MAIN, gone)
+    with pytest.raises(KeyError):  # the twin's: GitHub has no such tree
+        known.swept()
+
+
+def test_an_environment_is_not_at_rest_while_its_stack_is_busy(known: Any) -> None:
+    known.look(known.push(MAIN, known.commit({"deploy/pipeline.json": known.template("b")})))
+    known.look(Look(str(known.id(MAIN)), known.repo.name, "sweep: make sure"))
+    assert not known.item(MAIN).settled
+
+
+def test_a_branch_whose_stack_was_never_made_goes_with_nothing_to_clear(known: Any) -> None:
+    known.look(known.push(HELLO, known.commit()))
+    known.finish(HELLO, "Role (AWS::IAM::Role): no")
+    known.look(known.remove(HELLO))
+    assert not [call for call in known.tape.calls if call.startswith("leftovers.")]
+    known.finish(HELLO)
+    assert known.item(HELLO) is None
