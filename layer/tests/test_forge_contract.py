@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from deployer.errors import Rejected
+from deployer.errors import Rejected, Transient
 from deployer.events import RepositoryName
 from deployer.github import GitHub
 from deployer.ports import Commit, CommitStatus, Files, Refs, Repositories, Repository, Statuses
@@ -70,12 +70,14 @@ def test_what_a_folder_holds(forge: tuple[All, Says]) -> None:
     says(200, [{"name": "more", "type": "dir"}, {"name": "pipeline.json", "type": "file"}])
     assert github.directory(NAME, "deploy", SHA) == {"more": "dir", "pipeline.json": "file"}
     says(404, {"message": "Not Found"})
+    says(200, REPOSITORY)
     assert github.directory(NAME, "nothing", SHA) is None
 
 
 def test_a_file_that_is_not_there_is_refused_by_its_path(forge: tuple[All, Says]) -> None:
     github, says = forge
     says(404, {"message": "Not Found"})
+    says(200, REPOSITORY)
     with pytest.raises(Rejected, match=f"deploy/gone.json is not in acme/site at {SHA[:7]}"):
         github.read(NAME, "deploy/gone.json", SHA)
 
@@ -149,13 +151,17 @@ def test_F42_a_ref_is_gone_where_its_repository_can_be_read(forge: tuple[All, Sa
 
 def test_F42_nothing_is_gone_where_nothing_can_be_read(forge: tuple[All, Says]) -> None:
     github, says = forge
-    for _ in range(3):
+    for _ in range(7):
         says(404, {"message": "Not Found"})
     gone = RepositoryName(44, "acme", "gone")
-    with pytest.raises(Rejected):
-        github.tip(gone, "refs/heads/main")
-    with pytest.raises(Rejected):
-        list(github.tips(gone))
+    for call in (
+        lambda: github.tip(gone, "refs/heads/main"),
+        lambda: list(github.tips(gone)),
+        lambda: github.directory(gone, "deploy", SHA),
+        lambda: github.read(gone, "deploy/pipeline.json", SHA),
+    ):
+        with pytest.raises(Transient, match="can't be read any more"):
+            call()
 
 
 def test_F42_refs_of_what_can_not_be_read_are_refused(forge: tuple[All, Says]) -> None:

@@ -27,6 +27,7 @@ TOKEN = "ghp_canary0123456789"
 SITE = RepositoryName(7, "acme", "site")
 SHA, TAG = "a" * 40, "b" * 40
 API = "/api/v3"
+Call = Callable[[GitHub], object]
 
 
 @pytest.fixture
@@ -414,32 +415,41 @@ def test_a_commit(server: Any, github: GitHub, author: Any) -> None:
 
 
 def test_404_is_an_answer(server: Any, github: GitHub) -> None:
-    for _ in range(2):
-        server.answer(404, GONE)
+    server.answer(404, GONE)
     assert github.repository("acme", "site") is None
-    assert github.directory(SITE, "deploy", SHA) is None
 
 
-def test_F42_a_ref_is_gone_where_the_repository_can_be_read_after_it(server: Any, github: GitHub) -> None:
+ABSENT: dict[str, Call] = {
+    "ref": lambda github: github.tip(SITE, "refs/heads/x"),
+    "directory": lambda github: github.directory(SITE, "deploy", SHA),
+}
+NEEDED: dict[str, Call] = {"file": lambda github: github.read(SITE, "deploy/pipeline.json", SHA)}
+
+
+@pytest.mark.parametrize("call", ABSENT.values(), ids=ABSENT)
+def test_F42_something_is_gone_where_its_repository_can_be_read_after_it(
+    server: Any, github: GitHub, call: Call
+) -> None:
     server.answer(404, GONE)
     server.answer(200, repository("site"))
-    assert github.tip(SITE, "refs/heads/x") is None
-    assert [each.target for each in server.asked] == [f"{REPO}/git/ref/heads/x", REPO]
+    assert call(github) is None
+    assert server.asked[1].target == REPO
 
 
-def test_F42_a_ref_is_not_gone_because_the_token_is(server: Any, github: GitHub) -> None:
-    """Revoked after the repository was read, and before its ref was."""
+@pytest.mark.parametrize("call", (ABSENT | NEEDED).values(), ids=ABSENT | NEEDED)
+def test_F42_nothing_is_gone_because_the_token_is(server: Any, github: GitHub, call: Call) -> None:
+    """Revoked after the repository was read, and before this was."""
     for _ in range(2):
         server.answer(404, GONE)
-    with pytest.raises(Rejected, match="nothing is known of its refs"):
-        github.tip(SITE, "refs/heads/x")
+    with pytest.raises(Transient, match="acme/site can't be read any more"):
+        call(github)
 
 
 @pytest.mark.parametrize("read", [0, 1], ids=["at-once", "between-two-lists"])
 def test_F42_a_list_of_refs_is_not_empty_because_the_token_is_revoked(server: Any, github: GitHub, read: int) -> None:
     holds(server, *[HEADS][:read])
     server.answer(404, GONE)
-    with pytest.raises(Rejected, match="nothing is known of its refs"):
+    with pytest.raises(Transient, match="acme/site can't be read any more"):
         list(github.tips(SITE))
 
 
@@ -450,8 +460,10 @@ def test_all_refs_of_an_empty_repository(server: Any, github: GitHub) -> None:
 
 
 def test_404_of_what_must_be_there(server: Any, github: GitHub) -> None:
-    for _ in range(3):
+    for _ in range(2):
         server.answer(404, GONE)
+    holds(server, REPO)
+    server.answer(404, GONE)
     with pytest.raises(Rejected, match="is not in acme/site"):
         github.commit(SITE, SHA)
     with pytest.raises(Rejected, match="is not in acme/site"):
@@ -461,8 +473,6 @@ def test_404_of_what_must_be_there(server: Any, github: GitHub) -> None:
 
 
 # --- refusals
-
-Call = Callable[[GitHub], object]
 
 
 def archived(github: GitHub) -> None:

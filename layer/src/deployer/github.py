@@ -52,7 +52,7 @@ class GitHub:
         short = encode(ref.removeprefix("refs/"))
         answer = self._wire.get(f"{path_to(repository)}/git/ref/{short}")
         if answer.status == 404:
-            _refuse_absence(repository, self._wire.get(path_to(repository)))
+            self._prove(repository)
             return None
         # An empty repository answers 409, as one that is out of reach for a while does: only the words tell.
         if answer.status == 409 and _EMPTY in answer.body:
@@ -77,7 +77,8 @@ class GitHub:
             for _, page in self._wire.pages(_refs_path(repository, space)):
                 if page.status == 409:
                     break
-                _refuse_absence(repository, page)
+                if page.status == 404:
+                    raise Transient(f"{repository.full_name} can't be read any more")
                 yield from _tips(page)
 
     def refs(self, repository: RepositoryName, known: Mapping[str, str]) -> Refs | None:
@@ -140,6 +141,7 @@ class GitHub:
         """GET /repos/{owner}/{repo}/contents/{path}: None where ``path`` is missing or no directory."""
         answer = self._wire.get(_content_path(repository, path, commit))
         if answer.status == 404:
+            self._prove(repository)
             return None
         listing = answer.json()
         return {str(entry["name"]): str(entry["type"]) for entry in listing} if isinstance(listing, list) else None
@@ -148,6 +150,7 @@ class GitHub:
         """GET /repos/{owner}/{repo}/contents/{path} as raw bytes (up to 100 MB)."""
         answer = self._wire.get(_content_path(repository, path, commit), accept="application/vnd.github.raw+json")
         if answer.status == 404:
+            self._prove(repository)
             raise Rejected(f"{path} is not in {repository.full_name} at {commit[:7]}")
         return answer.content()
 
@@ -159,6 +162,15 @@ class GitHub:
                 yield cast(IO[bytes], response)
         except urllib3.exceptions.HTTPError as error:
             raise Transient(f"the archive of {commit[:7]} broke off: {type(error).__name__}") from error
+
+    def _prove(self, repository: RepositoryName) -> None:
+        """That something is not there is believed where its repository can still be read.
+
+        Raises:
+            Transient: where it can't; who tries again begins with the repository.
+        """
+        if self._wire.get(path_to(repository)).status == 404:
+            raise Transient(f"{repository.full_name} can't be read any more")
 
     # --- Statuses
 

@@ -63,14 +63,15 @@ class Repositories(Protocol):
         """Where ``refs/heads/…`` or ``refs/tags/…`` points, annotated tags peeled; None where it is proven gone.
 
         Raises:
-            Rejected: where a tag names a tree or a blob, or the repository can't be read.
+            Rejected: where a tag names a tree or a blob.
+            Transient: where the repository can't be read any more.
         """
 
     def tips(self, repository: RepositoryName) -> Iterable[tuple[str, str]]:
         """Every branch and tag as (full ref, object id), unpeeled.
 
         Raises:
-            Rejected: where the repository can't be read.
+            Transient: where the repository can't be read any more.
         """
 
     def refs(self, repository: RepositoryName, known: Mapping[str, str]) -> Refs | None:
@@ -89,7 +90,11 @@ class Files(Protocol):
     """Read a repository's files at one commit."""
 
     def directory(self, repository: RepositoryName, path: str, commit: str) -> Mapping[str, str] | None:
-        """Name -> type (``file``, ``dir``, ``symlink``, ``submodule``), or None where there is no such directory."""
+        """Name -> type (``file``, ``dir``, ``symlink``, ``submodule``), or None where there is proven to be none.
+
+        Raises:
+            Transient: where the repository can't be read any more.
+        """
 
     def read(self, repository: RepositoryName, path: str, commit: str) -> bytes: ...
 

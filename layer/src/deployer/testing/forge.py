@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO
 
-from deployer.errors import Rejected
+from deployer.errors import Rejected, Transient
 from deployer.events import RepositoryName
 from deployer.ports import Commit, CommitStatus, Refs, Repository, Tip
 from deployer.states import CommitState
@@ -89,9 +89,9 @@ class Forge:
     def refs(self, repository: RepositoryName, known: Mapping[str, str]) -> Refs | None:
         """Every ref, unless nothing has changed."""
         with self.tape.call("github.refs"):
-            repo = self._readable(repository)
-            if repository.id not in (0, repo.name.id):
-                raise Rejected(f"{repository.full_name} is another repository now")
+            repo = self._find(repository.full_name)
+            if repo is None or not repo.readable or repository.id not in (0, repo.name.id):
+                raise Rejected(f"{repository.full_name} can't be read")
             validators = {"all": repr((repo.name, repo.default_branch, sorted(repo.refs.items())))}
             if validators == dict(known):
                 return None
@@ -110,7 +110,7 @@ class Forge:
     def directory(self, repository: RepositoryName, path: str, commit: str) -> Mapping[str, str] | None:
         """What a folder holds."""
         with self.tape.call("github.directory"):
-            repo = self._repo(repository)
+            repo = self._readable(repository)
             prefix = f"{path}/"
             names = [name.removeprefix(prefix) for name in repo.commits[commit] if name.startswith(prefix)]
             found = {name.partition("/")[0]: "dir" if "/" in name else "file" for name in names}
@@ -120,7 +120,7 @@ class Forge:
         """A file's bytes."""
         with self.tape.call("github.read"):
             try:
-                return self._repo(repository).commits[commit][path]
+                return self._readable(repository).commits[commit][path]
             except KeyError as error:
                 raise Rejected(f"{path} is not in {repository.full_name} at {commit[:7]}") from error
 
@@ -159,7 +159,7 @@ class Forge:
     def _readable(self, name: RepositoryName) -> Repo:
         found = self._find(name.full_name)
         if found is None or not found.readable:
-            raise Rejected(f"{name.full_name} can't be read")
+            raise Transient(f"{name.full_name} can't be read any more")
         return found
 
     def _repo(self, name: RepositoryName) -> Repo:

@@ -1,0 +1,98 @@
+"""F42: from any call on the token may see nothing. Nothing is removed, and once it may again, nothing is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any
+
+import pytest
+
+from deployer.errors import DeployerError
+from deployer.testing import Tape
+
+MAIN, HELLO, NEW, TAG = "refs/heads/main", "refs/heads/feature/hello", "refs/heads/new", "refs/tags/v1.0.0"
+
+
+class Revoking(Tape):
+    """Calls ``act`` before the call with number ``at``."""
+
+    at = -1
+    act: Callable[[], None] = staticmethod(lambda: None)
+
+    @contextmanager
+    def call(self, name: str) -> Iterator[None]:
+        if len(self.calls) == self.at:
+            self.act()
+        with super().call(name):
+            yield
+
+
+def place(make: Callable[[], Any], push: str) -> tuple[Any, Any, Revoking]:
+    """Staging, a branch and production at rest; a push that is on its way; the world's tape."""
+    world = make()
+    for ref in (MAIN, HELLO, TAG):
+        world.live(ref)
+    world.swept(3)
+    look = world.push(push, world.commit())
+    tape = Revoking()
+    for part in (world, world.forge, world.shelf, world.cloud):
+        part.tape = tape
+    return world, look, tape
+
+
+def attempted(act: Callable[[], None]) -> None:
+    with suppress(DeployerError):  # the message comes again
+        act()
+
+
+@pytest.mark.parametrize("push", [MAIN, HELLO, NEW], ids=["F42-staging", "F42-a-branch", "F42-a-new-branch"])
+def test_a_token_that_is_revoked_between_two_calls(make: Callable[[], Any], push: str) -> None:
+    world, look, tape = place(make, push)
+    world.look(look)
+    for number in range(len(tape.calls)):
+        world, look, tape = place(make, push)
+        kept = set(world.cloud.kept)
+
+        tape.at, tape.act = number, partial(setattr, world.repo, "readable", False)
+        attempted(partial(world.look, look))
+        attempted(partial(world.look, look, 2))
+        where = f"revoked before call {number}, {tape.calls[number]}"
+        assert not [name for operation, name, _ in world.cloud.operations if operation == "delete"], where
+        assert kept <= set(world.cloud.kept), where
+        world.repo.readable = True
+        settle(world)
+        assert world.built(push)[-1] == world.repo.refs[push], where
+
+
+def settle(world: Any) -> None:
+    """Let everything that is under way end, with a sweep after each."""
+    for _ in range(6):
+        world.now += 60_000
+        for kept in list(world.cloud.kept.values()):
+            if kept.stack.status.endswith("IN_PROGRESS"):
+                world.cloud.finish(kept.stack.name)
+        for name in list(world.cloud.executions):
+            world.cloud.read(name)
+            world.cloud.end(name)
+        world.swept()
+
+
+def test_F42_a_sweep_while_the_token_is_revoked_removes_nothing(make: Callable[[], Any]) -> None:
+    """At any of its calls; and then as long as it lasts."""
+    world, _, tape = place(make, MAIN)
+    world.swept()
+    for number in range(len(tape.calls)):
+        world, _, tape = place(make, MAIN)
+        kept = set(world.cloud.kept)
+
+        tape.at, tape.act = number, partial(setattr, world.repo, "readable", False)
+        for _ in range(3):
+            attempted(world.swept)
+        where = f"revoked before call {number}, {tape.calls[number]}"
+        assert not [name for operation, name, _ in world.cloud.operations if operation == "delete"], where
+        assert set(world.cloud.kept) == kept, where
+        world.repo.readable = True
+        settle(world)
+        assert world.built(MAIN)[-1] == world.repo.refs[MAIN], where
