@@ -15,7 +15,7 @@ from builder.handler import matters, receive
 from deployer.environments import EnvironmentId
 from deployer.errors import Broken, Transient
 from deployer.events import Look, RepositoryName, RunChange, StackChange, StackSeen, Sweep, Tick
-from deployer.ports import Environment
+from deployer.ports import Environment, Outcome
 from deployer.queues import process
 from deployer.refs import Stage
 
@@ -141,3 +141,30 @@ def test_F19_whatever_an_event_lacks_the_rest_is_processed(name: str) -> None:
 def test_which_events_matter(change: StackChange | RunChange, source: str, *, expected: bool) -> None:
     item = Environment(EnvironmentId(42, Stage.STAGING), NAME, "refs/heads/main", "s", 1, source=source)
     assert matters(change, item) is expected
+
+
+DONE = Environment(
+    EnvironmentId(42, Stage.STAGING),
+    *(NAME, "refs/heads/main", "s", 1),
+    digest="d",
+    applied="d",
+    source="v",
+    outcome=Outcome.SUCCESS,
+)
+
+
+@pytest.mark.parametrize(
+    ("item", "state", "expected"),
+    [
+        pytest.param(DONE, "SUCCEEDED", False, id="all-is-done"),
+        pytest.param(DONE, "STOPPED", False, id="somebody-stopped-it"),
+        pytest.param(DONE, "SUPERSEDED", False, id="another-run-overtook-it"),
+        pytest.param(DONE, "FAILED", True, id="it-may-have-read-nothing-yet"),
+        pytest.param(DONE, "CANCELED", True, id="its-pipeline-was-changed"),
+        pytest.param(replace(DONE, outcome=Outcome.PENDING), "SUCCEEDED", True, id="the-next-commit-waits"),
+        pytest.param(replace(DONE, applied=""), "SUCCEEDED", True, id="the-stack-is-behind"),
+        pytest.param(replace(DONE, present=False), "STOPPED", True, id="it-is-removed-next"),
+    ],
+)
+def test_a_runs_end_matters_only_where_something_may_follow(item: Environment, state: str, *, expected: bool) -> None:
+    assert matters(RunChange("p", "r", state), item) is expected

@@ -34,12 +34,15 @@ from deployer.events import (
     parse_sweep,
 )
 from deployer.observability import bound, logger, traced
-from deployer.ports import Environment, Looks, Memory
+from deployer.ports import Environment, Looks, Memory, Outcome
 from deployer.queues import Hide, Record, hider, process, receives_of
 from deployer.refs import Stage
 from deployer.settings import load
 
 log = logger("builder")
+_UNENDED = frozenset({"STARTED", "RESUMED", "STOPPING"})
+# A run that failed or was cancelled may have to be made up for; with these there is nothing to be done.
+_GOOD_ENDS = frozenset({"SUCCEEDED", "STOPPED", "SUPERSEDED"})
 
 
 @dataclass(frozen=True)
@@ -128,8 +131,13 @@ def matters(change: StackChange | RunChange, item: Environment) -> bool:
     if isinstance(change, StackChange):
         return not change.status.endswith("_IN_PROGRESS")
     if not change.stage:
-        return change.state not in ("STARTED", "RESUMED", "STOPPING")
+        return change.state not in (_GOOD_ENDS | _UNENDED if _is_done(item) else _UNENDED)
     return not item.source and change.state != "STARTED"
+
+
+def _is_done(item: Environment) -> bool:
+    """Whether a generation has its stack and its run, so that nothing waits for the run's end."""
+    return item.present and item.outcome is Outcome.SUCCESS and item.applied == item.digest
 
 
 def begins(change: StackChange | RunChange) -> bool:
