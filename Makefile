@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 WORLDS ?= 10000
 PACKAGES := layer listener builder notifier s3deployer s3cleaner stack_cleaner deploy local cli
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test simulate names fuzz lint types clean
+.PHONY: help setup demo test simulate bench names fuzz lint types clean
 
 help: ## What can be done
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/:/' | awk -F: '{printf "make %-8s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ simulate: $(VENV)/tox ## Let 10,000 worlds go wrong, or WORLDS, and say what bec
 
 fuzz: $(VENV)/tox ## Fuzz the listener for a minute, or for FUZZ_SECONDS
 	@$(BIN)/tox run --quiet -e fuzz -- --seconds $(FUZZ_SECONDS)
+
+bench: $(VENV)/tox ## What a push costs, and a sweep, on a virtual clock
+	@$(BIN)/tox run --quiet -e bench
 
 names: $(VENV)/tox ## Name a million environments, and see that no two names are the same
 	@$(BIN)/tox run --quiet -e names
