@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from deployer.events import RunChange, StackChange
+
 MAIN, HELLO, TAG = "refs/heads/main", "refs/heads/feature/hello", "refs/tags/v1.0.0"
 
 
@@ -69,3 +71,21 @@ def test_the_end_of_a_good_run_costs_two_reads_of_memory(world: Any) -> None:
     world.tape.calls.clear()
     world.run_to(MAIN)
     assert world.tape.calls == ["memory.holder", "memory.environment"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reads"),
+    [
+        pytest.param(StackChange("i", "site-staging", "UPDATE_IN_PROGRESS"), 0, id="stack-begins"),
+        pytest.param(RunChange("site-staging", "run", "STARTED", "Build"), 0, id="stage-begins"),
+        pytest.param(RunChange("site-staging", "run", "STOPPING"), 0, id="run-is-told-to-stop"),
+        pytest.param(RunChange("site-staging", "run", "STARTED"), 2, id="run-begins-which-may-be-somebodys"),
+        pytest.param(StackChange("i", "theirs", "UPDATE_COMPLETE"), 1, id="another-stack-ends"),
+    ],
+)
+def test_an_event_from_which_nothing_follows_costs_next_to_nothing(world: Any, change: Any, reads: int) -> None:
+    world.live(MAIN)
+    world.tape.calls.clear()
+    world.builder.forward(change)
+    assert world.tape.calls == ["memory.holder", "memory.environment"][:reads]
+    assert world.shelf.looks == []

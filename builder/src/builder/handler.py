@@ -110,6 +110,8 @@ class Builder:
 
     def forward(self, change: StackChange | RunChange) -> None:
         """Turn a stack or run event of one of our environments into a look at it."""
+        if not (may_matter(change) or begins(change)):
+            return
         if isinstance(change, StackChange):
             environment = self.memory.holder("stack", change.stack_name)
         else:
@@ -126,13 +128,20 @@ class Builder:
         self.looks.send(Look(str(item.id), item.repository, reason, item.ref))
 
 
-def matters(change: StackChange | RunChange, item: Environment) -> bool:
-    """Whether an event can change what is to be done: the end of something, or a source that was read at last."""
+def may_matter(change: StackChange | RunChange) -> bool:
+    """Whether an event is the end of something, whosever it is: nothing else is worth a question."""
     if isinstance(change, StackChange):
         return not change.status.endswith("_IN_PROGRESS")
-    if not change.stage:
-        return change.state not in (_GOOD_ENDS | _UNENDED if _is_done(item) else _UNENDED)
-    return not item.source and change.state != "STARTED"
+    return change.state != "STARTED" if change.stage else change.state not in _UNENDED
+
+
+def matters(change: StackChange | RunChange, item: Environment) -> bool:
+    """Whether an event can change what is to be done: the end of something, or a source that was read at last."""
+    if isinstance(change, RunChange) and change.stage:
+        return may_matter(change) and not item.source
+    if isinstance(change, RunChange) and change.state in _GOOD_ENDS and _is_done(item):
+        return False
+    return may_matter(change)
 
 
 def _is_done(item: Environment) -> bool:
