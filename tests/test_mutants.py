@@ -34,6 +34,7 @@ class Mutant:
 BUILDER = "builder/src/builder"
 LAYER = "layer/src/deployer"
 LIVES = "builder/tests/test_lives.py"
+SIMULATION = "tests/test_simulation.py"
 MUTANTS = [
     Mutant(
         "identity-is-the-repositorys-number-and-the-ref",
@@ -358,6 +359,42 @@ MUTANTS = [
         "if False:",
         (LIVES,),
     ),
+    # What the simulation is to notice by itself.
+    Mutant(
+        "simulated-an-operation-has-its-token",
+        f"{BUILDER}/apply.py",
+        'token = operation_token(self._now, operation, stack.id if stack else "")',
+        'token = ""',
+        (SIMULATION,),
+    ),
+    Mutant(
+        "simulated-the-sweep-comes-at-each-tick",
+        f"{BUILDER}/handler.py",
+        "            builder.tick(change)\n",
+        "            pass\n",
+        (SIMULATION,),
+    ),
+    Mutant(
+        "simulated-a-payload-is-only-a-hint",
+        f"{BUILDER}/wishes.py",
+        "        wish = self._present(question, repository, ref, tip.commit)\n",
+        "        wish = self._present(question, repository, ref, question.look.after or tip.commit)\n",
+        (SIMULATION,),
+    ),
+    Mutant(
+        "simulated-a-stack-without-our-tag-is-not-ours",
+        f"{BUILDER}/situation.py",
+        "return tags.get(OWNER_TAG) == tag_value(environment) and tags.get(INSTALLATION_TAG) == installation",
+        "return True",
+        (SIMULATION,),
+    ),
+    Mutant(
+        "simulated-a-failed-look-comes-again",
+        f"{LAYER}/queues.py",
+        'failures.append({"itemIdentifier": record["messageId"]})',
+        "pass",
+        (SIMULATION,),
+    ),
 ]
 
 
@@ -370,8 +407,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ignored = shutil.ignore_patterns("__pycache__", ".hypothesis", "*.egg-info")
         shutil.copytree(ROOT / name, target / name, ignore=ignored)
     (target / "tests").mkdir()
-    shutil.copyfile(ROOT / "tests" / "test_architecture.py", target / "tests" / "test_architecture.py")
-    for name in ("data", "contracts", "webhooks"):
+    for name in ("test_architecture.py", "test_simulation.py"):
+        shutil.copyfile(ROOT / "tests" / name, target / "tests" / name)
+    for name in ("data", "contracts", "webhooks", "simulation"):
         shutil.copytree(ROOT / "tests" / name, target / "tests" / name)
     for name in ("pyproject.toml", "conftest.py", "VERSION"):
         shutil.copyfile(ROOT / name, target / name)

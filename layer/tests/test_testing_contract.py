@@ -146,6 +146,15 @@ def test_F52_a_repeated_token_has_no_second_effect(cloud: Cloud) -> None:
     assert [operation for operation, _, _ in cloud.operations] == ["create", "update", "delete"]
 
 
+def test_F52_without_a_token_each_call_has_its_effect(cloud: Cloud) -> None:
+    cloud.create(request(token=""))
+    cloud.finish("site-staging")
+    for title in ("two", "three"):
+        assert cloud.update(request(title, "")) is True
+        cloud.finish("site-staging")
+    assert [operation for operation, _, _ in cloud.operations] == ["create", "update", "update"]
+
+
 @pytest.mark.parametrize("operate", ["create", "update"])
 def test_F49_a_failed_creation_can_only_be_deleted(cloud: Cloud, operate: str) -> None:
     cloud.create(request())
@@ -232,6 +241,8 @@ def test_a_stack_that_somebody_made_before_is_there_and_was_not_operated(cloud: 
     assert stack
     assert (stack.status, stack.tags, cloud.resources(stack.id)) == ("CREATE_COMPLETE", {"owner": "42/staging"}, ())
     assert cloud.operations == []
+    cloud.update(request("two"))
+    assert cloud.finish("site-staging") == "UPDATE_COMPLETE"
 
 
 def test_a_run_that_has_ended_stays_as_it_is(cloud: Cloud) -> None:

@@ -43,6 +43,14 @@ WORST = Rates(
     slow=0.1,
     deletion_fails=0.5,
 )
+# Calls that have an effect outside our own memory.
+DEEDS = frozenset(
+    {
+        *(f"cloudformation.{operation}" for operation in ("create", "update", "delete", "continue_rollback")),
+        *("codepipeline.start", "codepipeline.stop", "s3.put", "github.post", "slack.post"),
+    }
+)
+DONE = 5
 
 
 def rates(rng: random.Random) -> Rates:
@@ -78,7 +86,9 @@ class Chaos:
             Killed: the process ends.
             Transient: the call is refused, or its answer lost.
         """
-        if self.happens(self.rates.killed):
+        # What can't be taken back is struck more often once it is done.
+        more = DONE if after and name in DEEDS else 1
+        if self.happens(self.rates.killed * more):
             raise Killed(f"{'after' if after else 'before'} {name}")
-        if self.happens(self.rates.unanswered if after else self.rates.refused):
+        if self.happens(self.rates.unanswered * more if after else self.rates.refused):
             raise Transient(f"{name} {'did not answer' if after else 'was refused'}")

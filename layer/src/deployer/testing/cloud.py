@@ -198,7 +198,7 @@ class Cloud:
             case "UPDATE_IN_PROGRESS", False:
                 kept.request, kept.pending = kept.pending or kept.request, None
                 status = "UPDATE_COMPLETE"
-                for run in self.executions[name]:
+                for run in self.executions.get(name, ()):
                     if run.state is RunState.IN_PROGRESS:
                         self._change(name, run.id, RunState.CANCELLED)
             case "UPDATE_IN_PROGRESS", True:
@@ -257,5 +257,6 @@ class Cloud:
         ]
 
     def _did(self, operation: str, name: str, token: str) -> None:
-        self.tokens.add(token)
+        if token:  # without one, every call is another
+            self.tokens.add(token)
         self.operations.append((operation, name, token))
