@@ -75,7 +75,11 @@ def test_the_pure_modules_import_only_the_standard_library_and_each_other(file: 
             assert name not in WORLDLY, f"{name} touches the world"
 
 
-@pytest.mark.parametrize("module", ["plan", "situation", "baseline", "admission"])
+DECIDING = ["plan", "steps", "situation", "generation", "releases", "idle", "sleep", "compare", "baseline", "admission"]
+"""The builder's modules that decide."""
+
+
+@pytest.mark.parametrize("module", DECIDING)
 def test_the_plan_is_pure(module: str) -> None:
     for name in imports(ROOT / "builder" / "src" / "builder" / f"{module}.py"):
         top, _, rest = name.partition(".")
