@@ -13,7 +13,7 @@ from builder.steps import Operate, Step, Upload
 from deployer.environments import EnvironmentId
 from deployer.errors import Broken, Rejected, Transient
 from deployer.events import Look, Malformed, RepositoryName, RunChange
-from deployer.ports import Environment, Operation, Run, Stack, StackRequest
+from deployer.ports import CommitStatus, Environment, Operation, Outcome, Run, Stack, StackRequest
 from deployer.refs import Stage
 from deployer.states import RunState
 
@@ -370,6 +370,39 @@ def test_a_status_that_github_refuses_does_not_hold_up_the_environment(world: An
     sha = world.live(MAIN)
     assert world.built(MAIN) == [sha]
     assert world.forge.statuses == []
+
+
+@pytest.mark.parametrize("then", ["removed", "pushed again"])
+def test_F44_what_is_said_after_the_last_word_on_a_commit_is_taken_back(world: Any, then: str) -> None:
+    post, sha, other = world.forge.post, world.commit(), world.commit()
+    look = world.push(HELLO, sha)
+
+    def overtaken(status: CommitStatus) -> None:
+        world.forge.post = post
+        world.look(world.remove(HELLO) if then == "removed" else world.push(HELLO, other))
+        post(status)
+
+    world.forge.post = overtaken
+    with pytest.raises(Transient, match="changed meanwhile"):
+        world.look(look)
+    assert world.prep(sha) == "error: feature/hello: overtaken by a newer wish"
+
+
+def test_a_status_whose_note_is_refused_stands(world: Any) -> None:
+    save, sha = world.shelf.save, world.commit()
+    look = world.push(HELLO, sha)
+
+    def refused(item: Environment) -> Environment:
+        if item.outcome is Outcome.PENDING:
+            world.shelf.save = save
+            raise Transient("throttled")
+        saved: Environment = save(item)
+        return saved
+
+    world.shelf.save = refused
+    with pytest.raises(Transient, match="throttled"):
+        world.look(look)
+    assert world.prep(sha) == "pending: feature/hello: preparing the pipeline"
 
 
 def test_a_stack_that_vanishes_each_time_it_is_made_is_given_up(world: Any) -> None:

@@ -200,7 +200,17 @@ class _Work:
         log.info("report", environment=str(item.id), commit=item.commit, outcome=str(outcome), text=text)
         if item.commit:
             self._voice.say(item.commit, item.ref, _STATES[outcome], text)
-        self._change(outcome=outcome, said=text)
+        try:
+            self._change(outcome=outcome, said=text)
+        except Transient:
+            self._take_back(item)
+            raise
+
+    def _take_back(self, item: Environment) -> None:
+        """What was said by who was overtaken may have come after the last word on that commit."""
+        now = self._to.memory.environment(item.id)
+        if item.commit and (now is None or now.commit != item.commit):
+            self._voice.close(item.commit, item.ref, "overtaken by a newer wish")
 
     def _announce(self, text: str) -> None:
         item = self._now
