@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import pytest
 
 from deployer.errors import DeployerError
-from deployer.testing import Tape
 
 MAIN, HELLO, NEW, TAG = "refs/heads/main", "refs/heads/feature/hello", "refs/heads/new", "refs/tags/v1.0.0"
 
 
-class Revoking(Tape):
-    """Calls ``act`` before the call with number ``at``."""
-
-    at = -1
-    act: Callable[[], None] = staticmethod(lambda: None)
-
-    @contextmanager
-    def call(self, name: str) -> Iterator[None]:
-        if len(self.calls) == self.at:
-            self.act()
-        with super().call(name):
-            yield
-
-
-def place(make: Callable[[], Any], push: str) -> tuple[Any, Any, Revoking]:
-    """Staging, a branch and production at rest; a push that is on its way; the world's tape."""
+def place(make: Callable[[], Any], push: str, revoked_at: int = -1) -> tuple[Any, Any]:
+    """Staging, a branch and production at rest; a push that is on its way, with the token revoked at a call."""
     world = make()
     for ref in (MAIN, HELLO, TAG):
         world.live(ref)
     world.swept(3)
     look = world.push(push, world.commit())
-    tape = Revoking()
-    for part in (world, world.forge, world.shelf, world.cloud):
-        part.tape = tape
-    return world, look, tape
+    world.tape.calls.clear()
+
+    def revoke(_: str, after: bool) -> None:
+        if not after and len(world.tape.calls) == revoked_at + 1:
+            world.repo.readable = False
+
+    world.tape.hook = revoke
+    return world, look
 
 
 def attempted(act: Callable[[], None]) -> None:
@@ -49,16 +38,14 @@ def attempted(act: Callable[[], None]) -> None:
 
 @pytest.mark.parametrize("push", [MAIN, HELLO, NEW], ids=["F42-staging", "F42-a-branch", "F42-a-new-branch"])
 def test_a_token_that_is_revoked_between_two_calls(make: Callable[[], Any], push: str) -> None:
-    world, look, tape = place(make, push)
+    world, look = place(make, push)
     world.look(look)
-    for number in range(len(tape.calls)):
-        world, look, tape = place(make, push)
+    for number in range(len(world.tape.calls)):
+        world, look = place(make, push, number)
         kept = set(world.cloud.kept)
-
-        tape.at, tape.act = number, partial(setattr, world.repo, "readable", False)
         attempted(partial(world.look, look))
         attempted(partial(world.look, look, 2))
-        where = f"revoked before call {number}, {tape.calls[number]}"
+        where = f"revoked before call {number}, {world.tape.calls[number]}"
         assert not [name for operation, name, _ in world.cloud.operations if operation == "delete"], where
         assert kept <= set(world.cloud.kept), where
         world.repo.readable = True
@@ -81,16 +68,14 @@ def settle(world: Any) -> None:
 
 def test_F42_a_sweep_while_the_token_is_revoked_removes_nothing(make: Callable[[], Any]) -> None:
     """At any of its calls; and then as long as it lasts."""
-    world, _, tape = place(make, MAIN)
+    world, _ = place(make, MAIN)
     world.swept()
-    for number in range(len(tape.calls)):
-        world, _, tape = place(make, MAIN)
+    for number in range(len(world.tape.calls)):
+        world, _ = place(make, MAIN, number)
         kept = set(world.cloud.kept)
-
-        tape.at, tape.act = number, partial(setattr, world.repo, "readable", False)
         for _ in range(3):
             attempted(world.swept)
-        where = f"revoked before call {number}, {tape.calls[number]}"
+        where = f"revoked before call {number}, {world.tape.calls[number]}"
         assert not [name for operation, name, _ in world.cloud.operations if operation == "delete"], where
         assert set(world.cloud.kept) == kept, where
         world.repo.readable = True

@@ -312,6 +312,22 @@ def test_an_empty_repository_is_asked_whether_it_still_is(server: Any, github: G
     assert found.tips == TIPS
 
 
+@pytest.mark.parametrize("known", [{}, KNOWN_EMPTY, KNOWN], ids=["unknown", "known-empty", "known"])
+def test_F42_a_repository_that_is_out_of_reach_is_not_empty(server: Any, github: GitHub, known: dict[str, str]) -> None:
+    """A 409 with other words."""
+    if known:
+        server.answer(304, ETag='W/"r"')
+        server.answer(409, error(409, "Git Repository is unavailable."))
+    holds(server, REPO)
+    if not known:
+        server.answer(409, error(409, "Git Repository is unavailable."))
+    with pytest.raises(Rejected, match="unavailable"):
+        github.refs(SITE, known)
+    server.answer(409, error(409, "Git Repository is unavailable."))
+    with pytest.raises(Rejected, match="unavailable"):
+        list(github.tips(SITE))
+
+
 def test_a_repository_that_was_emptied(server: Any, github: GitHub) -> None:
     server.answer(304, ETag='W/"r1"')
     server.answer(409, EMPTY)

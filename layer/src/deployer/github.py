@@ -22,7 +22,6 @@ from deployer.states import CommitState
 
 DESCRIPTION_LENGTH = 140
 _SPACES = ("heads", "tags")
-_EMPTY = b"Git Repository is empty"
 _STATES = {str(state): state for state in CommitState}
 
 
@@ -54,8 +53,7 @@ class GitHub:
         if answer.status == 404:
             self._prove(repository)
             return None
-        # An empty repository answers 409, as one that is out of reach for a while does: only the words tell.
-        if answer.status == 409 and _EMPTY in answer.body:
+        if answer.empty:
             return None
         found = answer.object()
         if found.get("ref") != ref:
@@ -75,7 +73,7 @@ class GitHub:
         """GET /repos/{owner}/{repo}/git/matching-refs/{heads,tags}; an empty repository (409) has none."""
         for space in _SPACES:
             for _, page in self._wire.pages(_refs_path(repository, space)):
-                if page.status == 409:
+                if page.empty:
                     break
                 if page.status == 404:
                     raise Transient(f"{repository.full_name} can't be read any more")
@@ -93,7 +91,7 @@ class GitHub:
         if start in known:
             for path, validator in known.items():
                 answer = self._wire.get(path, validator=validator)
-                if not answer.unchanged and (validator or answer.status != 409):
+                if not answer.unchanged and (validator or not answer.empty):
                     read[path] = answer
                     break
             else:
@@ -113,8 +111,8 @@ class GitHub:
         for space in _SPACES:
             path = _refs_path(found.name, space)
             for here, page in self._wire.pages(path, read.get(path)):
-                if page.status == 409:
-                    # Empty. A refusal has no validator, and a first push in the second in which the repository was
+                if page.empty:
+                    # A refusal has no validator, and a first push in the second in which the repository was
                     # made leaves what that says of itself as it was.
                     empty = {path_to(found.name): answer.validator, here: ""}
                     return Refs(found, {}, empty if answer.validator else {})

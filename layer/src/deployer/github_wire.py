@@ -42,6 +42,11 @@ class Answer:
         return self.status == _UNCHANGED
 
     @property
+    def empty(self) -> bool:
+        """Whether it is refused because the repository is empty: 409, as where it is out of reach for a while."""
+        return self.status == 409 and b"Git Repository is empty" in self.body
+
+    @property
     def validator(self) -> str:
         """The ETag as it came, a weak one's ``W/`` included; empty where there is none."""
         return self.headers.get("ETag", "")
