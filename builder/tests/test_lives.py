@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deployer.errors import Transient
-from deployer.events import Look, RunChange, StackChange
+from deployer.events import Look, RunChange, RunNotice, StackChange
 from deployer.ports import Outcome, Stack, StackRequest
 from deployer.states import RunState
 
@@ -609,3 +609,25 @@ def test_a_stack_is_made_with_its_stages_role_and_no_other(world: Any, ref: str)
     """Without one it would be made with the builder's own rights."""
     world.look(world.push(ref, world.commit()))
     assert [kept.request.role for kept in world.cloud.kept.values()] == [f"arn:role/{world.id(ref).stage}"]
+
+
+def test_F63_what_a_new_pipelines_run_said_before_anybody_knew_it_is_told(world: Any) -> None:
+    """CodePipeline starts a run while CloudFormation still works: its events may come before the stack's end."""
+    world.look(world.push(MAIN, world.commit()))
+    world.finish(MAIN)
+    [run] = world.cloud.executions["site-staging"]
+    assert world.shelf.notices == [RunNotice("site-staging", run.id)]
+    world.run_to(MAIN)
+    world.look(world.push(MAIN, world.commit()))
+    world.run_to(MAIN)
+    assert len(world.shelf.notices) == 1, "of a pipeline that is known, the events say enough"
+
+
+def test_F24_a_run_that_nobody_remembers_is_not_told_again(world: Any) -> None:
+    sha = world.live(MAIN)
+    world.shelf.items.clear()
+    world.shelf.holders.clear()
+    world.shelf.notices.clear()
+    world.look(world.pushed(MAIN, sha))
+    assert world.item(MAIN).pipelines == ("site-staging",)
+    assert world.shelf.notices == []

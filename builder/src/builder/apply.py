@@ -155,7 +155,16 @@ class _Work:
             case Applied():
                 self._change(applied=self._now.digest)
             case Found(pipelines):  # pragma: no branch - mypy holds the match complete
-                self._change(pipelines=pipelines)
+                self._found(pipelines)
+
+    def _found(self, pipelines: tuple[str, ...]) -> None:
+        """What a new pipeline's first run has said so far went past the notifier, who did not know whose it was."""
+        item = self._now
+        new = set(pipelines) - set(item.pipelines) if item.operation is not Operation.NONE else set()
+        for name in sorted(new):
+            for run in self._situation.runs[name]:
+                self._to.notices.notify(RunNotice(name, run.id))
+        self._change(pipelines=pipelines)
 
     def _tell(self, step: Supersede | Report | Refuse | Announce | Settle) -> None:
         match step:
