@@ -188,3 +188,45 @@ def test_F59_triggers_are_found() -> None:
     resources = {"P": {"Type": "AWS::CodePipeline::Pipeline", "Properties": {"Triggers": [{}], "Stages": "odd"}}}
     template = parse_template("p.json", json.dumps({"Resources": resources}).encode())
     assert self_starting_sources(template) == ("P: remove Triggers",)
+
+
+PARAMETERS_FILE = "deploy/pipeline.parameters.json"
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "said"),
+    [
+        pytest.param(
+            "p.json", b'{\n"staging": [\n{"ParameterKey" "A"}]}', ("p.json:3: ", "Expecting ':' delimiter"), id="json"
+        ),
+        pytest.param("p.yaml", b"staging:\n- {ParameterKey: A\n", ("p.yaml:3: ", "expected ',' or '}'"), id="yaml"),
+        pytest.param("p.yml", b"staging:\n\t- A\n", ("p.yml:2: ", "found character"), id="yaml-tab"),
+    ],
+)
+def test_a_broken_parameters_file_says_file_line_and_what_was_expected(
+    path: str, content: bytes, said: tuple[str, str]
+) -> None:
+    with pytest.raises(Rejected) as caught:
+        parse_parameters(path, content, Stage.STAGING)
+    assert str(caught.value).startswith(said[0])
+    assert said[1] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        pytest.param(
+            {"Mine": "x", "Stage": "y"}, "set by the deployer, not by the repository: Stage", id="F53-reserved"
+        ),
+        pytest.param({"Mine": "x", "Other": "y"}, "not declared in the template: Other", id="undeclared"),
+        pytest.param({}, "without a value: Mine", id="missing"),
+    ],
+)
+def test_parameters_are_named_before_cloudformation_is_asked(world: Any, parameters: dict[str, str], said: str) -> None:
+    given = {"staging": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]}
+    template = world.template(parameters={"Mine": {"Type": "String"}})
+    sha = world.commit({"deploy/pipeline.json": template, PARAMETERS_FILE: json.dumps(given).encode()})
+    world.look(world.push("refs/heads/main", sha))
+    assert world.prep(sha) == f"failure: staging: parameters {said}"
+    assert world.cloud.operations == []
+    assert "s3.put" not in world.tape.calls
