@@ -392,6 +392,33 @@ def test_a_run_that_was_stopped_says_why(item: Environment, said: str) -> None:
     assert said in world.slack.replies[-1]
 
 
+@pytest.mark.parametrize("end", [RunState.STOPPED, RunState.FAILED, RunState.IN_PROGRESS], ids=str)
+@pytest.mark.parametrize("told_first", ["older", "newer"])
+def test_F62_of_two_runs_of_one_commit_the_later_speaks(end: RunState, told_first: str) -> None:
+    """It was built again, and what became of the first run is told when the second has ended."""
+    older = Runs(end, [SOURCE, did("Build", "Failed" if end is RunState.FAILED else "Abandoned", 5)])
+    newer = Runs(RunState.SUCCEEDED, [replace(SOURCE, started=60_000, updated=63_000), did("Build", "Succeeded", 65)])
+    runs = {"older": older, "newer": newer}
+    world = World()
+    for name in (told_first, *(name for name in runs if name != told_first)):
+        world.runs = runs[name]
+        world.notice(run=name)
+    assert world.github.final() == {
+        (NEW, "pipeline/Source"): CommitState.SUCCESS,
+        (NEW, "pipeline/Build"): CommitState.SUCCESS,
+    }
+    assert len(world.github.statuses) == (2 if told_first == "newer" else 4)
+    assert len(world.slack.messages) == 2, "in Slack each has its own message"
+
+
+def test_F61_a_run_that_never_began_does_not_speak_over_one_that_did() -> None:
+    world = World(runs=Runs(RunState.SUCCEEDED, LIFE[-1][1]))
+    world.notice(run="first")
+    world.runs = Runs(RunState.SUPERSEDED, [])
+    world.notice(run="second")
+    assert world.github.final()[NEW, "pipeline/Source"] is CommitState.SUCCESS
+
+
 def test_F61_F62_commits_of_one_environment_never_speak_for_each_other() -> None:
     """The older one was superseded while it ran, and its end is told last."""
     world = World(runs=Runs(RunState.SUCCEEDED, LIFE[-1][1]))
@@ -606,7 +633,8 @@ class Overtaken(GitHub):
     def post(self, status: CommitStatus) -> None:
         if self.first:
             self.first = False
-            self.world.notes.ranks[RUN, "github/Source"] = (1, "open")  # the lease is over
+            [held] = [name for name in self.world.notes.ranks if name[1] == "github/Source"]
+            self.world.notes.ranks[held] = (self.world.notes.ranks[held][0], "open")  # the lease is over
             live(self.world, [6])
         super().post(status)
 

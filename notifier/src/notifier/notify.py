@@ -25,6 +25,8 @@ from notifier.progress import StageProgress, overruled, progress
 
 log = logger("notifier")
 MAX_ROUNDS = 3
+# More than a stage has of them, as long as it is retried fewer than hundreds of times.
+MOST_RANKS = 10_000
 
 
 class Runs(Protocol):
@@ -74,6 +76,8 @@ class Observed:
     run: RunDetails
     commit: str
     stages: tuple[StageProgress, ...]
+    began: int
+    """When its first action started, in milliseconds; 0 where none did."""
 
     @property
     def settled(self) -> bool:
@@ -186,15 +190,18 @@ class Notifier:
         stages = self.runs.stages(change.pipeline, run.version)
         actions = self.runs.actions(change.pipeline, change.execution)
         told = progress(stages, actions, run.state, overruled(environment, commit))
-        return Observed(environment, change.pipeline, run, commit, told)
+        began = min((action.started for action in actions), default=0)
+        return Observed(environment, change.pipeline, run, commit, told, began)
 
     # --- GitHub
 
     def _tell_github(self, observed: Observed) -> bool:
-        current = True
+        # A commit that is built again has one status for both runs: what is said of the later one is never followed
+        # by what became of the earlier.
+        of, current = f"{observed.id}/{observed.commit}", True
         for stage in observed.stages:
-            speak = partial(self._post_status, observed, stage)
-            current = self._say(observed.run.id, f"github/{stage.stage}", stage.rank, speak) and current
+            speak, rank = partial(self._post_status, observed, stage), observed.began * MOST_RANKS + stage.rank
+            current = self._say(of, f"github/{stage.stage}", rank, speak) and current
         return current
 
     def _post_status(self, observed: Observed, stage: StageProgress) -> None:
