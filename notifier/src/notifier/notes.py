@@ -1,4 +1,4 @@
-"""What has been said of a run already: one DynamoDB item for each run, beside the environments.
+"""What has been said already: a DynamoDB item for each run, commit or announcement, beside the environments.
 
 A claim is made before something is said and confirmed after it. Of one topic one invocation speaks at a time, and a
 later state is never followed by an earlier one, so that late, doubled and simultaneous events change nothing.
