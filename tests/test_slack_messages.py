@@ -29,7 +29,7 @@ from deployer.states import CommitState, RunState
 from deployer_local.aws.serving import LoopbackServer
 from deployer_local.slack import Exchange, Message, Slack
 from notifier.builds import Failure
-from notifier.messages import run_message, stage_reply
+from notifier.messages import announcement_message, run_message, stage_reply
 from notifier.progress import StageProgress
 
 SHA, CONSOLE = "ab" * 20, "https://eu-west-1.console.aws.amazon.com/codesuite"
@@ -114,10 +114,21 @@ def test_F69_nothing_from_outside_is_a_control_sequence_where_slack_reads_it(
     for text in (*texts(before), *texts(found)):
         assert controls(text) == [OURS]
         shown = html.unescape(text.replace(OURS, ""))
-        assert all(beginning(each) in shown for each in (branch, subject, author))
+        assert all(beginning(each) in shown for each in (branch, subject.split("\n", 1)[0], author))
     for text in texts(reply):
         assert controls(text) == []
         assert all(beginning(each) in html.unescape(text) for each in (branch, subject, reason))
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(OUTSIDE, OUTSIDE)
+@example("<!channel>", "<https://evil|acme>")
+@example("x" * 250, "&" * 4000)
+def test_F69_nor_is_anything_in_an_announcement(workspace: Workspace, branch: str, said: str) -> None:
+    _, ts = workspace.client.post("deployments", announcement_message(environment(branch), said))
+    for text in texts(workspace.message(ts)):
+        assert controls(text) == []
+        assert all(beginning(each) in html.unescape(text) for each in (branch, " ".join(said.split())))
 
 
 def beginning(text: str) -> str:
