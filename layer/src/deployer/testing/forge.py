@@ -152,9 +152,12 @@ class Forge:
             return {context: status.state for context, status in self.latest(sha).items()}
 
     def _find(self, name: str) -> Repo | None:
+        return self.repos.get(self._today(name))
+
+    def _today(self, name: str) -> str:
         while name not in self.repos and name in self._moved:
             name = self._moved[name]
-        return self.repos.get(name)
+        return name
 
     def _readable(self, name: RepositoryName) -> Repo:
         found = self._find(name.full_name)
@@ -163,7 +166,4 @@ class Forge:
         return found
 
     def _repo(self, name: RepositoryName) -> Repo:
-        found = self._find(name.full_name)
-        if found is None:
-            raise KeyError(name.full_name)
-        return found
+        return self.repos[self._today(name.full_name)]
