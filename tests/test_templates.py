@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from builder.wishes import STOPPED
 from deployer.items import KINDS
 from deployer.observability import JsonFormatter
 from deployer_deploy.manifest import read
@@ -175,7 +176,7 @@ def _filters(part: str) -> list[dict[str, Any]]:
 def test_a_sweep_that_stopped_raises_an_alarm() -> None:
     [line] = _filters("builder")
     assert line["LogGroupName"] == {"Ref": "LogGroup"}
-    record = logging.makeLogRecord({"name": "builder", "levelname": "ERROR", "msg": "sweep stopped"})
+    record = logging.makeLogRecord({"name": "builder", "levelname": "ERROR", "msg": STOPPED})
     written = json.loads(JsonFormatter().format(record))
     assert line["FilterPattern"] == f'{{ $.message = "{written["message"]}" }}'
     [made] = line["MetricTransformations"]
