@@ -14,8 +14,9 @@ class Configuration:
     ``PassThrough``. ``connection_arn``: the CodeConnections connection that templates are offered.
 
     ``repositories``: comma list of ``owner/name`` that are known before their first webhook. ``environments_limit``:
-    development environments for each repository, 0 for none. ``idle_days``: without activity for so many days, one is
-    removed; 0 for never. ``sweep_limit``: how many environments a sweep may make, or remove, for each repository.
+    development environments for each repository, 0 for any number. ``idle_days``: without activity for so many days,
+    one is removed; 0 for never. ``sweep_limit``: how many environments a sweep may make, or remove, for each
+    repository.
     """
 
     name: str = "opolis-deployer"
