@@ -161,6 +161,26 @@ def test_an_older_source_put_on_top_by_who_was_overtaken_is_replaced(world: Any,
     assert world.shelf.commit_of(world.newest(world.item(MAIN).stack)) == sha
 
 
+def test_F44_who_was_overtaken_does_not_stop_the_run_that_was_started_meanwhile(world: Any) -> None:
+    """It read the environment before the template was known to be unchanged, and the runs after one was started."""
+    world.live(HELLO)
+    look = world.push(HELLO, world.commit({"deploy/pipeline.json": world.template("two")}))
+    world.look(look)
+    world.finish(HELLO)
+    begun = world.item(HELLO)
+    stale = replace(begun, applied="", accepted=False, version=begun.version - 1)
+    environment = world.shelf.environment
+
+    def read_before(identifier: EnvironmentId) -> Environment:
+        world.shelf.environment = environment
+        return stale
+
+    world.shelf.environment = read_before
+    with pytest.raises(Transient, match="changed meanwhile"):
+        world.look(look)
+    assert world.cloud.executions[begun.stack][0].state is RunState.IN_PROGRESS
+
+
 def test_a_run_that_a_person_stopped_stays_stopped(world: Any) -> None:
     world.live(MAIN)
     world.look(world.push(MAIN, world.commit()))
@@ -385,6 +405,26 @@ def test_F44_what_is_said_after_the_last_word_on_a_commit_is_taken_back(world: A
     world.forge.post = overtaken
     with pytest.raises(Transient, match="changed meanwhile"):
         world.look(look)
+    assert world.prep(sha) == "error: feature/hello: overtaken by a newer wish"
+
+
+def test_F44_what_nobody_can_say_the_last_word_on_is_taken_back_too(world: Any) -> None:
+    post, environment, sha = world.forge.post, world.shelf.environment, world.commit()
+    look = world.push(HELLO, sha)
+
+    def refused(_: EnvironmentId) -> Environment:
+        raise Transient("throttled")
+
+    def overtaken(status: CommitStatus) -> None:
+        world.forge.post = post
+        world.look(world.remove(HELLO))
+        post(status)
+        world.shelf.environment = refused
+
+    world.forge.post = overtaken
+    with pytest.raises(Transient, match="changed meanwhile"):
+        world.look(look)
+    world.shelf.environment = environment
     assert world.prep(sha) == "error: feature/hello: overtaken by a newer wish"
 
 

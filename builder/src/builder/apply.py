@@ -134,6 +134,7 @@ class _Work:
             case Start(pipeline):
                 return self._start(pipeline)
             case Stop(pipeline, run):
+                self._change()  # who was overtaken might stop the very run that is wanted
                 self._to.pipelines.stop(pipeline, run, "superseded by a newer commit, or the branch was deleted")
             case Forget():
                 self._forget()
@@ -217,7 +218,10 @@ class _Work:
 
     def _take_back(self, item: Environment) -> None:
         """What was said by who was overtaken may have come after the last word on that commit."""
-        now = self._to.memory.environment(item.id)
+        try:
+            now = self._to.memory.environment(item.id)
+        except Transient:  # if it is still to come, the next look says so again
+            now = None
         if item.commit and (now is None or now.commit != item.commit):
             self._voice.close(item.commit, item.ref, "overtaken by a newer wish")
 
