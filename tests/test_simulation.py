@@ -12,9 +12,11 @@ from tests.simulation import __main__ as simulation
 from tests.simulation.report import live
 
 ROOT = Path(__file__).resolve().parents[1]
+# Those after the first sixty: an operation whose answer was lost would be done twice if it had no token.
+SEEDS = (*range(60), 84, 202, 414)
 
 
-@pytest.mark.parametrize("seed", range(60), ids="world-{}".format)
+@pytest.mark.parametrize("seed", SEEDS, ids="world-{}".format)
 def test_F24_a_world_that_went_wrong_comes_to_rest(seed: int) -> None:
     outcome = live(seed)
     assert outcome.problems == (), f"see it with: python -m tests.simulation --seed {seed}"

@@ -17,6 +17,7 @@ from deployer.testing.forge import Repo
 ZEROS = "0" * 40
 BRANCHES = ("dev", "feature/login", "staging", "feature/a#b", "release")
 KINDS = (Kind.GOOD,) * 14 + (Kind.INVALID, Kind.BARE, Kind.FAILS, Kind.STUCK, Kind.BUILD_FAILS, Kind.BUILD_FAILS)
+TROUBLED = (Kind.GOOD, Kind.GOOD, Kind.FAILS, Kind.FAILS, Kind.STUCK, Kind.BUILD_FAILS, Kind.INVALID)
 TITLES = ("one", "two", "three")
 
 
@@ -59,6 +60,7 @@ class People:
         note: Callable[[str], None],
     ) -> None:
         self.rng, self.clock, self.deliver, self.note = rng, clock, deliver, note
+        self.kinds = rng.choice((KINDS, KINDS, TROUBLED))
         self.teams: list[Team] = []
         self.commits: dict[str, Made] = {}
         self.pushes = 0
@@ -67,7 +69,7 @@ class People:
 
     def commit(self, team: Team, kind: Kind | None = None) -> Made:
         """A new commit."""
-        made = make(len(self.commits) + 1, kind or self.rng.choice(KINDS), self.rng.choice(TITLES), team.version)
+        made = make(len(self.commits) + 1, kind or self.rng.choice(self.kinds), self.rng.choice(TITLES), team.version)
         self.commits[made.sha] = made
         team.made.append(made)
         team.repo.commits[made.sha] = made.files
