@@ -145,7 +145,7 @@ MUTANTS = [
     Mutant(
         "the-intent-is-written-before-the-call",
         f"{BUILDER}/apply.py",
-        "self._change(operation=operation, attempt=item.attempt + 1 if again else item.attempt, accepted=False)",
+        "self._pen.change(operation=operation, attempt=item.attempt + 1 if again else item.attempt, accepted=False)",
         "pass",
         (LIVES, "builder/tests/test_kills.py"),
     ),
@@ -363,7 +363,7 @@ MUTANTS = [
     Mutant(
         "simulated-an-operation-has-its-token",
         f"{BUILDER}/apply.py",
-        'token = operation_token(self._now, operation, stack.id if stack else "")',
+        'token = operation_token(self._pen.now, operation, stack.id if stack else "")',
         'token = ""',
         (SIMULATION,),
     ),

@@ -631,3 +631,22 @@ def test_F24_a_run_that_nobody_remembers_is_not_told_again(world: Any) -> None:
     world.look(world.pushed(MAIN, sha))
     assert world.item(MAIN).pipelines == ("site-staging",)
     assert world.shelf.notices == []
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["waits-already", "waits-after-it-was-stopped"])
+def test_F28_a_run_that_waits_for_an_approval_keeps_no_branch_from_being_removed(world: Any, *, late: bool) -> None:
+    world.look(world.push(HELLO, world.commit()))
+    world.finish(HELLO)
+    name = world.item(HELLO).stack
+    [run] = world.cloud.executions[name]
+    if not late:
+        world.cloud.waiting.add(run.id)
+    look = world.remove(HELLO)
+    world.look(look)
+    if late:
+        world.cloud.waiting.add(run.id)
+        world.look(look)
+    world.look(look)
+    assert world.stack(HELLO).status == "DELETE_IN_PROGRESS"
+    world.finish(HELLO)
+    assert world.item(HELLO) is None

@@ -58,14 +58,13 @@ DEVELOPMENT = (
     Row(STABLE + REVERTED, ("running",), ("", "new upload start success", "new stop", "begin stop")),
     # What has not read its source would read what is uploaded for the next commit.
     Row(STABLE + REVERTED, ("reading",), ("", "new", "new stop", "begin stop")),
-    Row(STABLE + REVERTED, ("stopping",), ("", "new upload start success", "new", "begin")),
+    # What ran in it may have ended since, and an approval be left, which nobody is to be waited for.
+    Row(STABLE + REVERTED, ("stopping",), ("", "new upload start success", "new stop", "begin stop")),
     Row(DEAD + HALF_DELETED, ("idle", "no run"), ("delete", "new delete", "new delete", "begin clear delete")),
     Row(HALF_ROLLED_BACK, ("idle", "no run"), ("continue", "new continue", "new continue", "begin clear delete")),
-    Row(DEAD + HALF_DELETED + HALF_ROLLED_BACK, ACTIVE[:2], ("stop", "new stop", "new stop", "begin stop")),
-    Row(DEAD + HALF_DELETED + HALF_ROLLED_BACK, ("stopping",), ("", "new", "new", "begin")),
+    Row(DEAD + HALF_DELETED + HALF_ROLLED_BACK, ACTIVE, ("stop", "new stop", "new stop", "begin stop")),
     Row(BEYOND, ("idle", "no run"), ("failure", "new failure", "new failure", "begin clear delete")),
-    Row(BEYOND, ACTIVE[:2], ("failure", "new failure", "new failure", "begin stop")),
-    Row(BEYOND, ("stopping",), ("failure", "new failure", "new failure", "begin")),
+    Row(BEYOND, ACTIVE, ("failure", "new failure", "new failure", "begin stop")),
 )
 # Nobody's deletion removes them, and their runs are never stopped: they come to their end first.
 RESERVED = (

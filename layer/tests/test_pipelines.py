@@ -138,9 +138,27 @@ def test_a_run_is_started(aws: Aws, source: Source | None, more: dict[str, Any])
     assert pipelines.start("site", source, "version-9", "token-1") == "run-1"
 
 
-def test_a_run_is_stopped_and_its_actions_may_end(aws: Aws) -> None:
+def action(provider: str, status: str) -> dict[str, Any]:
+    """As ListActionExecutions tells of one."""
+    kind = {"category": "Approval", "owner": "AWS", "provider": provider, "version": "1"}
+    about = {"stageName": "Build", "actionName": provider, "status": status, "startTime": START}
+    return {**about, "input": {"actionTypeId": kind}}
+
+
+@pytest.mark.parametrize(
+    ("actions", "abandon"),
+    [
+        pytest.param([], False, id="between-two-actions"),
+        pytest.param([action("CodeBuild", "InProgress")], False, id="what-runs-may-end"),
+        pytest.param([action("CodeBuild", "Succeeded"), action("Manual", "InProgress")], True, id="waits-for-a-person"),
+        pytest.param([action("CodeBuild", "InProgress"), action("Manual", "InProgress")], False, id="both"),
+        pytest.param([action("Manual", "Succeeded"), action("CloudFormation", "InProgress")], False, id="approved"),
+    ],
+)
+def test_a_run_is_stopped_and_its_actions_may_end(aws: Aws, actions: list[dict[str, Any]], *, abandon: bool) -> None:
     pipelines, stub = aws
-    expected = {"pipelineName": "site", "pipelineExecutionId": "run-1", "abandon": False, "reason": "x" * 200}
+    stub.add_response("list_action_executions", {"actionExecutionDetails": actions})
+    expected = {"pipelineName": "site", "pipelineExecutionId": "run-1", "abandon": abandon, "reason": "x" * 200}
     stub.add_response("stop_pipeline_execution", {"pipelineExecutionId": "run-1"}, expected)
     pipelines.stop("site", "run-1", "x" * 300)
 
@@ -148,6 +166,7 @@ def test_a_run_is_stopped_and_its_actions_may_end(aws: Aws) -> None:
 @pytest.mark.parametrize("code", ["PipelineExecutionNotStoppableException", "DuplicatedStopRequestException"])
 def test_a_run_that_has_ended_meanwhile(aws: Aws, code: str) -> None:
     pipelines, stub = aws
+    stub.add_response("list_action_executions", {"actionExecutionDetails": []})
     stub.add_client_error("stop_pipeline_execution", code)
     pipelines.stop("site", "run-1", "superseded")
 
@@ -155,7 +174,7 @@ def test_a_run_that_has_ended_meanwhile(aws: Aws, code: str) -> None:
 CALLS: list[Any] = [
     pytest.param("list_pipeline_executions", lambda pipelines: pipelines.runs("site"), id="runs"),
     pytest.param("get_pipeline_execution", lambda pipelines: pipelines.run("site", "run-1"), id="run"),
-    pytest.param("stop_pipeline_execution", lambda pipelines: pipelines.stop("site", "run-1", "why"), id="stop"),
+    pytest.param("list_action_executions", lambda pipelines: pipelines.stop("site", "run-1", "why"), id="stop"),
 ]
 
 

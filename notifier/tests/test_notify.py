@@ -376,7 +376,9 @@ def test_F62_an_older_run_that_ends_last_leaves_the_newer_commit_alone() -> None
         pytest.param(environment(commit=NEW), "superseded by bbbbbbb", id="F61-another-commit-is-wanted"),
         pytest.param(environment(commit=OLD), "stopped", id="F61-the-same-is-built-again"),
         pytest.param(
-            environment(commit=OLD, present=False), "stopped: the branch was deleted", id="F61-nothing-is-wanted"
+            environment(commit=OLD, present=False),
+            "stopped: the environment is being removed",
+            id="F61-nothing",
         ),
     ],
 )

@@ -165,8 +165,8 @@ NEW, OLD = "abc1234" + "0" * 33, "d" * 40
     [
         pytest.param(NEW, True, OLD, BY, id="F61-another-commit"),
         pytest.param(NEW, True, NEW, "", id="F61-the-same-commit-again"),
-        pytest.param(NEW, False, NEW, "stopped: the branch was deleted", id="F61-nothing"),
-        pytest.param(NEW, False, OLD, "stopped: the branch was deleted", id="F61-nothing-after-another-commit"),
+        pytest.param(NEW, False, NEW, "stopped: the environment is being removed", id="F61-nothing"),
+        pytest.param(NEW, False, OLD, "stopped: the environment is being removed", id="F61-nothing-any-more"),
         pytest.param("", True, OLD, "", id="F68-nothing-remembered"),
         pytest.param("0" * 40, True, OLD, "", id="F68-zeros"),
     ],

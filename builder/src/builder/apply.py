@@ -6,12 +6,10 @@ A kill between any two calls leaves a state from which the next look goes on. Ne
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from builder.baseline import sleeper
-from builder.generation import successor
+from builder.pen import Collaborators, Pen
 from builder.situation import Present, Situation
 from builder.steps import (
     Announce,
@@ -34,37 +32,19 @@ from builder.steps import (
     Upload,
     Wake,
 )
-from builder.voice import Voice
-from builder.wishes import Installation
+from builder.telling import Teller
 from deployer.environments import owner_tags, source_key
 from deployer.errors import Broken, DeployerError, Rejected, Transient
-from deployer.events import Announcement, RunNotice
+from deployer.events import RunNotice
 from deployer.observability import logger
 from deployer.ports import (
-    Baselines,
     Environment,
-    Files,
-    Leftovers,
-    Memory,
-    Notices,
     Operation,
-    Outcome,
-    Parking,
-    Pipelines,
-    SourceStore,
     StackRequest,
-    Stacks,
-    Statuses,
 )
-from deployer.stacks import MAX_INLINE_TEMPLATE, events_url
-from deployer.states import CommitState
+from deployer.stacks import MAX_INLINE_TEMPLATE
 
 log = logger("builder")
-_STATES = {
-    Outcome.PENDING: CommitState.PENDING,
-    Outcome.SUCCESS: CommitState.SUCCESS,
-    Outcome.FAILURE: CommitState.FAILURE,
-}
 
 
 def operation_token(environment: Environment, operation: str, stack_id: str) -> str:
@@ -74,21 +54,8 @@ def operation_token(environment: Environment, operation: str, stack_id: str) -> 
 
 
 @dataclass(frozen=True)
-class Applier:
-    """The collaborators that steps need; ``clock`` answers with milliseconds since the epoch."""
-
-    stacks: Stacks
-    pipelines: Pipelines
-    memory: Memory
-    parking: Parking
-    baselines: Baselines
-    files: Files
-    statuses: Statuses
-    sources: SourceStore
-    notices: Notices
-    installation: Installation
-    clock: Callable[[], int]
-    leftovers: Leftovers
+class Applier(Collaborators):
+    """Carries plans out."""
 
     def apply(self, situation: Situation, steps: tuple[Step, ...]) -> Situation | None:
         """Carry the steps out in order; answers with what a new plan is to be made from, or None.
@@ -101,7 +68,7 @@ class Applier:
             try:
                 again = work.take(step)
             except Rejected as error:
-                work.refused(error)
+                work.teller.refused(error)
                 return None
             if again:
                 return replace(situation, item=work.item)
@@ -109,13 +76,17 @@ class Applier:
 
 
 class _Work:
-    """One look's steps; ``item`` is the environment as remembered by now."""
+    """One look's steps."""
 
     def __init__(self, applier: Applier, situation: Situation) -> None:
         self._to, self._situation = applier, situation
-        self.item = situation.item
-        url = events_url(situation.stack.id) if situation.stack and situation.ours else ""
-        self._voice = Voice(applier.statuses, applier.memory, situation.repository, situation.id, url)
+        self._pen = Pen(applier.memory, situation.item)
+        self.teller = Teller(applier, situation, self._pen)
+
+    @property
+    def item(self) -> Environment | None:
+        """The environment as remembered by now."""
+        return self._pen.item
 
     def take(self, step: Step) -> bool:
         """Carry out one step; True where the plan is to be made anew before the next."""
@@ -124,7 +95,7 @@ class _Work:
             case Park() | Wake() | Begin() | Touch() | Applied() | Found():
                 self._note(step)
             case Supersede() | Report() | Refuse() | Announce() | Settle():
-                self._tell(step)
+                self.teller.tell(step)
             case Upload():
                 self._upload()
             case Operate(operation):
@@ -134,8 +105,8 @@ class _Work:
             case Start(pipeline):
                 return self._start(pipeline)
             case Stop(pipeline, run):
-                self._change()  # who was overtaken might stop the very run that is wanted
-                self._to.pipelines.stop(pipeline, run, "superseded by a newer commit, or the branch was deleted")
+                self._pen.change()  # who was overtaken might stop the very run that is wanted
+                self._to.pipelines.stop(pipeline, run, "another commit is wanted, or none")
             case Forget():
                 self._forget()
             case Retry(reason, seconds):  # pragma: no branch - a plan has no other step
@@ -150,129 +121,47 @@ class _Work:
                 self._to.baselines.wake(self._situation.id.repository, sleeper(ref))
                 self._to.parking.unpark(self._situation.id)
             case Begin(environment):
-                self._save(environment)
+                self._pen.save(environment)
             case Touch(at):
-                self._change(touched=at)
+                self._pen.change(touched=at)
             case Applied():
-                self._change(applied=self._now.digest)
+                self._pen.change(applied=self._pen.now.digest)
             case Found(pipelines):  # pragma: no branch - mypy holds the match complete
                 self._found(pipelines)
 
     def _found(self, pipelines: tuple[str, ...]) -> None:
         """What a new pipeline's first run has said so far went past the notifier, who did not know whose it was."""
-        item = self._now
+        item = self._pen.now
         new = set(pipelines) - set(item.pipelines) if item.operation is not Operation.NONE else set()
         for name in sorted(new):
             for run in self._situation.runs[name]:
                 self._to.notices.notify(RunNotice(name, run.id))
-        self._change(pipelines=pipelines)
-
-    def _tell(self, step: Supersede | Report | Refuse | Announce | Settle) -> None:
-        match step:
-            case Supersede(commit, ref, text):
-                self._voice.say(commit, ref, CommitState.ERROR, text)
-            case Refuse(commit, ref, text):
-                self._voice.say(commit, ref, CommitState.FAILURE, text)
-            case Report(outcome, text, look_up):
-                self._report(outcome, self._looked_up(text) if look_up else text)
-            case Announce(text):
-                self._announce(text)
-            case Settle(runs):  # pragma: no branch - mypy holds the match complete
-                self._settle(runs)
-
-    @property
-    def _now(self) -> Environment:
-        if self.item is None:
-            raise Broken("a plan must save the environment before it acts")
-        return self.item
-
-    def _save(self, environment: Environment) -> None:
-        if environment.version == 0:
-            holder = self._to.memory.claim("stack", environment.stack, environment.id)
-            if holder != environment.id:
-                raise Transient(f"the stack name {environment.stack} was taken meanwhile")
-        version = self.item.version if self.item else 0
-        self.item = self._to.memory.save(replace(environment, version=version))
-
-    def _change(self, *, settled: bool = False, **changes: Any) -> None:
-        self._save(replace(self._now, settled=settled, **changes))
-
-    # --- telling
-
-    def refused(self, error: Rejected) -> None:
-        """Say on the commit what can't be done; trying again would change nothing."""
-        if self.item is None:
-            raise error
-        self._report(Outcome.FAILURE, str(error))
-
-    def _report(self, outcome: Outcome, text: str) -> None:
-        item = self._now
-        log.info("report", environment=str(item.id), commit=item.commit, outcome=str(outcome), text=text)
-        if item.commit:
-            self._voice.say(item.commit, item.ref, _STATES[outcome], text)
-        try:
-            self._change(outcome=outcome, said=text)
-        except Transient:
-            self._take_back(item)
-            raise
-
-    def _take_back(self, item: Environment) -> None:
-        """What was said by who was overtaken may have come after the last word on that commit."""
-        try:
-            now = self._to.memory.environment(item.id)
-        except Transient:  # if it is still to come, the next look says so again
-            now = None
-        if item.commit and (now is None or now.commit != item.commit):
-            self._voice.close(item.commit, item.ref, "overtaken by a newer wish")
-
-    def _announce(self, text: str) -> None:
-        item = self._now
-        self._to.notices.notify(Announcement(str(item.id), f"{item.stack} {item.generation} {item.touched}", text))
-        self._voice.say(item.commit, item.ref, CommitState.SUCCESS, text)
-        self._change(announced=self._to.clock(), said=text)
-
-    def _settle(self, runs: tuple[tuple[str, str], ...]) -> None:
-        item, now = self._now, self._to.clock()
-        if item.commit:
-            self._voice.confirm(item.commit, item.ref, _STATES[item.outcome], item.said or str(item.outcome))
-        for sha in item.superseded:
-            self._voice.close(sha, item.ref, successor(item.commit))
-        if item.commit and item.outcome is Outcome.FAILURE:
-            # Of a run that had read nothing yet the notifier believed that it would read this commit.
-            self._voice.close(item.commit, item.ref, "no run was started")
-        for pipeline, run in runs:
-            self._to.notices.notify(RunNotice(pipeline, run))
-        self._change(superseded=(), checked=now, settled=True)
-
-    def _looked_up(self, text: str) -> str:
-        stack = self._situation.stack
-        reason = self._to.stacks.failure(stack.id) if stack else ""
-        return f"{text}: {reason}" if reason else text
+        self._pen.change(pipelines=pipelines)
 
     # --- acting
 
     def _upload(self) -> None:
-        item = self._now
+        item = self._pen.now
         started = self._to.clock()
         with self._to.files.archive(self._situation.repository, item.commit) as archive:
             version = self._to.sources.put(source_key(item.stack), archive, item.commit, item.generation)
-        self._change(source=version, source_at=started)
+        self._pen.change(source=version, source_at=started)
 
     def _operate(self, operation: Operation) -> bool:
-        item, stack = self._now, self._situation.stack
+        item, stack = self._pen.now, self._situation.stack
         asked = item.operation is operation
         again = asked and item.accepted
-        self._change(operation=operation, attempt=item.attempt + 1 if again else item.attempt, accepted=False)
-        token = operation_token(self._now, operation, stack.id if stack else "")
+        self._pen.change(operation=operation, attempt=item.attempt + 1 if again else item.attempt, accepted=False)
+        token = operation_token(self._pen.now, operation, stack.id if stack else "")
         log.info("stack operation", stack=item.stack, operation=str(operation), token=token)
         changed = self._call(operation, token)
         if changed:
-            self._change(accepted=True)
+            self._pen.change(accepted=True)
             if asked and not again:
                 # The answer to an earlier call was lost: it may have ended by now, and its event with it.
                 raise Transient(f"the {operation} may have been accepted before: look again", 1.0)
             return False
-        self._change(accepted=True, applied=self._now.digest)
+        self._pen.change(accepted=True, applied=self._pen.now.digest)
         return True
 
     def _call(self, operation: Operation, token: str) -> bool:
@@ -290,7 +179,7 @@ class _Work:
         return self._to.stacks.update(request)
 
     def _request(self, token: str) -> StackRequest:
-        wish, item = self._situation.wish, self._now
+        wish, item = self._situation.wish, self._pen.now
         if not isinstance(wish, Present) or not wish.template:
             raise Broken("a plan may operate a stack only with the template that is wanted")
         url = ""
@@ -313,17 +202,17 @@ class _Work:
             self._to.leftovers.clear_log(project)
 
     def _start(self, pipeline: str) -> bool:
-        source = self._to.pipelines.source(pipeline, source_key(self._now.stack))
+        source = self._to.pipelines.source(pipeline, source_key(self._pen.now.stack))
         if source and self._finds_another_source():
             return True
-        item = self._now
+        item = self._pen.now
         token = operation_token(item, f"start/{pipeline}", "")
-        self._change(starting=self._to.clock())
+        self._pen.change(starting=self._to.clock())
         try:
             run = self._to.pipelines.start(pipeline, source, item.source, token)
         except DeployerError:
             # Nobody is about to ask any more: whether it was started after all, the next look sees.
-            self._change(starting=0)
+            self._pen.change(starting=0)
             raise
         log.info("run started", pipeline=pipeline, run=run, commit=item.commit)
         return False
@@ -333,20 +222,19 @@ class _Work:
 
         Whoever was overtaken may have put another version on top: of this generation, or of an earlier one.
         """
-        item = self._now
+        item = self._pen.now
         newest = self._to.sources.newest(source_key(item.stack))
         if newest and newest.version == item.source:
             return False
         if newest and (newest.generation, newest.commit) == (item.generation, item.commit):
-            self._change(source=newest.version)
+            self._pen.change(source=newest.version)
             return True
         self._upload()
         return False
 
     def _forget(self) -> None:
-        item = self._now
-        for sha in filter(None, (item.commit, *item.superseded)):
-            self._voice.close(sha, item.ref, "the environment was removed")
+        item = self._pen.now
+        self.teller.close("the environment was removed")
         for key in (source_key(item.stack), f"{source_key(item.stack)}.template"):
             self._to.sources.delete(key)
         self._to.memory.forget(item)

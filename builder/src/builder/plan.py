@@ -256,7 +256,8 @@ def _active(situation: Situation) -> list[tuple[str, Run]]:
 
 
 def _stop(active: list[tuple[str, Run]]) -> tuple[Step, ...]:
-    return tuple(Stop(name, run.id) for name, run in active if run.state is RunState.IN_PROGRESS)
+    """Those that are stopping, too: what ran in them may have ended meanwhile, and an approval be left."""
+    return tuple(Stop(name, run.id) for name, run in active)
 
 
 def _teardown(situation: Situation, reason: str) -> tuple[Step, ...]:

@@ -18,6 +18,8 @@ from deployer.stacks import code_of, translated
 from deployer.states import RunState
 
 _LATEST = 20
+# The provider of a manual approval.
+APPROVAL = "Manual"
 
 
 @dataclass(frozen=True)
@@ -101,11 +103,16 @@ class CodePipeline:
             return str(self._client.start_pipeline_execution(**arguments)["pipelineExecutionId"])
 
     def stop(self, pipeline: str, run: str, reason: str) -> None:
-        """StopPipelineExecution, letting the actions that run end. A run that has ended meanwhile is no error."""
+        """StopPipelineExecution, letting the actions that run end. A run that has ended meanwhile is no error.
+
+        One that waits for nothing but approvals is abandoned: nothing of it runs, and an approval may take seven days.
+        """
+        running = [action for action in self.actions(pipeline, run) if action.status == "InProgress"]
+        waits = bool(running) and all(action.provider == APPROVAL for action in running)
         with translated(f"stop run {run}"):
             try:
                 self._client.stop_pipeline_execution(
-                    pipelineName=pipeline, pipelineExecutionId=run, abandon=False, reason=reason[:200]
+                    pipelineName=pipeline, pipelineExecutionId=run, abandon=waits, reason=reason[:200]
                 )
             except ClientError as error:
                 ended = ("PipelineExecutionNotStoppableException", "DuplicatedStopRequestException")

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from deployer.pipelines import ActionRun
+from deployer.pipelines import APPROVAL, ActionRun
 from deployer.ports import Environment
 from deployer.refs import is_commit
 from deployer.states import CommitState, RunState
 
-APPROVAL = "Manual"
 # How a run that ended leaves a stage that neither succeeded nor has a failed action (a condition may fail a stage).
 _ENDED = {
     RunState.FAILED: (CommitState.FAILURE, "failed"),
@@ -49,7 +48,7 @@ class StageProgress:
 def overruled(environment: Environment, commit: str) -> str:
     """What its environment wants instead of a run of this commit, in words; empty where it wants nothing else."""
     if not environment.present:
-        return "stopped: the branch was deleted"
+        return "stopped: the environment is being removed"
     if environment.commit != commit and is_commit(environment.commit):
         return f"superseded by {environment.commit[:7]}"
     return ""

@@ -115,7 +115,8 @@ class Pipelines(Protocol):
 
     def start(self, pipeline: str, source: Source | None, version: str, token: str) -> str: ...
 
-    def stop(self, pipeline: str, run: str, reason: str) -> None: ...
+    def stop(self, pipeline: str, run: str, reason: str) -> None:
+        """Let the actions that run end, and nothing follow. One that only waits for approvals ends at once."""
 
 
 class Leftovers(Protocol):

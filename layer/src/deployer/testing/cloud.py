@@ -32,11 +32,12 @@ class _Kept:
 class Cloud:
     """One account.
 
-    ``version``: answers with the version id of the source object that a run would read now. ``pinnable``: whether the
-    pipelines are V2. ``sourced``: whether they read the artifact store at all. ``failing``: why the next operation that
-    ends fails. ``irreversible``: whether an update that fails can't be rolled back either. ``artifacts``: of each
-    pipeline that ever ran, also when it is gone; ``logs``: the build projects that have one; ``logged``: whether that
-    is a resource of the stack.
+    ``version``: answers with the version id of the source object that a run would read now. ``pinnable``: whether
+    the pipelines are V2. ``sourced``: whether they read the artifact store at all. ``failing``: why the next
+    operation that ends fails. ``irreversible``: whether an update that fails can't be rolled back either.
+    ``artifacts``: of each pipeline that ever ran, also when it is gone; ``logs``: the build projects that have one;
+    ``logged``: whether that is a resource of the stack. ``waiting``: the runs that wait for nothing but an
+    approval.
     """
 
     tape: Tape = field(default_factory=Tape)
@@ -52,6 +53,7 @@ class Cloud:
     sourced: bool = True
     artifacts: dict[str, set[str]] = field(default_factory=dict)
     logs: set[str] = field(default_factory=set)
+    waiting: set[str] = field(default_factory=set)
     logged: bool = False
     _made: int = 0
 
@@ -161,8 +163,8 @@ class Cloud:
     def stop(self, pipeline: str, run: str, reason: str) -> None:
         """Let a run come to its stop; one that has ended stays as it is."""
         with self.tape.call("codepipeline.stop"):
-            if any(each.id == run and each.state is RunState.IN_PROGRESS for each in self.executions.get(pipeline, ())):
-                self._change(pipeline, run, RunState.STOPPING)
+            if any(each.id == run and each.state.active for each in self.executions.get(pipeline, ())):
+                self._change(pipeline, run, RunState.STOPPED if run in self.waiting else RunState.STOPPING)
 
     # --- Leftovers
 
