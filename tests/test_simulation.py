@@ -12,8 +12,8 @@ from tests.simulation import __main__ as simulation
 from tests.simulation.report import live
 
 ROOT = Path(__file__).resolve().parents[1]
-# Those after the first sixty: an operation whose answer was lost would be done twice if it had no token.
-SEEDS = (*range(60), 84, 202, 414)
+# Every tenth is a silent one, where an operation whose answer was lost would be done twice if it had no token.
+SEEDS = range(60)
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids="world-{}".format)

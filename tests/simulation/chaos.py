@@ -24,6 +24,9 @@ class Rates:
     killed: float = 0.0
     refused: float = 0.0
     unanswered: float = 0.0
+    killed_once_done: float = 0.0
+    unanswered_once_done: float = 0.0
+    unanswered_operation: float = 0.0
     slow: float = 0.0
     deletion_fails: float = 0.0
 
@@ -40,17 +43,17 @@ WORST = Rates(
     killed=0.03,
     refused=0.06,
     unanswered=0.06,
+    killed_once_done=0.15,
+    unanswered_once_done=0.2,
+    unanswered_operation=0.4,
     slow=0.1,
     deletion_fails=0.5,
 )
-# Calls that have an effect outside our own memory.
-DEEDS = frozenset(
-    {
-        *(f"cloudformation.{operation}" for operation in ("create", "update", "delete", "continue_rollback")),
-        *("codepipeline.start", "codepipeline.stop", "s3.put", "github.post", "slack.post"),
-    }
+# Calls that have an effect outside our own memory: struck at rates of their own once they are done.
+OPERATIONS = frozenset(
+    f"cloudformation.{operation}" for operation in ("create", "update", "delete", "continue_rollback")
 )
-DONE = 5
+DEEDS = OPERATIONS | {"codepipeline.start", "codepipeline.stop", "s3.put", "github.post", "slack.post"}
 
 
 def rates(rng: random.Random) -> Rates:
@@ -58,12 +61,16 @@ def rates(rng: random.Random) -> Rates:
     return Rates(**{each.name: getattr(WORST, each.name) * rng.choice((0, 0.25, 1)) for each in fields(Rates)})
 
 
+# A world in which all goes well, but that nobody is told that CloudFormation has taken what was asked for.
+SILENT = Rates(unanswered_operation=0.8)
+
+
 class Chaos:
     """``calm`` ends it all."""
 
-    def __init__(self, rng: random.Random) -> None:
+    def __init__(self, rng: random.Random, fixed: Rates | None = None) -> None:
         self.rng = rng
-        self.rates = rates(rng)
+        self.rates = fixed or rates(rng)
 
     def calm(self) -> None:
         """From now on everything works."""
@@ -86,9 +93,12 @@ class Chaos:
             Killed: the process ends.
             Transient: the call is refused, or its answer lost.
         """
-        # What can't be taken back is struck more often once it is done.
-        more = DONE if after and name in DEEDS else 1
-        if self.happens(self.rates.killed * more):
+        killed, refused = self.rates.killed, self.rates.unanswered if after else self.rates.refused
+        if after and name in DEEDS:
+            killed, refused = self.rates.killed_once_done, self.rates.unanswered_once_done
+        if after and name in OPERATIONS:
+            refused = max(refused, self.rates.unanswered_operation)
+        if self.happens(killed):
             raise Killed(f"{'after' if after else 'before'} {name}")
-        if self.happens(self.rates.unanswered * more if after else self.rates.refused):
+        if self.happens(refused):
             raise Transient(f"{name} {'did not answer' if after else 'was refused'}")

@@ -17,6 +17,7 @@ from deployer.testing.forge import Repo
 ZEROS = "0" * 40
 BRANCHES = ("dev", "feature/login", "staging", "feature/a#b", "release")
 KINDS = (Kind.GOOD,) * 14 + (Kind.INVALID, Kind.BARE, Kind.FAILS, Kind.STUCK, Kind.BUILD_FAILS, Kind.BUILD_FAILS)
+HALTING = (Kind.GOOD, Kind.GOOD, Kind.FAILS)
 TROUBLED = (Kind.GOOD, Kind.GOOD, Kind.FAILS, Kind.FAILS, Kind.STUCK, Kind.BUILD_FAILS, Kind.INVALID)
 TITLES = ("one", "two", "three")
 
@@ -50,7 +51,10 @@ class Team:
 
 
 class People:
-    """All who push. ``deliver`` takes a webhook's payload, ``note`` a line of the trace."""
+    """All who push. ``deliver`` takes a webhook's payload, ``note`` a line of the trace.
+
+    ``kinds``: what their commits are; ``steady``: they do nothing but to push to the default branch.
+    """
 
     def __init__(
         self,
@@ -61,6 +65,7 @@ class People:
     ) -> None:
         self.rng, self.clock, self.deliver, self.note = rng, clock, deliver, note
         self.kinds = rng.choice((KINDS, KINDS, TROUBLED))
+        self.steady = False
         self.teams: list[Team] = []
         self.commits: dict[str, Made] = {}
         self.pushes = 0
@@ -109,10 +114,12 @@ class People:
         team = self.rng.choice(self.teams)
         acts = (self._push, self._push, self._push, self._push, self._twice, self._back, self._back, self._remove)
         rare = (self._remove, self._default, self._release, self._release, self._release, self._tags)
-        self.rng.choice(acts + rare)(team)
+        self.rng.choice((self._push,) if self.steady else acts + rare)(team)
 
     def _branch(self, team: Team) -> str:
         default = HEADS + team.repo.default_branch
+        if self.steady:
+            return default
         return self.rng.choice((default, default, *(HEADS + branch for branch in BRANCHES)))
 
     def _push(self, team: Team) -> None:

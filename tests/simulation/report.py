@@ -17,6 +17,8 @@ SWEEPS = 14
 # Of one world in so many, an hour in which nobody does anything is watched too.
 IDLE = 20
 HOUR = 12 * TICK
+# Between two things that people do.
+PAUSES = (500, 5 * SECOND, 30 * SECOND, 2 * MINUTE, 6 * MINUTE)
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def _plan(world: World) -> tuple[int, int]:
     """Who does what and when; answers with the chaos' end and the time of the first tick after it."""
     rng, when = world.rng, BEGINNING
     for _ in range(rng.randint(4, 14)):
-        when += rng.choice((500, 5 * SECOND, 30 * SECOND, 2 * MINUTE, 6 * MINUTE))
+        when += 6 * MINUTE if world.people.steady else rng.choice(PAUSES)
         world.scheduler.at(when, world.people.act)
     world.scheduler.at(rng.randint(BEGINNING, when), world.forge)
     tick, end = BEGINNING + rng.randint(1, TICK), when + MINUTE
