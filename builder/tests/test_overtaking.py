@@ -290,6 +290,24 @@ def test_F51_a_dead_stack_whose_removal_fails_is_removed_again_for_a_while(world
     assert world.prep(sha).startswith("failure: staging: the stack is in DELETE_FAILED: repair or delete it")
 
 
+@pytest.mark.parametrize("ref", [MAIN, HELLO])
+def test_F51_a_removal_that_an_earlier_push_asked_for_is_gone_on_with_by_the_next(world: Any, ref: str) -> None:
+    """Of staging too: that its dead stack be removed was our own wish, whoever pushes meanwhile."""
+    world.look(world.push(ref, world.commit()))
+    world.finish(ref, failing="Bucket: taken")
+    world.look(world.push(ref, world.commit()))
+    assert world.stack(ref).status == "DELETE_IN_PROGRESS"
+    sha = world.commit()
+    world.look(world.push(ref, sha))
+    world.finish(ref, failing="Role: in use")
+    world.finish(ref)
+    assert world.stack(ref).status == "CREATE_IN_PROGRESS"
+    world.finish(ref)
+    world.run_to(ref)
+    assert world.built(ref)[-1] == sha
+    assert world.prep(sha).startswith("success")
+
+
 @pytest.mark.parametrize("environment", ["", "x", "42/", "42/canary", "/staging"])
 def test_F19_a_look_at_what_is_no_environment_is_nobodys_of_ours(world: Any, environment: str) -> None:
     with pytest.raises(Malformed):

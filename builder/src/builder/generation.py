@@ -24,6 +24,8 @@ def following(situation: Situation, ref: str, commit: str, digest: str, *, prese
     source = situation.source if situation.source and situation.source.commit == commit and present else None
     # With an operation asked for and not seen to its end, nobody knows what the stack is by now.
     known = situation.stack is not None and (item.operation is Operation.NONE or item.applied == item.digest)
+    # That a dead stack be removed stays our own wish, whoever pushes meanwhile: a stranger's is not gone on with.
+    removing = item.operation is Operation.DELETE
     return replace(
         item,
         repository=situation.repository,
@@ -36,9 +38,9 @@ def following(situation: Situation, ref: str, commit: str, digest: str, *, prese
         # Of what was forgotten, the source object tells: the run that read it need not be repeated.
         source=source.version if source else "",
         source_at=source.at if source else 0,
-        operation=Operation.NONE,
+        operation=Operation.DELETE if removing else Operation.NONE,
         attempt=0,
-        accepted=False,
+        accepted=removing and item.accepted,
         outcome=Outcome.NEW,
         said="",
         superseded=_superseded(item, commit),
