@@ -21,6 +21,20 @@ LOGIN = EnvironmentId(7, Stage.DEVELOPMENT, "feature/login")
         pytest.param(LOGIN, False, "build/0-prep", "pipeline/Build", id="branch"),
         pytest.param(LOGIN, True, "feature/login/build/0-prep", "feature/login/pipeline/Build", id="branch-second"),
         pytest.param(PRODUCTION, False, "production/0-prep", "production/Build", id="production"),
+        pytest.param(
+            EnvironmentId(7, Stage.DEVELOPMENT, "staging"),
+            True,
+            "refs/heads/staging/build/0-prep",
+            "refs/heads/staging/pipeline/Build",
+            id="F31-a-branch-called-staging",
+        ),
+        pytest.param(
+            EnvironmentId(7, Stage.DEVELOPMENT, "production"),
+            True,
+            "refs/heads/production/build/0-prep",
+            "refs/heads/production/pipeline/Build",
+            id="F31-a-branch-called-production",
+        ),
     ],
 )
 def test_contexts(environment: EnvironmentId, shared: bool, prep: str, build: str) -> None:

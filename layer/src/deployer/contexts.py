@@ -11,7 +11,9 @@ from collections.abc import Iterable
 
 from deployer.environments import EnvironmentId
 from deployer.ports import Memory
-from deployer.refs import TAGS, Stage
+from deployer.refs import HEADS, TAGS, Stage
+
+_STAGES = frozenset(str(stage) for stage in Stage)
 
 
 def is_shared(memory: Memory, environment: EnvironmentId, commit: str) -> bool:
@@ -44,7 +46,11 @@ def own_contexts(environment: EnvironmentId, contexts: Iterable[str], *, shared:
 def _context(environment: EnvironmentId, name: str, group: str, *, shared: bool) -> str:
     if environment.stage is Stage.PRODUCTION:
         return f"production/{name}"
-    return f"{environment.label}/{group}/{name}" if shared else f"{group}/{name}"
+    if not shared:
+        return f"{group}/{name}"
+    # A branch may be called like another stage: what is said of it must not be taken for that one's.
+    label = f"{HEADS}{environment.branch}" if environment.branch in _STAGES else environment.label
+    return f"{label}/{group}/{name}"
 
 
 # What AWS puts into its reasons and nobody can use in 140 characters: a stack's whole ARN, the SDK's own postscript.
