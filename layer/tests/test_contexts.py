@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deployer.contexts import describe, is_shared, prep_context, readable, stage_context
+from deployer.contexts import describe, is_shared, own_contexts, prep_context, readable, stage_context
 from deployer.environments import EnvironmentId
 from deployer.refs import Stage
 from deployer.testing import Shelf
@@ -40,6 +40,30 @@ LOGIN = EnvironmentId(7, Stage.DEVELOPMENT, "feature/login")
 def test_contexts(environment: EnvironmentId, shared: bool, prep: str, build: str) -> None:
     assert prep_context(environment, shared=shared) == prep
     assert stage_context(environment, "Build", shared=shared) == build
+
+
+@pytest.mark.parametrize(
+    ("environment", "shared", "own"),
+    [
+        pytest.param(LOGIN, False, ["build/0-prep", "pipeline/Build"], id="plain"),
+        pytest.param(LOGIN, True, ["feature/login/build/0-prep", "feature/login/pipeline/Build"], id="in-front"),
+        pytest.param(PRODUCTION, False, ["production/0-prep", "production/Build"], id="production"),
+    ],
+)
+def test_an_environments_own_contexts(environment: EnvironmentId, own: list[str], *, shared: bool) -> None:
+    of_others = [
+        "build/lint",
+        "ci/Build",
+        "pipeline/build/0-prep",
+        "pipeline/pipeline/Build",
+        "production/build/0-prep",
+    ]
+    every = [
+        *("build/0-prep", "pipeline/Build", "production/0-prep", "production/Build"),
+        *("feature/login/build/0-prep", "feature/login/pipeline/Build"),
+        *of_others,
+    ]
+    assert own_contexts(environment, every, shared=shared) == own
 
 
 def test_the_first_to_report_on_a_commit_has_the_plain_contexts() -> None:

@@ -40,7 +40,12 @@ def own_contexts(environment: EnvironmentId, contexts: Iterable[str], *, shared:
     """Those of a commit's contexts that are this environment's: its preparation's, and its pipeline's stages'."""
     prep = prep_context(environment, shared=shared)
     stages = stage_context(environment, "", shared=shared)
-    return [context for context in contexts if context == prep or context.startswith(stages)]
+    # A stage's name has no slash: what has one more is another environment's, whose branch is called like a group.
+    return [
+        context
+        for context in contexts
+        if context == prep or (context.startswith(stages) and "/" not in context.removeprefix(stages))
+    ]
 
 
 def _context(environment: EnvironmentId, name: str, group: str, *, shared: bool) -> str:
