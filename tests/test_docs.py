@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from builder.templates import parse_parameters
+from deployer.events import parse_look, parse_sweep
 from deployer.refs import Stage
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,6 +77,9 @@ def test_json_snippets_are_valid(page: Path, body: str) -> None:
     if set(document) == {"development", "staging", "production"}:
         for stage in Stage:
             parse_parameters(page.name, body.encode(), stage)
+    elif page.name == "operations.md":
+        sweep = parse_sweep(document)
+        assert (sweep.unlimited, sweep.repository.id) == (True, 42) if sweep else parse_look(document).request
 
 
 @pytest.mark.parametrize(("page", "body"), blocks("python"), ids=lambda value: getattr(value, "name", "python"))
@@ -87,7 +91,7 @@ def test_python_snippets_run(page: Path, body: str, tmp_path: Path) -> None:
 
 
 def test_every_failure_case_has_a_test_that_carries_its_number() -> None:
-    cases = re.findall(r"^\| (F\d+b?) \|", (ROOT / "docs" / "failures.md").read_text(), re.MULTILINE)
+    cases = re.findall(r"^\| (F\d+[a-z]?) \|", (ROOT / "docs" / "failures.md").read_text(), re.MULTILINE)
     tests = "\n".join(
         path.read_text()
         for path in ROOT.rglob("test_*.py")
