@@ -55,6 +55,7 @@ def test_a_push_asks_cloudformation_twice_at_most(
     starts = asked["codepipeline.start"]
     assert starts == (0 if push is first else 1), "a new pipeline starts by itself"
     assert asked["github.archive"] == asked["s3.put"] == 1
+    assert asked["github.directory"] == asked["github.read"] == 1, "a commit's files are read once"
 
 
 def test_a_stack_that_takes_long_costs_nothing_meanwhile(world: Any) -> None:

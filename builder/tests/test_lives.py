@@ -520,6 +520,28 @@ def test_F59_a_source_that_starts_runs_by_itself_is_said_in_the_status(world: An
     sha = world.live(MAIN, world.commit({"deploy/pipeline.json": json.dumps(body).encode()}))
     told = "prepared, but it starts runs by itself: P/GitHub: set PollForSourceChanges to false"
     assert world.prep(sha) == f"success: staging: {told}"
+    # A commit whose run waits for that of the one before, and is told of later, with its files long read.
+    second = world.commit(world.repo.commits[sha])
+    [run] = world.cloud.executions["site-staging"]
+    world.cloud.executions["site-staging"] = [replace(run, state=RunState.IN_PROGRESS, revisions={})]
+    world.look(world.push(MAIN, second))
+    assert world.prep(second).startswith("pending")
+    world.run_to(MAIN)
+    assert world.prep(second) == f"success: staging: {told}"
+    world.run_to(MAIN)
+    third = world.live(MAIN)
+    assert world.prep(third) == "success: staging: prepared"
+
+
+def test_asking_by_hand_before_the_stacks_end_was_seen_brings_the_template_along(world: Any) -> None:
+    world.live(MAIN)
+    sha = world.commit({"deploy/pipeline.json": world.template("other")})
+    world.look(world.push(MAIN, sha))
+    world.cloud.finish("site-staging")
+    world.look(Look(str(world.id(MAIN)), world.repo.name, "by hand", MAIN, request="one"))
+    world.run_to(MAIN)
+    assert world.prep(sha) == "success: staging: prepared"
+    assert world.built(MAIN)[-1] == sha
 
 
 def test_F60_a_first_run_that_could_not_read_its_source_is_made_up_for_once(world: Any) -> None:

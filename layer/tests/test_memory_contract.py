@@ -82,6 +82,7 @@ def test_what_is_saved_is_read_back_whole(memory: Both) -> None:
         outcome=Outcome.FAILURE,
         pipelines=("one", "two"),
         said="prepared",
+        warnings=("it polls", "ü"),
         superseded=("b" * 40, "c" * 40),
         touched=6,
         announced=7,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from builder.releases import highest_of
-from builder.situation import Situation
+from builder.situation import Present, Situation
 from builder.steps import Begin, Step, Supersede
 from deployer.ports import Environment, Operation, Outcome
 from deployer.refs import release_of
@@ -43,6 +43,7 @@ def following(situation: Situation, ref: str, commit: str, digest: str, *, prese
         accepted=removing and item.accepted,
         outcome=Outcome.NEW,
         said="",
+        warnings=situation.wish.warnings if isinstance(situation.wish, Present) else (),
         superseded=_superseded(item, commit),
         touched=situation.now,
         announced=0,

@@ -34,6 +34,7 @@ from deployer.ports import (
     Baselines,
     Environment,
     Files,
+    Operation,
     Parked,
     Parking,
     Repositories,
@@ -263,10 +264,9 @@ class Wishes:
         item, stack = question.item, question.stack
         production = question.environment.stage is Stage.PRODUCTION
         wish = Present(ref, commit, repository.default_branch if production else ref.removeprefix(HEADS))
-        stands = stack is not None and stack.phase in (StackPhase.STABLE, StackPhase.BUSY)
         same = item and item.present and (item.ref, item.commit) == (ref, commit)
-        if item and same and stands and item.digest and item.applied == item.digest:
-            return replace(wish, digest=item.digest)
+        if item and same and item.digest and stack and _needs_no_files(question, item, stack):
+            return replace(wish, digest=item.digest, warnings=item.warnings)
         try:
             return self._with_files(question, repository.name, wish)
         except Rejected as error:
@@ -316,3 +316,14 @@ class Wishes:
             "PermissionsBoundary": lambda: here.boundary,
             "DeployRole": lambda: here.roles[stage],
         }
+
+
+def _needs_no_files(question: Question, item: Environment, stack: Stack) -> bool:
+    """Whether the stack has, or was just given, what this very commit wants: then no operation can follow.
+
+    Somebody's asking by hand begins another generation, which may need one.
+    """
+    if item.applied == item.digest:
+        return stack.phase in (StackPhase.STABLE, StackPhase.BUSY)
+    made = item.accepted and item.operation in (Operation.CREATE, Operation.UPDATE)
+    return made and stack.phase is StackPhase.STABLE and not question.request

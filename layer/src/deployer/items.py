@@ -76,6 +76,7 @@ def environment_values(environment: Environment) -> dict[str, Any]:
         **{name: {"BOOL": value} for name, value in truths.items()},
         "pipelines": {"L": [{"S": name} for name in environment.pipelines]},
         "superseded": {"L": [{"S": sha} for sha in environment.superseded]},
+        "warnings": {"L": [{"S": text} for text in environment.warnings]},
     }
 
 
@@ -99,7 +100,8 @@ def environment(item: Mapping[str, Any]) -> Environment:
         outcome=Outcome(item["outcome"]["S"]),
         pipelines=tuple(name["S"] for name in item["pipelines"]["L"]),
         said=_text(item, "said"),
-        superseded=tuple(sha["S"] for sha in item.get("superseded", {}).get("L", ())),
+        warnings=_texts(item, "warnings"),
+        superseded=_texts(item, "superseded"),
         touched=_number(item, "touched"),
         announced=_number(item, "announced"),
         starting=_number(item, "starting"),
@@ -182,6 +184,10 @@ def parked(item: Mapping[str, Any]) -> Parked:
 
 def _text(item: Mapping[str, Any], name: str) -> str:
     return str(item.get(name, {}).get("S", ""))
+
+
+def _texts(item: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    return tuple(str(each["S"]) for each in item.get(name, {}).get("L", ()))
 
 
 def _number(item: Mapping[str, Any], name: str) -> int:

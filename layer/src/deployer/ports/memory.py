@@ -35,16 +35,16 @@ class Outcome(StrEnum):
 class Environment:
     """What is remembered of one environment: a cache of the truth, rebuilt where it was lost.
 
-    ``generation`` rises when the wish changes; a new item's starts at the clock's milliseconds. ``present`` is
-    False while the wish is that nothing be there; ``commit`` then is the last that was. ``said`` is what was last
-    reported of it; ``superseded`` are earlier commits whose statuses have not been seen to be final. ``digest`` is
-    that of the wanted template and parameters, ``applied`` that of the stack's. ``source`` is the version id of the
-    generation's source object, put there at ``source_at`` (milliseconds). ``pipelines`` are those that its stack
-    was seen to have. ``touched`` is when somebody last wanted something of it, ``announced`` when its removal was
-    announced, ``starting`` when the start of a run was last attempted and not seen to its end (all in
-    milliseconds). ``request`` is the last asking by hand that was granted, ``highest`` the highest version that was
-    ever wanted of production. ``slot`` is the place that it takes up among its repository's environments.
-    ``checked`` is when a sweep last found everything told, ``settled`` that it found nothing left to do.
+    ``generation`` rises when the wish changes; a new item's starts at the clock's milliseconds. ``present`` is False
+    while the wish is that nothing be there; ``commit`` then is the last that was. ``said`` is what was last reported of
+    it, ``warnings`` what is to be said with its success; ``superseded`` are earlier commits whose statuses have not
+    been seen to be final. ``digest`` is that of the wanted template and parameters, ``applied`` that of the stack's.
+    ``source`` is the version id of the generation's source object, put there at ``source_at`` (milliseconds).
+    ``pipelines`` are those that its stack was seen to have. ``touched`` is when somebody last wanted something of it,
+    ``announced`` when its removal was announced, ``starting`` when the start of a run was last attempted and not seen
+    to its end (all in milliseconds). ``request`` is the last asking by hand that was granted, ``highest`` the highest
+    version that was ever wanted of production. ``slot`` is the place that it takes up among its repository's
+    environments. ``checked`` is when a sweep last found everything told, ``settled`` that it found nothing left to do.
     ``version`` guards every write.
     """
 
@@ -65,6 +65,7 @@ class Environment:
     outcome: Outcome = Outcome.NEW
     pipelines: tuple[str, ...] = ()
     said: str = ""
+    warnings: tuple[str, ...] = ()
     superseded: tuple[str, ...] = ()
     touched: int = 0
     announced: int = 0
