@@ -60,7 +60,7 @@ MUTANTS = [
     Mutant(
         "deletion-only-on-proof",
         f"{BUILDER}/observe.py",
-        'wish = Nothing("the repository can\'t be read")',
+        'wish = Nothing(reason or "the repository can\'t be read")',
         'wish = __import__("builder.situation").situation.Gone("the repository can\'t be read")',
         (LIVES,),
     ),
@@ -306,8 +306,8 @@ MUTANTS = [
     Mutant(
         "nothing-newer-goes-to-production-after-its-memory-was-lost",
         f"{BUILDER}/compare.py",
-        "newer = wanted and (highest is None or wanted > highest) and mark(ref, sha) not in scene.baseline.parked",
-        "newer = wanted and (highest is None or wanted > highest)",
+        "newest = newest_of(ref for ref, sha in tips.items() if not _asleep(scene, ref, sha))",
+        "newest = newest_of(tips)",
         ("builder/tests/test_sweep.py",),
     ),
     Mutant(

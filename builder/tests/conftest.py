@@ -98,6 +98,7 @@ class World:
                 self.shelf,
                 PREFIX,
                 configured,
+                self.installation.admission.repositories,
                 self.sweep_limit,
                 idle_days,
                 lambda: self.now,

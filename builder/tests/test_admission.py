@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from builder.admission import Admission, patterns_of
+from builder.admission import Admission
+from deployer.patterns import patterns_of
 from deployer.refs import HEADS, TAGS, Stage
 
 MAIN = f"{HEADS}main"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from builder.baseline import mark
 from builder.handler import receive
 from deployer.environments import INSTALLATION_TAG, OWNER_TAG, EnvironmentId
 from deployer.errors import Transient
@@ -682,3 +683,96 @@ def test_a_branch_whose_stack_was_never_made_goes_with_nothing_to_clear(known: A
     assert not [call for call in known.tape.calls if call.startswith("leftovers.")]
     known.finish(HELLO)
     assert known.item(HELLO) is None
+
+
+# --- names and lists that change
+
+
+def test_F41_a_renamed_repository_whose_old_name_another_one_took_is_followed(known: Any) -> None:
+    known.forge.rename("acme/site", "acme", "site-legacy")
+    known.forge.add(RepositoryName(77, "acme", "site"))
+    sha = known.commit()
+    known.look(replace(known.push(MAIN, sha), repository=known.repo.name))
+    quiet(known)
+    assert known.built(MAIN)[-1] == sha
+    later = known.commit()
+    known.push(MAIN, later)
+    quiet(known)
+    assert known.built(MAIN)[-1] == later
+
+
+def test_F24_F41_a_renamed_repositorys_stacks_are_found_where_the_table_is_lost(known: Any) -> None:
+    built = known.built(MAIN)
+    lose(known)
+    known.forge.rename("acme/site", "acme", "shop")
+    quiet(known)
+    assert list(known.cloud.kept) == ["site-staging"]
+    assert (known.item(MAIN).stack, known.built(MAIN)) == ("site-staging", built)
+
+
+def taken_off_the_list(world: Any) -> None:
+    admission = replace(world.installation.admission, repositories=("acme/other",))
+    installation = replace(world.installation, admission=admission)
+    observer = world.builder.observer
+    observer = replace(observer, wishes=replace(observer.wishes, installation=installation))
+    sweeper = replace(world.builder.sweeper, allowed=admission.repositories)
+    world.builder = replace(world.builder, observer=observer, sweeper=sweeper)
+
+
+def test_F17_a_repository_that_is_taken_off_the_allow_list_is_left_as_it_is(known: Any) -> None:
+    taken_off_the_list(known)
+    before = known.item(MAIN)
+    look = known.push(MAIN, known.commit())
+    quiet(known)
+    known.look(look)
+    assert known.item(MAIN) == before
+    assert "sqs.sweep" not in calls(known, known.swept)
+    known.builder.sweep(Sweep(replace(known.repo.name, id=0)))
+    assert known.shelf.looks == []
+
+
+def test_F17_a_nested_stacks_tags_make_no_repository_known(known: Any) -> None:
+    """A branch's template says which tags a stack carries that is nested in its own."""
+    evil = known.forge.add(RepositoryName(777, "evil", "app"))
+    evil.refs[MAIN] = known.commit()
+    tags = {OWNER_TAG: "777/staging", INSTALLATION_TAG: PREFIX, "opolis:deployer:repository": "evil/app"}
+    foreign(known, "site-feature-nested", **tags)
+    kept = known.cloud.kept["site-feature-nested"]
+    known.cloud.kept["site-feature-nested"] = replace(kept, stack=replace(kept.stack, parent="arn-of-a-branchs-stack"))
+    known.swept(2)
+    assert set(known.shelf.known) == {42}
+
+
+# --- releases that sleep
+
+
+@pytest.mark.parametrize("asleep", ["tree", "baseline"])
+def test_F26_a_release_below_one_that_sleeps_is_found(known: Any, asleep: str) -> None:
+    known.live(TAG)
+    quiet(known)
+    known.repo.refs["refs/tags/v2017.1.1"] = "f" * 40
+    if asleep == "tree":
+        known.repo.tags["f" * 40] = None
+    else:
+        kept = known.shelf.known[42]
+        known.shelf.known[42] = replace(kept, parked=frozenset({mark("refs/tags/v2017.1.1", "f" * 40)}))
+    lost = known.commit()
+    known.push("refs/tags/v1.0.1", lost)
+    quiet(known)
+    assert known.built(TAG)[-1] == lost
+    assert [call for call in calls(known, known.swept) if call.startswith("github.")] == ["github.refs"]
+
+
+def test_a_sweeps_look_that_fails_for_long_is_left_to_the_next(known: Any) -> None:
+    look = Look(str(known.id(MAIN)), known.repo.name, "sweep: nobody has seen it at rest")
+    known.forge.repos.clear()
+
+    def received(times: int, age: int, look: Look = look) -> bool:
+        """Whether anything was asked."""
+        attributes = {"ApproximateReceiveCount": str(times), "SentTimestamp": str(known.now - age)}
+        return bool(calls(known, lambda: receive(known.builder, {"body": look.to_json(), "attributes": attributes})))
+
+    assert received(1, 3_600_000)
+    assert received(2, 599_000)
+    assert not received(2, 601_000)
+    assert received(2, 3_600_000, replace(look, reason="push"))

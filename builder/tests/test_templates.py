@@ -87,6 +87,34 @@ def test_broken_parameters_say_what_was_expected(content: bytes, error: str) -> 
         parse_parameters("deploy/pipeline.parameters.json", content, Stage.STAGING)
 
 
+NUMBER = b"9" * 5000
+BOMB = b"a: &a [x, x]\nb: &b [*a, *a]\nResources: {}\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "error"),
+    [
+        pytest.param(
+            "p.yaml", b"Resources: {}\nParameters: {on: {Type: String}}", "Parameters", id="a-truth-as-a-name"
+        ),
+        pytest.param(
+            "p.yaml", b"Resources: {}\nParameters: {1: {Type: String}}", "Parameters", id="a-number-as-a-name"
+        ),
+        pytest.param("p.yaml", b"Resources: {}\nX: !!int xx", "a value that is none", id="no-integer"),
+        pytest.param("p.json", b'{"Resources": {}, "X": ' + NUMBER + b"}", "a value that is none", id="a-long-number"),
+        pytest.param("p.yaml", BOMB, "p.yaml:2: CloudFormation takes no aliases", id="aliases"),
+    ],
+)
+def test_what_no_parser_takes_is_said_on_the_commit(path: str, content: bytes, error: str) -> None:
+    with pytest.raises(Rejected, match=error):
+        parse_template(path, content)
+
+
+def test_a_parameters_file_has_a_size_too() -> None:
+    with pytest.raises(Rejected, match="1,048,577 bytes; CloudFormation takes at most 1 MB"):
+        parse_parameters("p.json", b" " * (1024 * 1024 + 1), Stage.STAGING)
+
+
 def test_parameters_are_those_of_the_stage() -> None:
     content = b'{"staging": [{"ParameterKey": "A", "ParameterValue": 5}], "production": []}'
     assert parse_parameters("p.json", content, Stage.STAGING) == {"A": "5"}

@@ -211,7 +211,8 @@ def test_a_function_gets_exactly_what_its_manifest_declares(aws: Aws) -> None:
     assert listener["CodeKey"].startswith("listener/")
     assert set(listener) <= _manifest("listener").parameters
     assert given[f"{PREFIX}builder"]["GitHubApiUrl"] == "http://127.0.0.1:1/api/v3"
-    assert "AllowedRepositories" not in given[f"{PREFIX}builder"]
+    assert given[f"{PREFIX}builder"]["AllowedRepositories"] == "acme/*"
+    assert "AllowedRepositories" not in given[f"{PREFIX}notifier"]
 
 
 def test_the_sweep_is_as_chosen(aws: Aws) -> None:

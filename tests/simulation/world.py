@@ -124,7 +124,7 @@ class World:
             Applier(sky, sky, desk, desk, desk, hub, hub, desk, desk, installation, clock, sky),
             desk,
             desk,
-            Sweeper(hub, desk, desk, desk, sky, sky, desk, desk, PREFIX, (), MOST, 0, clock),
+            Sweeper(hub, desk, desk, desk, sky, sky, desk, desk, PREFIX, (), ("acme/*", "beta/*"), MOST, 0, clock),
         )
         slack = Slack(self.tape)
         self.notifier = Notifier(

@@ -7,25 +7,28 @@ branch is deleted.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
+from deployer.patterns import allowed, matches
 from deployer.refs import HEADS, Stage
 
 # As in opolis/deployer: a ref with this in its name is nobody's business.
 NO_BUILD = "NOBUILD"
 
 
-def patterns_of(text: str) -> tuple[str, ...]:
-    """A comma list of patterns for branch names: ``main, feature/*, dependabot/**``; ``*`` stands for slashes too."""
-    return tuple(pattern.strip() for pattern in text.split(",") if pattern.strip())
-
-
 @dataclass(frozen=True)
 class Admission:
-    """What the installation says of branches. Staging and production are not asked: their refs are chosen already."""
+    """What the installation says of repositories and branches, in patterns.
+
+    Staging and production are not asked for their branches: their refs are chosen already.
+    """
 
     included: tuple[str, ...] = ("*",)
     excluded: tuple[str, ...] = ()
+    repositories: tuple[str, ...] = ("*",)
+
+    def takes(self, full_name: str) -> bool:
+        """Whether a repository (``owner/name``) may have environments at all."""
+        return allowed(full_name, self.repositories)
 
     def skips(self, ref: str, stage: Stage) -> str:
         """Why a ref gets no environment, or empty."""
@@ -34,8 +37,8 @@ class Admission:
         if stage is not Stage.DEVELOPMENT:
             return ""
         branch = ref.removeprefix(HEADS)
-        if not any(fnmatchcase(branch, pattern) for pattern in self.included):
+        if not matches(branch, self.included):
             return f"{ref} is none of the branches that this installation builds"
-        if any(fnmatchcase(branch, pattern) for pattern in self.excluded):
+        if matches(branch, self.excluded):
             return f"{ref} is one of the branches that this installation leaves out"
         return ""

@@ -40,11 +40,15 @@ class Scene:
 
 @dataclass(frozen=True)
 class Finding:
-    """An environment that is to be looked at, and why. ``ref`` is set where the environment alone does not tell it."""
+    """An environment that is to be looked at, and why.
+
+    ``ref`` is set where the environment alone does not tell it, ``stack`` where its stack was forgotten.
+    """
 
     environment: EnvironmentId
     reason: str
     ref: str = ""
+    stack: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,12 +106,18 @@ def compare(scene: Scene) -> Findings:
 
 
 def _wanted(scene: Scene, tips: Mapping[str, str]) -> Iterator[tuple[EnvironmentId, tuple[str, str]]]:
-    """The ref that each environment is to follow. Of the releases, the newest alone."""
-    newest = newest_of(tips)
+    """The ref that each environment is to follow. Of the releases, the newest alone that is not asleep."""
+    newest = newest_of(ref for ref, sha in tips.items() if not _asleep(scene, ref, sha))
     for ref, sha in tips.items():
         environment = environment_of(scene.repository, ref, scene.default_branch)
         if environment and (environment.stage is not Stage.PRODUCTION or release_of(ref) == newest):
             yield environment, (ref, sha)
+
+
+def _asleep(scene: Scene, ref: str, sha: str) -> bool:
+    """Whether a release was there before its repository became known, or is parked."""
+    parked = any((place.ref, place.object) == (ref, sha) for place in scene.places.values())
+    return parked or mark(ref, sha) in scene.baseline.parked
 
 
 def _reason(scene: Scene, environment: EnvironmentId, ref: str, sha: str) -> str:
@@ -120,7 +130,7 @@ def _reason(scene: Scene, environment: EnvironmentId, ref: str, sha: str) -> str
     if environment.stage is not Stage.PRODUCTION:
         return "" if item.present and (item.ref, item.commit) == (ref, sha) else f"{ref} has moved"
     wanted, highest = release_of(ref), highest_of(item)
-    newer = wanted and (highest is None or wanted > highest) and mark(ref, sha) not in scene.baseline.parked
+    newer = wanted and (highest is None or wanted > highest)
     return f"{ref.removeprefix(TAGS)} is newer" if newer else ""
 
 
@@ -168,7 +178,7 @@ def _stacks(scene: Scene, wanted: Iterable[EnvironmentId]) -> tuple[tuple[Findin
         if environment is None:
             unnamed.append(stack.name)
         elif environment not in scene.items and stack_phase(stack.status) is not StackPhase.BUSY:
-            found[environment] = Finding(environment, f"{stack.name} was forgotten")
+            found[environment] = Finding(environment, f"{stack.name} was forgotten", stack=stack.name)
     return tuple(found.values()), tuple(unnamed)
 
 

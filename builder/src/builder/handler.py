@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from builder.admission import Admission, patterns_of
+from builder.admission import Admission
 from builder.apply import Applier
 from builder.observe import Observer
 from builder.plan import plan
@@ -34,12 +34,15 @@ from deployer.events import (
     parse_sweep,
 )
 from deployer.observability import bound, logger, traced
+from deployer.patterns import patterns_of
 from deployer.ports import Environment, Looks, Memory, Outcome
-from deployer.queues import Hide, Record, hider, process, receives_of
+from deployer.queues import Hide, Record, hider, process, receives_of, sent_at
 from deployer.refs import Stage
 from deployer.settings import load
 
 log = logger("builder")
+# Milliseconds for which a sweep's look is tried again.
+STALE = 600_000
 _UNENDED = frozenset({"STARTED", "RESUMED", "STOPPING"})
 # A run that failed or was cancelled may have to be made up for; with these there is nothing to be done.
 _GOOD_ENDS = frozenset({"SUCCEEDED", "STOPPED", "SUPERSEDED"})
@@ -59,6 +62,7 @@ class Settings:
     production_role_arn: str
     boundary_arn: str
     github_token_parameter: str
+    allowed_repositories: str  # no default: an empty list must not mean everybody
     github_api_url: str = "https://api.github.com"
     connection_arn: str = ""
     branches: str = "*"
@@ -168,6 +172,10 @@ def receive(builder: Builder, record: Record) -> None:
         builder.sweep(sweep)
         return
     look = parse_look(message)
+    if look.sweeping and receives_of(record) > 1 and sent_at(record) < builder.observer.clock() - STALE:
+        # The next sweep's look is behind it: what fails for long must not pile up in front of a push that mends it.
+        log.warning("left to the next sweep", environment=look.environment)
+        return
     with bound(environment=look.environment, commit=look.after):
         builder.look(look, receives_of(record))
 
@@ -212,7 +220,11 @@ def _builder() -> tuple[Builder, Hide]:
         boundary=settings.boundary_arn,
         token=token,
         connection=settings.connection_arn,
-        admission=Admission(patterns_of(settings.branches), patterns_of(settings.excluded_branches)),
+        admission=Admission(
+            patterns_of(settings.branches),
+            patterns_of(settings.excluded_branches),
+            patterns_of(settings.allowed_repositories),
+        ),
         limit=settings.environments_limit,
         idle_days=settings.idle_days,
     )
@@ -259,6 +271,7 @@ def _builder() -> tuple[Builder, Hide]:
             looks,
             settings.deployer_prefix,
             patterns_of(settings.repositories),
+            patterns_of(settings.allowed_repositories),
             settings.sweep_limit,
             settings.idle_days,
             clock,

@@ -6,7 +6,7 @@ whether there is room for one more environment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from builder.plan import belongs
@@ -23,6 +23,7 @@ from deployer.ports import (
     Parked,
     Pipelines,
     Repositories,
+    Repository,
     Resources,
     Run,
     SourceStore,
@@ -64,15 +65,17 @@ class Observer:
         except ValueError as error:
             raise Malformed(str(error)) from error
         item = self.memory.environment(environment)
-        known = item.repository if item else look.repository
-        repository = self.repositories.repository(known.owner, known.name)
-        if repository is None or repository.name.id != environment.repository:
+        repository = self._repository(environment, look, item)
+        if repository is None or not self.wishes.installation.admission.takes(repository.name.full_name):
             # Perhaps the token was revoked, perhaps the repository is gone: no proof of anything.
-            wish = Nothing("the repository can't be read")
+            reason = f"{repository.name.full_name} is not on the allow-list" if repository else ""
+            known = item.repository if item else look.repository
+            wish = Nothing(reason or "the repository can't be read")
             return Situation(environment, known, self.prefix, wish, item, None, item.stack if item else "")
-        name, stack = (
-            (item.stack, self.stacks.describe(item.stack)) if item else self._stack(environment, repository.name)
-        )
+        if item:
+            name, stack = item.stack, self.stacks.describe(item.stack)
+        else:
+            name, stack = self._stack(environment, repository.name, look.stack)
         ours = stack is not None and owns(stack, environment, self.prefix)
         source = self.sources.newest(source_key(name)) if item is None and ours else None
         question = Question(look, environment, item, stack, name, ours, source)
@@ -109,6 +112,24 @@ class Observer:
             projects=_unlogged(resources),
         )
 
+    def _repository(self, environment: EnvironmentId, look: Look, item: Environment | None) -> Repository | None:
+        """The environment's, by whatever name: one that was given up may be another repository's by now."""
+        asked: set[str] = set()
+        for name in self._names(environment, look, item):
+            if name.full_name not in asked:
+                asked.add(name.full_name)
+                found = self.repositories.repository(name.owner, name.name)
+                if found and found.name.id == environment.repository:
+                    return found
+        return None
+
+    def _names(self, environment: EnvironmentId, look: Look, item: Environment | None) -> Iterator[RepositoryName]:
+        yield look.repository
+        if item:
+            yield item.repository
+        if baseline := self.wishes.baselines.baseline(environment.repository):
+            yield baseline.repository
+
     def _admitted(self, question: Question, asked: Asked) -> tuple[Asked, str]:
         """A new development environment needs a slot; where there is none, its ref is parked and told so."""
         environment, wish = question.environment, asked.wish
@@ -132,8 +153,14 @@ class Observer:
             and self.pipelines.source(pipeline, source_key(item.stack)) is None
         )
 
-    def _stack(self, environment: EnvironmentId, repository: RepositoryName) -> tuple[str, Stack | None]:
-        """The name that is this environment's: the first that no other environment of ours holds."""
+    def _stack(self, environment: EnvironmentId, repository: RepositoryName, seen: str) -> tuple[str, Stack | None]:
+        """The name that is this environment's: the first that no other environment of ours holds.
+
+        ``seen``: where the sweep saw a stack that says so itself; the repository may have been called otherwise then.
+        """
+        stack = self.stacks.describe(seen) if seen else None
+        if stack and owns(stack, environment, self.prefix):
+            return seen, stack
         for name in stack_names(environment, repository.name):
             if self.memory.holder("stack", name) not in (None, environment):
                 continue

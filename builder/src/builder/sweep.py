@@ -17,6 +17,7 @@ from deployer.environments import INSTALLATION_TAG, OWNER_TAG, REPOSITORY_TAG, r
 from deployer.errors import DeployerError, Rejected
 from deployer.events import SWEEP, Look, RepositoryName, StackSeen, Sweep, Tick
 from deployer.observability import logger
+from deployer.patterns import allowed
 from deployer.ports import (
     Baseline,
     Baselines,
@@ -43,8 +44,8 @@ _NAMED = 20
 @dataclass(frozen=True)
 class Sweeper:
     """``prefix``: the installation's; ``configured``: repositories (owner/name) that are known without a webhook.
-
-    ``limit``: how many environments a sweep may want to make, and how many to remove. ``clock``: milliseconds.
+    ``allowed``: patterns of those that may have environments. ``limit``: how many environments a sweep may want
+    to make, and how many to remove. ``clock``: milliseconds.
     """
 
     repositories: Repositories
@@ -57,6 +58,7 @@ class Sweeper:
     sweeps: Sweeps
     prefix: str
     configured: tuple[str, ...]
+    allowed: tuple[str, ...]
     limit: int
     idle_days: int
     clock: Callable[[], int]
@@ -71,6 +73,8 @@ class Sweeper:
             if name:
                 names.setdefault(number, name)
         for number, name in names.items():
+            if not allowed(name.full_name, self.allowed):
+                continue
             seen = None if stacks is None else tuple(stacks.get(number, (None, []))[1])
             sweep = Sweep(name, seen)
             if len(sweep.to_json()) > _MOST:
@@ -80,7 +84,7 @@ class Sweeper:
         known = {name.full_name.lower() for name in names.values()}
         for text in self.configured:
             owner, _, title = text.partition("/")
-            if text.lower() not in known:
+            if text.lower() not in known and allowed(text, self.allowed):
                 self.sweeps.sweep(Sweep(RepositoryName(0, owner, title)), tick.id)
 
     def _stacks(self) -> dict[int, tuple[RepositoryName | None, list[StackSeen]]] | None:
@@ -89,7 +93,8 @@ class Sweeper:
         try:
             for stack in self.stacks.every():
                 number = repository_of(stack.tags.get(OWNER_TAG, ""))
-                if stack.tags.get(INSTALLATION_TAG) != self.prefix or number is None:
+                # A stack that is nested in a branch's carries what that branch's template says.
+                if stack.tags.get(INSTALLATION_TAG) != self.prefix or number is None or stack.parent:
                     continue
                 owner, _, title = stack.tags.get(REPOSITORY_TAG, "").partition("/")
                 entry = found.setdefault(number, (RepositoryName(number, owner, title) if title else None, []))
@@ -120,7 +125,7 @@ class Sweeper:
         if baseline:
             return baseline
         found = self.repositories.repository(name.owner, name.name)
-        if found is None or name.id not in (0, found.name.id):
+        if found is None or name.id not in (0, found.name.id) or not allowed(found.name.full_name, self.allowed):
             raise Rejected(f"{name.full_name} can't be read")
         tips = self.repositories.tips(found.name)
         return self.baselines.record(baseline_of(found.name, found.default_branch, tips, self.clock() // 1000))
@@ -170,4 +175,4 @@ class Sweeper:
         for finding in findings:
             reason = f"{SWEEP}: {finding.reason}"
             log.info("out of place", environment=str(finding.environment), reason=finding.reason)
-            self.looks.send(Look(str(finding.environment), repository, reason, finding.ref))
+            self.looks.send(Look(str(finding.environment), repository, reason, finding.ref, stack=finding.stack))

@@ -77,6 +77,8 @@ def load(path: str, content: bytes) -> Any:
     Raises:
         Rejected: with the file, the line and what is wrong.
     """
+    if len(content) > MAX_TEMPLATE:
+        raise Rejected(f"{path}: {len(content):,} bytes; CloudFormation takes at most 1 MB")
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -84,6 +86,7 @@ def load(path: str, content: bytes) -> Any:
     try:
         if path.endswith(".json"):
             return json.loads(text)
+        _refuse_aliases(text)
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - built on SafeLoader
     except json.JSONDecodeError as error:
         raise Rejected(f"{path}:{error.lineno}: {error.msg}") from error
@@ -93,6 +96,19 @@ def load(path: str, content: bytes) -> Any:
         raise Rejected(f"{path}{line}: {getattr(error, 'problem', None) or 'not valid YAML'}") from error
     except RecursionError as error:
         raise Rejected(f"{path}: nested too deeply") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        # What the parsers say of numbers with thousands of digits, and of values that their tags don't fit.
+        raise Rejected(f"{path}: a value that is none: {error}") from error
+
+
+def _refuse_aliases(text: str) -> None:
+    """CloudFormation takes neither aliases nor merges of hashes; a few lines of them can stand for gigabytes.
+
+    Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-formats.html
+    """
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(problem="CloudFormation takes no aliases", problem_mark=event.start_mark)
 
 
 def parse_template(path: str, content: bytes) -> Template:
@@ -101,13 +117,11 @@ def parse_template(path: str, content: bytes) -> Template:
     Raises:
         Rejected: where it is no template, or over CloudFormation's 1 MB.
     """
-    if len(content) > MAX_TEMPLATE:
-        raise Rejected(f"{path}: {len(content):,} bytes; CloudFormation takes at most 1 MB")
     document = load(path, content)
     if not isinstance(document, dict) or not isinstance(document.get("Resources"), dict):
         raise Rejected(f"{path}: expected a CloudFormation template with Resources")
     parameters = document.get("Parameters", {})
-    if not isinstance(parameters, dict) or not all(isinstance(value, dict) for value in parameters.values()):
+    if not _named(parameters) or not all(isinstance(value, dict) for value in parameters.values()):
         raise Rejected(f"{path}: Parameters must map names to declarations")
     resources = {name: body for name, body in document["Resources"].items() if isinstance(body, dict)}
     return Template(content.decode("utf-8"), parameters, resources)
@@ -136,6 +150,11 @@ def parse_parameters(path: str, content: bytes, stage: Stage) -> dict[str, str]:
             raise Rejected(f"{path}: {stage}: {key} is set twice")
         values[key] = json.dumps(value) if isinstance(value, (bool, int, float)) else value
     return values
+
+
+def _named(value: Any) -> bool:
+    """Whether a value is an object whose keys are texts: in YAML ``on`` and ``1`` are none."""
+    return isinstance(value, dict) and all(isinstance(key, str) for key in value)
 
 
 def resolve(template: Template, given: Mapping[str, str], provided: Provided) -> dict[str, str]:

@@ -140,6 +140,9 @@ class Wishes:
     def _baseline(self, look: Look, repository: Repository) -> Baseline:
         baseline = self.baselines.baseline(repository.name.id)
         if baseline is not None:
+            if baseline.repository != repository.name:
+                # Renamed: its old name may be another's by now, and the sweep is to ask by this one.
+                self.baselines.swept(repository, {})
             return baseline
         tips = self.repositories.tips(repository.name)
         since = look.pushed_at or self.clock() // 1000
@@ -164,7 +167,9 @@ class Wishes:
             tip = self.repositories.tip(repository.name, ref)
         except Rejected as error:
             log.warning("release refused", ref=ref, reason=str(error))
-            return Asked(Nothing(str(error)))
+            sha = look.after or dict(self.repositories.tips(repository.name)).get(ref, "")
+            place = self._place(_Here(question, repository, ref, Tip(sha, "")), str(error))
+            return Asked(Nothing(str(error)), place)
         if tip is None:
             return self._kept(question, repository, ref)
         if reason := self._objection(question, repository, ref, tip):

@@ -54,7 +54,8 @@ class Look:
 
     ``ref`` is set where the environment alone does not tell it (a release tag). ``after`` and ``pushed_at`` (seconds
     since the epoch, by GitHub's clock) come from a verified push and are used only to wake a parked ref. ``request``
-    identifies somebody's asking by hand: build again, whatever is there; twice the same id is one request.
+    identifies somebody's asking by hand: build again, whatever is there; twice the same id is one request. ``stack`` is
+    where the sweep saw the environment's, which is forgotten.
     """
 
     environment: str
@@ -64,6 +65,7 @@ class Look:
     after: str = ""
     pushed_at: int = 0
     request: str = ""
+    stack: str = ""
 
     @property
     def sweeping(self) -> bool:
@@ -199,6 +201,7 @@ def parse_look(message: Mapping[str, Any]) -> Look:
         after=_text(message, "after", optional=True),
         pushed_at=_number(message, "pushed_at") if message.get("pushed_at") is not None else 0,
         request=_text(message, "request", optional=True),
+        stack=_text(message, "stack", optional=True),
     )
 
 

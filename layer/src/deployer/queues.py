@@ -150,6 +150,11 @@ def receives_of(record: Record) -> int:
     return int(record.get("attributes", {}).get("ApproximateReceiveCount", "1"))
 
 
+def sent_at(record: Record) -> int:
+    """When a message was sent, in milliseconds since the epoch."""
+    return int(record.get("attributes", {}).get("SentTimestamp", "0"))
+
+
 def hider(sqs: Any) -> Hide:
     """``hide`` for the records of an event, over a boto3 ``sqs`` client."""
     return lambda record, seconds: hide(sqs, record["eventSourceARN"], record["receiptHandle"], seconds)

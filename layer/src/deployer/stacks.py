@@ -205,6 +205,7 @@ def _stack(stack: dict[str, Any]) -> Stack:
         outputs={output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])},
         role=stack.get("RoleARN", ""),
         protected=bool(stack.get("EnableTerminationProtection", False)),
+        parent=stack.get("ParentId", ""),
     )
 
 

@@ -10,11 +10,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 from deployer.environments import environment_of
 from deployer.events import Look, RepositoryName
+from deployer.patterns import allowed, patterns_of
 from deployer.refs import is_commit
 from listener.request import Refused
 
@@ -50,12 +50,6 @@ def decode(body: bytes, content_type: str) -> Mapping[str, Any]:
     return payload
 
 
-def allowed(full_name: str, patterns: str) -> bool:
-    """Whether ``owner/name`` is on the allow-list: a comma-separated list of ``*``, ``owner/*``, ``owner/name``."""
-    wanted = full_name.lower()
-    return any(fnmatchcase(wanted, pattern.strip().lower()) for pattern in patterns.split(",") if pattern.strip())
-
-
 def admit(payload: Mapping[str, Any], patterns: str, delivery: str) -> Look | Ignored:
     """What a push asks for.
 
@@ -71,7 +65,7 @@ def admit(payload: Mapping[str, Any], patterns: str, delivery: str) -> Look | Ig
     )
     ref = _ref(payload.get("ref"))
     default_branch = _text(repository.get("default_branch"), "repository.default_branch")
-    if not allowed(name.full_name, patterns):
+    if not allowed(name.full_name, patterns_of(patterns)):
         raise Refused(403, f"{name.full_name} is not on this deployer's allow-list")
     environment = environment_of(name.id, ref, default_branch)
     if environment is None:

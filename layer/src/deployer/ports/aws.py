@@ -11,7 +11,8 @@ from deployer.states import RunState, StackPhase, stack_phase
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack as DescribeStacks tells it. ``role``: the service role that it remembers, or empty."""
+    """A stack as DescribeStacks tells it. ``role``: the service role that it remembers, or empty.
+    ``parent``: the ARN of the stack that it is nested in, or empty."""
 
     id: str
     name: str
@@ -20,6 +21,7 @@ class Stack:
     outputs: Mapping[str, str] = field(default_factory=dict)
     role: str = ""
     protected: bool = False
+    parent: str = ""
 
     @property
     def phase(self) -> StackPhase:
