@@ -221,6 +221,7 @@ class TestBuilder:
             "LooksQueueUrl": account.queue("looks.fifo", FifoQueue="true"),
             "ArtifactStore": STORE,
             "GitHubApiUrl": account.server.url,
+            "AllowedRepositories": "acme/*",
             "BoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
             "ConnectionArn": "",
             "Branches": "*",
