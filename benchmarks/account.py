@@ -26,6 +26,7 @@ from deployer.ports import Baseline
 from deployer.refs import HEADS, Stage
 from deployer.states import CommitState
 from deployer.testing import Cloud, Forge, Shelf, Tape
+from listener.admission import admit
 
 PREFIX = "opolis-deployer-prod"
 REPOSITORY = RepositoryName(42, "acme", "site")
@@ -118,7 +119,12 @@ class Account:
     def push(self, branch: str, sha: str) -> None:
         """Move a branch now; its look is on its way."""
         self.repository.refs[HEADS + branch] = sha
-        look = Look(str(self.id(branch)), REPOSITORY, "push", HEADS + branch, sha, int(self.now) // 1000)
+        repository = {"id": REPOSITORY.id, "name": REPOSITORY.name, "owner": {"login": REPOSITORY.owner}}
+        repository |= {"default_branch": "main", "pushed_at": int(self.now) // 1000}
+        head = {"id": sha, "message": f"Subject of {sha[:7]}"}
+        look = admit({"ref": HEADS + branch, "after": sha, "head_commit": head, "repository": repository}, "*", "")
+        if not isinstance(look, Look):
+            raise TypeError(f"no look came of a push to {branch}")
         self._look(look, self.now)
 
     def id(self, branch: str) -> EnvironmentId:

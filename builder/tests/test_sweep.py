@@ -315,6 +315,37 @@ def test_F43c_a_commit_that_says_so_is_not_built_and_the_next_one_is(known: Any)
     assert known.shelf.places == {}
 
 
+SAYS = "the commit says [skip ci]"
+
+
+@pytest.mark.parametrize(
+    ("message", "told", "asked", "built"),
+    [
+        pytest.param("[skip ci]", SAYS, 0, False, id="told-to-skip"),
+        pytest.param("Mend", "", 0, True, id="told-not-to"),
+        pytest.param("[skip ci]", None, 1, False, id="untold"),
+    ],
+)
+def test_F43c_what_a_push_told_of_its_commits_message_is_not_asked_for(
+    known: Any, message: str, told: str | None, asked: int, built: bool
+) -> None:
+    sha = known.commit()
+    known.repo.messages[sha] = message
+    look = replace(known.push(MAIN, sha), skips=told)
+    assert calls(known, lambda: known.look(look)).count("github.commit") == asked
+    assert (known.item(MAIN).commit == sha) is built
+
+
+@pytest.mark.parametrize("told", ["", SAYS], ids=["told-not-to", "told-to"])
+def test_F43c_what_a_push_told_says_nothing_of_the_commit_that_the_ref_is_at_by_now(known: Any, told: str) -> None:
+    look = replace(known.push(MAIN, known.commit()), skips=told)
+    sha = known.commit()
+    known.repo.messages[sha] = "" if told else "[skip ci]"
+    known.repo.refs[MAIN] = sha
+    known.look(look)
+    assert (known.item(MAIN).commit == sha) is bool(told)
+
+
 @pytest.mark.parametrize("ref", ["refs/heads/docs-NOBUILD", "refs/heads/plain"], ids=["NOBUILD", "no-template"])
 def test_F43c_a_ref_that_wishes_nothing_is_parked_and_costs_the_sweep_nothing(known: Any, ref: str) -> None:
     sha = known.commit({"README.md": b""})

@@ -130,6 +130,7 @@ LOOK = json.loads(Look("7/staging", RepositoryName(7, "acme", "site"), "push").t
         {"pushed_at": "now"},
         {"pushed_at": -1},
         {"pushed_at": True},
+        {"skips": False},
     ],
     ids=json.dumps,
 )

@@ -30,7 +30,7 @@ LARGEST_EVENT = 6 * 1024 * 1024
 
 def look_of(made: Push) -> Look:
     """The look that has to come of a push."""
-    repository = made.payload["repository"]
+    repository, head = made.payload["repository"], made.payload["head_commit"]
     return Look(
         environment=f"{repository['id']}/{made.environment}",
         repository=RepositoryName(repository["id"], repository["owner"]["login"], repository["name"]),
@@ -38,6 +38,7 @@ def look_of(made: Push) -> Look:
         ref=made.payload["ref"],
         after=made.after,
         pushed_at=repository["pushed_at"],
+        skips="" if head and head["id"] == made.after else None,
     )
 
 

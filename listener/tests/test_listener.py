@@ -264,6 +264,31 @@ def test_F9_a_look_is_always_one_that_the_builder_can_read(endpoint: Endpoint, p
     assert (look.after, look.pushed_at) == ("", 0)
 
 
+AFTER = "1481a2de7b2a7d02428ad93446ab166be7793fbb"
+
+
+@pytest.mark.parametrize(
+    ("head", "skips"),
+    [
+        pytest.param({"id": AFTER, "message": "Mend a typo\n\n[skip ci]"}, "the commit says [skip ci]", id="skipped"),
+        pytest.param({"id": AFTER, "message": "Mend a typo"}, "", id="not-skipped"),
+        pytest.param({"id": "b" * 40, "message": "[skip ci]"}, None, id="another-commit-as-with-an-annotated-tag"),
+        pytest.param({"id": "", "message": "[skip ci]"}, None, id="no-commit"),
+        pytest.param({"id": AFTER, "message": None}, None, id="F9-no-message"),
+        pytest.param({"id": AFTER}, None, id="F9-nothing-of-a-message"),
+        pytest.param([AFTER], None, id="F9-a-list"),
+        pytest.param(None, None, id="deleted"),
+    ],
+)
+def test_F43c_what_the_pushed_commit_says_of_being_built_travels_with_the_look(
+    endpoint: Endpoint, head: Any, skips: str | None
+) -> None:
+    assert endpoint.answer(request(push(after=AFTER, head_commit=head)))[0] == 202
+    [look] = endpoint.queue.looks
+    assert (look.after, look.skips) == (AFTER, skips)
+    assert parse_look(decode(look.to_json())) == look
+
+
 BODY = json.dumps(push("refs/heads/last"), separators=(",", ":")).encode()
 
 

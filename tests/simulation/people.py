@@ -105,7 +105,10 @@ class People:
             "default_branch": team.repo.default_branch,
             "pushed_at": self.clock() // 1000,
         }
-        return {"ref": ref, "after": after, "deleted": after == ZEROS, "repository": repository}
+        commit = self.commits.get(team.repo.tags.get(after, after))
+        head = {"id": commit.sha, "message": f"Subject of {commit.sha[:7]}"} if commit else None
+        deleted = after == ZEROS
+        return {"ref": ref, "after": after, "deleted": deleted, "head_commit": head, "repository": repository}
 
     # --- what they do
 

@@ -10,8 +10,9 @@ from dataclasses import replace
 from builder.releases import highest_of
 from builder.situation import Present, Situation
 from builder.steps import Begin, Step, Supersede
-from deployer.ports import Environment, Operation, Outcome
+from deployer.ports import Environment, Operation, Outcome, Stack
 from deployer.refs import release_of
+from deployer.states import StackPhase
 
 MAX_SUPERSEDED = 20
 
@@ -79,3 +80,14 @@ def begin(situation: Situation, environment: Environment, why: str) -> tuple[Ste
 def successor(commit: str) -> str:
     """What is said on a commit that another takes the place of."""
     return f"superseded by {commit[:7]}"
+
+
+def stands(item: Environment, stack: Stack, *, again: bool) -> bool:
+    """Whether the stack has, or was just given, what this generation wants: no operation of it can follow.
+
+    ``again``: whether somebody asks by hand, which begins another generation.
+    """
+    if item.applied == item.digest:
+        return stack.phase in (StackPhase.STABLE, StackPhase.BUSY)
+    made = item.accepted and item.operation in (Operation.CREATE, Operation.UPDATE)
+    return made and stack.phase is StackPhase.STABLE and not again

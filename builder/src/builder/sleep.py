@@ -6,18 +6,11 @@ object that it was parked at, when it is pushed again, or when somebody asks by 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from builder.baseline import pushed
 from deployer.events import Look
 from deployer.ports import Parked, Tip
-
-# Those that GitHub Actions honours.
-# https://docs.github.com/actions/how-tos/manage-workflow-runs/skip-workflow-runs
-_SKIP = re.compile(
-    r"\[(skip ci|ci skip|no ci|skip actions|actions skip)\]|^skip-checks: *true$", re.IGNORECASE | re.MULTILINE
-)
 
 
 @dataclass(frozen=True)
@@ -29,10 +22,13 @@ class Sleep:
     retired: bool = False
 
 
-def skips_ci(message: str) -> str:
-    """Why a commit is not to be built, by its own message, or empty."""
-    found = _SKIP.search(message)
-    return f"the commit says {found.group()}" if found else ""
+def told_to_skip(look: Look, tip: Tip) -> str | None:
+    """What a push told of the message of the commit that the ref is at; None where GitHub has to be asked.
+
+    A commit's message can't change: what was true of it when it was pushed is true however late the look comes, and
+    however often. Which commit is to be deployed is read from the ref all the same.
+    """
+    return look.skips if look.after == tip.object else None
 
 
 def still_parked(place: Parked | None, ref: str, tip: Tip, look: Look) -> Sleep | None:

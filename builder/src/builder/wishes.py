@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 
 from builder.admission import Admission
 from builder.baseline import asleep, baseline_of, sleeper
+from builder.generation import stands
 from builder.releases import newest_of, objection
 from builder.situation import Asked, Gone, Invalid, Nothing, Present, Refused, Wish
-from builder.sleep import Sleep, skips_ci, still_parked
+from builder.sleep import Sleep, still_parked, told_to_skip
 from builder.templates import (
     PARAMETER_FILES,
     TEMPLATE_FILES,
@@ -34,7 +35,6 @@ from deployer.ports import (
     Baselines,
     Environment,
     Files,
-    Operation,
     Parked,
     Parking,
     Repositories,
@@ -44,7 +44,7 @@ from deployer.ports import (
     Tip,
 )
 from deployer.refs import HEADS, Stage, Version, release_of
-from deployer.states import StackPhase
+from deployer.skipping import skips_ci
 
 log = logger("builder")
 # Alarmed by the function's template: somebody has to look before anything goes on.
@@ -239,12 +239,15 @@ class Wishes:
             return Sleep(f"{ref} has not moved since this repository became known")
         reason = self.installation.admission.skips(ref, question.environment.stage)
         if not reason and ref.startswith(HEADS):
-            reason = self._skipped_by_its_commit(here.repository.name, tip.commit)
+            reason = self._skipped_by_its_commit(here)
         return Sleep(reason, self._place(here, reason)) if reason else None
 
-    def _skipped_by_its_commit(self, repository: RepositoryName, commit: str) -> str:
+    def _skipped_by_its_commit(self, here: _Here) -> str:
+        told = told_to_skip(here.question.look, here.tip)
+        if told is not None:
+            return told
         try:
-            return skips_ci(self.repositories.commit(repository, commit).message)
+            return skips_ci(self.repositories.commit(here.repository.name, here.tip.commit).message)
         except Rejected:  # a force-push took it away a moment ago: the next look sees where the ref is now
             return ""
 
@@ -270,7 +273,7 @@ class Wishes:
         production = question.environment.stage is Stage.PRODUCTION
         wish = Present(ref, commit, repository.default_branch if production else ref.removeprefix(HEADS))
         same = item and item.present and (item.ref, item.commit) == (ref, commit)
-        if item and same and item.digest and stack and _needs_no_files(question, item, stack):
+        if item and same and item.digest and stack and stands(item, stack, again=bool(question.request)):
             return replace(wish, digest=item.digest, warnings=item.warnings)
         try:
             return self._with_files(question, repository.name, wish)
@@ -321,14 +324,3 @@ class Wishes:
             "PermissionsBoundary": lambda: here.boundary,
             "DeployRole": lambda: here.roles[stage],
         }
-
-
-def _needs_no_files(question: Question, item: Environment, stack: Stack) -> bool:
-    """Whether the stack has, or was just given, what this very commit wants: then no operation can follow.
-
-    Somebody's asking by hand begins another generation, which may need one.
-    """
-    if item.applied == item.digest:
-        return stack.phase in (StackPhase.STABLE, StackPhase.BUSY)
-    made = item.accepted and item.operation in (Operation.CREATE, Operation.UPDATE)
-    return made and stack.phase is StackPhase.STABLE and not question.request

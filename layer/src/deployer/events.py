@@ -53,9 +53,10 @@ class Look:
     """A hint that an environment may need something. It is never believed: the builder observes for itself.
 
     ``ref`` is set where the environment alone does not tell it (a release tag). ``after`` and ``pushed_at`` (seconds
-    since the epoch, by GitHub's clock) come from a verified push and are used only to wake a parked ref. ``request``
-    identifies somebody's asking by hand: build again, whatever is there; twice the same id is one request. ``stack`` is
-    where the sweep saw the environment's, which is forgotten.
+    since the epoch, by GitHub's clock) come from a verified push and are used only to wake a parked ref. ``skips`` is
+    what the commit ``after`` says by its message (see ``deployer.skipping``), None where the push does not tell.
+    ``request`` identifies somebody's asking by hand: build again, whatever is there; twice the same id is one request.
+    ``stack`` is where the sweep saw the environment's, which is forgotten.
     """
 
     environment: str
@@ -66,6 +67,7 @@ class Look:
     pushed_at: int = 0
     request: str = ""
     stack: str = ""
+    skips: str | None = None
 
     @property
     def sweeping(self) -> bool:
@@ -202,6 +204,7 @@ def parse_look(message: Mapping[str, Any]) -> Look:
         pushed_at=_number(message, "pushed_at") if message.get("pushed_at") is not None else 0,
         request=_text(message, "request", optional=True),
         stack=_text(message, "stack", optional=True),
+        skips=_text(message, "skips", optional=True) if message.get("skips") is not None else None,
     )
 
 

@@ -16,6 +16,7 @@ from deployer.environments import environment_of
 from deployer.events import Look, RepositoryName
 from deployer.patterns import allowed, patterns_of
 from deployer.refs import is_commit
+from deployer.skipping import skips_ci
 from listener.request import Refused
 
 # What GitHub gives to owners and repositories: nothing that leads to another place in a URL.
@@ -71,14 +72,27 @@ def admit(payload: Mapping[str, Any], patterns: str, delivery: str) -> Look | Ig
     if environment is None:
         return Ignored(f"{ref} is neither a branch nor a release tag (vX.Y.Z)")
     after = payload.get("after")
+    after = after if isinstance(after, str) and is_commit(after) else ""
     return Look(
         environment=str(environment),
         repository=name,
         reason=f"push {delivery}".strip(),
         ref=ref,
-        after=after if isinstance(after, str) and is_commit(after) else "",
+        after=after,
         pushed_at=_seconds(repository.get("pushed_at")),
+        skips=_skips(payload.get("head_commit"), after),
     )
+
+
+def _skips(head: Any, after: str) -> str | None:
+    """What the pushed commit says of being built; None where the push does not show that very commit.
+
+    So with an annotated tag: ``after`` is the tag's object.
+    """
+    match head:
+        case {"id": str(sha), "message": str(message)} if sha == after:
+            return skips_ci(message)
+    return None
 
 
 def _object(value: Any, what: str) -> Mapping[str, Any]:
