@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from benchmarks.rules import event_of, passes
+
 from builder.apply import Applier
 from builder.handler import Builder
 from builder.observe import Observer
@@ -151,6 +153,9 @@ class Account:
         self._at(sent + TRANSIT, lambda: self._invoke(look.environment, "look", lambda: self.builder.look(look)))
 
     def _tell(self, change: StackChange | RunChange, when: float) -> None:
+        if not passes("ChangesQueue", event_of(change)):
+            return
+
         def handle() -> None:
             slots = (f"changes/{number}" for number in range(MAXIMUM_CONCURRENCY))
             slot = min(slots, key=lambda each: self._free.get(each, 0.0))
