@@ -11,8 +11,10 @@ import itertools
 import json
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from benchmarks.rules import event_of, passes
 
@@ -30,6 +32,7 @@ from deployer.states import CommitState
 from deployer.testing import Cloud, Forge, Shelf, Tape
 from listener.admission import admit
 
+T = TypeVar("T")
 PREFIX = "opolis-deployer-prod"
 REPOSITORY = RepositoryName(42, "acme", "site")
 START = 1_800_000_000_000.0
@@ -92,10 +95,27 @@ class Account:
         roles = {stage: f"arn:role/{stage}" for stage in Stage}
         here = Installation(PREFIX, "artifacts", roles, "arn:boundary", lambda: "token")
         wishes = Wishes(forge, forge, shelf, shelf, here, clock)
-        observer = Observer(forge, wishes, cloud, cloud, cloud, shelf, shelf, Slots(shelf, 0), PREFIX, clock)
+        observer = Observer(forge, wishes, cloud, cloud, cloud, shelf, shelf, Slots(shelf, 0), self, PREFIX, clock)
         applier = Applier(cloud, cloud, shelf, shelf, shelf, forge, forge, shelf, shelf, here, clock, cloud)
         sweeper = Sweeper(forge, shelf, shelf, shelf, cloud, cloud, shelf, shelf, PREFIX, (), ("*",), 25, 0, clock)
         return Builder(observer, applier, shelf, shelf, sweeper)
+
+    @contextmanager
+    def beside(self, work: Callable[[], T]) -> Iterator[Callable[[], T]]:
+        """The builder's ``Side``: the work begins when the body does, and whoever needs its result waits for its end.
+
+        Only the waiting is shared: what the function does itself is in OWN.
+        """
+        began = self.now
+        found = work()
+        ended, self.now = self.now, began
+
+        def result() -> T:
+            self.now = max(self.now, ended)
+            return found
+
+        yield result
+        result()
 
     def _clock(self) -> int:
         return int(self.now)

@@ -18,7 +18,7 @@ from deployer.events import Look, RepositoryName, RunChange, StackChange, Tick
 from deployer.ports import Environment, Stack
 from deployer.refs import Stage
 from deployer.states import RunState
-from deployer.testing import Cloud, Forge, Shelf, Tape
+from deployer.testing import Cloud, Forge, InTurn, Shelf, Tape
 
 PREFIX = "opolis-deployer-prod"
 REPOSITORY = RepositoryName(42, "acme", "site")
@@ -58,6 +58,7 @@ class World:
             limit=limit,
             idle_days=idle_days,
         )
+        self.side = InTurn()
         self.builder = Builder(
             Observer(
                 self.forge,
@@ -68,6 +69,7 @@ class World:
                 self.shelf,
                 self.shelf,
                 Slots(self.shelf, self.installation.limit),
+                self.side,
                 PREFIX,
                 lambda: self.now,
             ),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from deployer.errors import Transient
 from deployer.events import RunChange, StackChange
 
 MAIN, HELLO, TAG = "refs/heads/main", "refs/heads/feature/hello", "refs/tags/v1.0.0"
@@ -56,6 +57,33 @@ def test_a_push_asks_cloudformation_twice_at_most(
     assert starts == (0 if push is first else 1), "a new pipeline starts by itself"
     assert asked["github.archive"] == asked["s3.put"] == 1
     assert asked["github.directory"] == asked["github.read"] == 1, "a commit's files are read once"
+
+
+def test_aws_is_asked_while_github_is(world: Any) -> None:
+    world.live(MAIN)
+    look = world.push(MAIN, world.commit({"deploy/pipeline.json": world.template("other")}))
+    asked: list[str] = []
+    world.side.early = True
+    world.tape.hook = lambda call, after: None if after else asked.append(call)
+    world.look(look)
+    beside = ["cloudformation.describe", "cloudformation.resources", "codepipeline.runs"]
+    assert asked[: len(beside) + 2] == ["memory.environment", *beside, "github.repository"]
+    assert not set(beside) & set(asked[len(beside) + 1 :]), "nothing is asked twice"
+
+
+def test_a_repository_that_cannot_be_read_hides_that_aws_did_not_answer(world: Any) -> None:
+    def fail(call: str, after: bool) -> None:
+        if call == "cloudformation.describe":
+            raise Transient("throttled")
+
+    sha = world.live(MAIN)
+    world.side.early, world.tape.hook = True, fail
+    look = world.pushed(MAIN, sha)
+    with pytest.raises(Transient):
+        world.look(look)
+    world.repo.readable = False
+    world.look(look)
+    assert world.prep(sha) == "success: staging: prepared"
 
 
 def test_a_stack_that_takes_long_costs_nothing_meanwhile(world: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.contracts.xray import Daemon
 
-from deployer.tracing import sampled
+from deployer.tracing import carried, sampled
 
 TRACE, OTHER_TRACE = "1-5759e988-bd862e3fe1be46a994272793", "1-5759e989-0123456789abcdef01234567"
 PARENT, OTHER_PARENT = "53995c3f42cd8ad8", "0f1e2d3c4b5a6978"
@@ -48,6 +48,14 @@ def answer():
         "StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/s/1",
         "ResponseURL": here.replace("//", "//ghp_canary@") + "/answer?Signature=ghp_canary#ghp_canary"}
     responder.send(parse(event), Done())
+
+def aside():
+    import threading
+    from deployer.tracing import carried
+    for work in (github, github):
+        other = threading.Thread(target=carried(work))
+        other.start()
+        other.join()
 
 def nowhere():
     github("http://127.0.0.1:1")
@@ -193,6 +201,21 @@ def test_each_call_is_one_subsegment_of_the_invocations(function: Lambda, server
     assert [call.get("error", False) for call in calls] == [False, True, False, False]
     assert "inside" in ended.messages
     assert [each for each in ended.log if each["level"] != "INFO"] == []
+
+
+def test_what_another_thread_is_given_to_do_is_told_within_the_invocation(function: Lambda, server: Any) -> None:
+    for _ in range(4):
+        server.answer(404)
+    ended = function.run((SAMPLED, ["aside", "github"]), ("", ["github"]))
+    assert ended.answers == ["done", "done"]
+    *calls, whole = ended.documents
+    assert (whole["name"], len(calls)) == ("builder", 3)
+    assert {call["parent_id"] for call in calls} == {whole["id"]}
+    assert [each for each in ended.log if each["level"] != "INFO"] == []
+
+
+def test_untraced_another_thread_does_the_work_as_it_is() -> None:
+    assert carried(sampled) is sampled
 
 
 def test_F91_no_document_holds_a_secret(function: Lambda, server: Any) -> None:

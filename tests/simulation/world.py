@@ -36,7 +36,7 @@ from deployer.ports import CommitStatus, Environment, StackRequest
 from deployer.queues import Record
 from deployer.refs import HEADS, Stage
 from deployer.states import RunState
-from deployer.testing import Killed, Tape
+from deployer.testing import InTurn, Killed, Tape
 from listener.handler import Listener
 from listener.signature import Verifier
 from notifier.handler import receive as tell
@@ -118,9 +118,10 @@ class World:
             PREFIX, "artifacts", {stage: f"arn:role/{stage}" for stage in Stage}, "arn:boundary", lambda: "ghs_token"
         )
         hub, sky, desk, clock = self.hub, self.sky, self.desk, self.clock
+        side = InTurn(early=self.seed % 2 == 0)
         wishes = Wishes(hub, hub, desk, desk, installation, clock)
         self.builder = Builder(
-            Observer(hub, wishes, sky, sky, sky, desk, desk, Slots(desk, 0), PREFIX, clock),
+            Observer(hub, wishes, sky, sky, sky, desk, desk, Slots(desk, 0), side, PREFIX, clock),
             Applier(sky, sky, desk, desk, desk, hub, hub, desk, desk, installation, clock, sky),
             desk,
             desk,

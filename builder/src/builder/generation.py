@@ -82,11 +82,13 @@ def successor(commit: str) -> str:
     return f"superseded by {commit[:7]}"
 
 
-def stands(item: Environment, stack: Stack, *, again: bool) -> bool:
+def stands(item: Environment, stack: Stack | None, *, again: bool) -> bool:
     """Whether the stack has, or was just given, what this generation wants: no operation of it can follow.
 
     ``again``: whether somebody asks by hand, which begins another generation.
     """
+    if stack is None:
+        return False
     if item.applied == item.digest:
         return stack.phase in (StackPhase.STABLE, StackPhase.BUSY)
     made = item.accepted and item.operation in (Operation.CREATE, Operation.UPDATE)

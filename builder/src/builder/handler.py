@@ -187,6 +187,7 @@ def _builder() -> tuple[Builder, Hide]:
 
     from builder.leftovers import Remains  # noqa: PLC0415
     from builder.sources import Sources  # noqa: PLC0415
+    from builder.together import Threads  # noqa: PLC0415
     from deployer.github import GitHub  # noqa: PLC0415
     from deployer.memory import Table  # noqa: PLC0415
     from deployer.pipelines import CodePipeline  # noqa: PLC0415
@@ -241,6 +242,7 @@ def _builder() -> tuple[Builder, Hide]:
             memory,
             sources,
             Slots(memory, settings.environments_limit),
+            Threads(),
             settings.deployer_prefix,
             clock,
         ),

@@ -7,11 +7,12 @@ whether there is room for one more environment.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 from builder.plan import belongs
 from builder.situation import Asked, Invalid, Nothing, Present, Refused, Situation, build_log, owns
 from builder.slots import Slots
+from builder.together import Side
 from builder.wishes import Question, Wishes
 from deployer.environments import INSTALLATION_TAG, EnvironmentId, parse, source_key, stack_names
 from deployer.errors import Broken
@@ -40,8 +41,17 @@ LOG_TYPE = "AWS::Logs::LogGroup"
 
 
 @dataclass(frozen=True)
+class _Sight:
+    """What AWS says of an environment. ``resources`` and ``runs`` are empty where nobody looked into its stack."""
+
+    stack: Stack | None
+    resources: tuple[StackResource, ...] = ()
+    runs: Mapping[str, tuple[Run, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Observer:
-    """Makes a ``Situation`` for a look. ``clock``: milliseconds since the epoch."""
+    """Makes a ``Situation`` for a look. ``side``: where AWS is asked. ``clock``: milliseconds since the epoch."""
 
     repositories: Repositories
     wishes: Wishes
@@ -51,6 +61,7 @@ class Observer:
     memory: Memory
     sources: SourceStore
     slots: Slots
+    side: Side
     prefix: str
     clock: Callable[[], int]
 
@@ -65,29 +76,56 @@ class Observer:
         except ValueError as error:
             raise Malformed(str(error)) from error
         item = self.memory.environment(environment)
-        repository = self._repository(environment, look, item)
-        if repository is None or not self.wishes.installation.admission.takes(repository.name.full_name):
-            # Perhaps the token was revoked, perhaps the repository is gone: no proof of anything.
-            reason = f"{repository.name.full_name} is not on the allow-list" if repository else ""
-            known = item.repository if item else look.repository
-            wish = Nothing(reason or "the repository can't be read")
-            return Situation(environment, known, self.prefix, wish, item, None, item.stack if item else "")
-        if item:
-            name, stack = item.stack, self.stacks.describe(item.stack)
-        else:
-            name, stack = self._stack(environment, repository.name, look.stack)
+        if item is None:
+            return self._unremembered(look, environment, receives)
+        # The name of its stack is known: AWS is asked while GitHub is.
+        with self.side.beside(lambda: self._see(environment, self.stacks.describe(item.stack))) as sight:
+            repository = self._repository(environment, look, item)
+            if repository is None or not self._admits(repository):
+                return self._left_alone(environment, repository, item.repository, item)
+            question = Question(look, environment, item, lambda: sight().stack, item.stack)
+            return self._situation(question, repository, receives, sight)
+
+    def _unremembered(self, look: Look, environment: EnvironmentId, receives: int) -> Situation:
+        repository = self._repository(environment, look, None)
+        if repository is None or not self._admits(repository):
+            return self._left_alone(environment, repository, look.repository, None)
+        name, stack = self._stack(environment, repository.name, look.stack)
         ours = stack is not None and owns(stack, environment, self.prefix)
-        source = self.sources.newest(source_key(name)) if item is None and ours else None
-        question = Question(look, environment, item, stack, name, ours, source)
+        source = self.sources.newest(source_key(name)) if ours else None
+        question = Question(look, environment, None, lambda: stack, name, ours, source)
+        return self._situation(question, repository, receives, lambda: self._see(environment, stack))
+
+    def _admits(self, repository: Repository) -> bool:
+        return self.wishes.installation.admission.takes(repository.name.full_name)
+
+    def _left_alone(
+        self, environment: EnvironmentId, found: Repository | None, known: RepositoryName, item: Environment | None
+    ) -> Situation:
+        # Perhaps the token was revoked, perhaps the repository is gone: no proof of anything.
+        reason = f"{found.name.full_name} is not on the allow-list" if found else ""
+        wish = Nothing(reason or "the repository can't be read")
+        return Situation(environment, known, self.prefix, wish, item, None, item.stack if item else "")
+
+    def _situation(
+        self, question: Question, repository: Repository, receives: int, sight: Callable[[], _Sight]
+    ) -> Situation:
+        look, environment, item = question.look, question.environment, question.item
         asked, slot = self._admitted(question, self.wishes.ask(question, repository))
-        situation = Situation(
+        seen = _Sight(question.stack()) if isinstance(asked.wish, Nothing) else sight()
+        for name in seen.runs:
+            self._claim(name, environment)
+        return Situation(
             environment,
             repository.name,
             self.prefix,
             asked.wish,
             item,
-            stack,
-            name,
+            seen.stack,
+            question.stack_name,
+            runs=seen.runs,
+            elsewhere=self._elsewhere(item, seen.runs) if item else frozenset(),
+            projects=_unlogged(seen.resources),
             now=self.clock(),
             receives=receives,
             park=asked.park,
@@ -95,21 +133,9 @@ class Observer:
             sweeping=look.sweeping,
             pushed=bool(look.after),
             request=question.request,
-            source=source,
+            source=question.source,
             slot=slot,
             idle_days=self.wishes.installation.idle_days,
-        )
-        if isinstance(situation.wish, Nothing) or stack is None or not situation.ours:
-            return situation
-        if stack.phase is StackPhase.BUSY:
-            return situation
-        resources = self.resources.resources(stack.id)
-        runs = {pipeline: self.pipelines.runs(pipeline) for pipeline in self._pipelines(resources, environment)}
-        return replace(
-            situation,
-            runs=runs,
-            elsewhere=self._elsewhere(item, runs) if item else frozenset(),
-            projects=_unlogged(resources),
         )
 
     def _repository(self, environment: EnvironmentId, look: Look, item: Environment | None) -> Repository | None:
@@ -171,13 +197,17 @@ class Observer:
                 return name, stack
         raise Broken(f"every stack name that {environment} may have is held by another environment")
 
-    def _pipelines(self, resources: tuple[StackResource, ...], environment: EnvironmentId) -> tuple[str, ...]:
-        names = _named(resources, PIPELINE_TYPE)
-        for name in names:
-            holder = self.memory.claim("pipeline", name, environment)
-            if holder != environment:
-                log.error("a pipeline is held by another environment", pipeline=name, holder=str(holder))
-        return names
+    def _see(self, environment: EnvironmentId, stack: Stack | None) -> _Sight:
+        """Look into a stack, where it is the environment's own and stands still. Asks AWS alone."""
+        if stack is None or not owns(stack, environment, self.prefix) or stack.phase is StackPhase.BUSY:
+            return _Sight(stack)
+        resources = self.resources.resources(stack.id)
+        return _Sight(stack, resources, {name: self.pipelines.runs(name) for name in _named(resources, PIPELINE_TYPE)})
+
+    def _claim(self, pipeline: str, environment: EnvironmentId) -> None:
+        holder = self.memory.claim("pipeline", pipeline, environment)
+        if holder != environment:
+            log.error("a pipeline is held by another environment", pipeline=pipeline, holder=str(holder))
 
 
 def _named(resources: tuple[StackResource, ...], kind: str) -> tuple[str, ...]:

@@ -77,13 +77,14 @@ class Installation:
 class Question:
     """Whose wish is asked for, and what is known of it. ``stack_name``: the name its stack has or will have.
 
-    ``ours``: whether the stack says that it is this environment's. ``source``: see ``Situation``.
+    ``stack``: answers with the stack; it may have to be waited for. ``ours``: of an environment that is not remembered,
+    whether the stack says that it is its own. ``source``: see ``Situation``.
     """
 
     look: Look
     environment: EnvironmentId
     item: Environment | None
-    stack: Stack | None
+    stack: Callable[[], Stack | None]
     stack_name: str
     ours: bool = False
     source: SourceObject | None = None
@@ -187,7 +188,7 @@ class Wishes:
         if question.item:
             return objection(question.item, question.look, ref, tip)
         wanted = release_of(ref)
-        if question.stack is not None and question.look.after and wanted:
+        if question.stack() is not None and question.look.after and wanted:
             # What production has was forgotten with the table.
             newest = newest_of(name for name, _ in self.repositories.tips(repository.name))
             if newest and wanted < newest:
@@ -269,11 +270,11 @@ class Wishes:
     # --- what the commit brings
 
     def _present(self, question: Question, repository: Repository, ref: str, commit: str) -> Wish:
-        item, stack = question.item, question.stack
+        item = question.item
         production = question.environment.stage is Stage.PRODUCTION
         wish = Present(ref, commit, repository.default_branch if production else ref.removeprefix(HEADS))
         same = item and item.present and (item.ref, item.commit) == (ref, commit)
-        if item and same and item.digest and stack and stands(item, stack, again=bool(question.request)):
+        if item and same and item.digest and stands(item, question.stack(), again=bool(question.request)):
             return replace(wish, digest=item.digest, warnings=item.warnings)
         try:
             return self._with_files(question, repository.name, wish)

@@ -14,10 +14,11 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 log = logging.getLogger("tracing")
+T = TypeVar("T")
 
 _loaded = False
 # The SDK's recorder while an invocation is under way that may be traced.
@@ -69,6 +70,24 @@ def remote(method: str, url: str) -> Iterator[Callable[[int], None]]:
         raise
     finally:
         _recorder.end_subsegment()
+
+
+def carried(work: Callable[[], T]) -> Callable[[], T]:
+    """``work``, to be done by another thread: its calls are told within the subsegment that is open here and now.
+
+    The SDK keeps that for each thread.
+    Source: https://docs.aws.amazon.com/xray-sdk-for-python/latest/reference/thread.html
+    """
+    recorder = _recorder
+    if recorder is None:
+        return work
+    entity = recorder.get_trace_entity()
+
+    def carrying() -> T:
+        recorder.set_trace_entity(entity)
+        return work()
+
+    return carrying
 
 
 def _prepared() -> Any:

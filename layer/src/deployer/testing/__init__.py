@@ -5,7 +5,8 @@ For tests of the functions' cores. The same suites hold them and the adapters to
 
 from deployer.testing.cloud import Cloud
 from deployer.testing.forge import Forge
+from deployer.testing.inturn import InTurn
 from deployer.testing.shelf import Shelf
 from deployer.testing.tape import Killed, Tape
 
-__all__ = ["Cloud", "Forge", "Killed", "Shelf", "Tape"]
+__all__ = ["Cloud", "Forge", "InTurn", "Killed", "Shelf", "Tape"]
