@@ -33,10 +33,14 @@ _EVENTS = {
 
 @dataclass
 class Track:
-    """A run as it goes on. ``actions``: stage -> (status, started, updated)."""
+    """A run as it goes on. ``first``: its pipeline has started it by itself, when its role was seconds old.
+
+    ``actions``: stage -> (status, started, updated).
+    """
 
     pipeline: str
     id: str
+    first: bool
     stage: str = "Source"
     actions: dict[str, tuple[str, int, int]] = field(default_factory=dict)
 
@@ -46,7 +50,7 @@ class Sky(Cloud):
     """One account.
 
     ``told`` takes what happened, ``effect`` what an invocation brings about. ``commit_of`` a version, and whether its
-    build is ``broken``. ``sources_read``, ``sources_built``: the versions that any run has read, or built to the end;
+    build is ``broken``. ``sources_built``: the versions that any run has built to the end;
     ``deployed``: what each pipeline has built last.
     """
 
@@ -56,7 +60,6 @@ class Sky(Cloud):
     effect: Callable[[str, str], None] = field(kw_only=True)
     commit_of: Callable[[str], str] = field(kw_only=True)
     broken: Callable[[str], bool] = field(kw_only=True)
-    sources_read: set[str] = field(default_factory=set)
     sources_built: set[str] = field(default_factory=set)
     tracks: dict[str, Track] = field(default_factory=dict)
     building: dict[str, str] = field(default_factory=dict)
@@ -128,7 +131,7 @@ class Sky(Cloud):
         self._made += 1
         run = Run(f"00000000-0000-0000-0000-{self._made:012x}", RunState.IN_PROGRESS, self.clock(), revisions)
         self.executions[pipeline] = [run, *self.executions[pipeline]]
-        track = self.tracks[run.id] = Track(pipeline, run.id)
+        track = self.tracks[run.id] = Track(pipeline, run.id, first=len(self.executions[pipeline]) == 1)
         track.actions["Source"] = ("InProgress", self.clock(), self.clock())
         self._run_event(track, "STARTED")
         self._run_event(track, "STARTED", "Source")
@@ -146,7 +149,7 @@ class Sky(Cloud):
         if run is None or not run.state.active:
             return
         version = run.revisions.get("Source") or self.version(track.pipeline)
-        if not version:
+        if not version or (track.first and self.chaos.happens(self.chaos.rates.first_run_fails)):
             self._action(track, "Failed")
             self._end(track, RunState.FAILED)
             return
@@ -154,7 +157,6 @@ class Sky(Cloud):
             replace(each, revisions={"Source": version}) if each.id == run.id else each
             for each in self.executions[track.pipeline]
         ]
-        self.sources_read.add(version)
         self.artifacts.setdefault(track.pipeline, set()).add(track.id)
         self.commit_of(version)  # the run knows it from now on, also when the object is gone
         self._action(track, "Succeeded")

@@ -29,6 +29,7 @@ class Rates:
     unanswered_operation: float = 0.0
     slow: float = 0.0
     deletion_fails: float = 0.0
+    first_run_fails: float = 0.0
 
 
 WORST = Rates(
@@ -48,6 +49,7 @@ WORST = Rates(
     unanswered_operation=0.4,
     slow=0.1,
     deletion_fails=0.5,
+    first_run_fails=0.3,
 )
 # Calls that have an effect outside our own memory: struck at rates of their own once they are done.
 OPERATIONS = frozenset(

@@ -17,6 +17,7 @@ class Kind(StrEnum):
     FAILS = "fails"  # CloudFormation can't create or update its stack
     STUCK = "stuck"  # and can't even roll the update back
     BUILD_FAILS = "build fails"  # the stack is fine, its pipeline's run is not
+    SKIPPED = "skipped"  # says itself that it is not to be built, where a branch is at it
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,10 @@ from deployer.refs import HEADS, TAGS
 from deployer.testing.forge import Repo
 
 ZEROS = "0" * 40
-BRANCHES = ("dev", "feature/login", "staging", "feature/a#b", "release")
-KINDS = (Kind.GOOD,) * 14 + (Kind.INVALID, Kind.BARE, Kind.FAILS, Kind.STUCK, Kind.BUILD_FAILS, Kind.BUILD_FAILS)
+NAMES = (RepositoryName(42, "acme", "site"), RepositoryName(43, "beta", "site"), RepositoryName(44, "acme", "api"))
+BRANCHES = ("dev", "feature/login", "staging", "feature/a#b", "release", "NOBUILD/dev")
+RARE = (Kind.INVALID, Kind.BARE, Kind.FAILS, Kind.STUCK, Kind.BUILD_FAILS, Kind.BUILD_FAILS, Kind.SKIPPED)
+KINDS = (Kind.GOOD,) * 14 + RARE
 HALTING = (Kind.GOOD, Kind.GOOD, Kind.FAILS)
 TROUBLED = (Kind.GOOD, Kind.GOOD, Kind.FAILS, Kind.FAILS, Kind.STUCK, Kind.BUILD_FAILS, Kind.INVALID)
 TITLES = ("one", "two", "three")
@@ -51,9 +53,10 @@ class Team:
 
 
 class People:
-    """All who push. ``deliver`` takes a webhook's payload, ``note`` a line of the trace.
+    """All who push. ``deliver`` takes a webhook's payload, ``renamed`` a repository, ``note`` a line of the trace.
 
-    ``kinds``: what their commits are; ``steady``: they do nothing but to push to the default branch.
+    ``kinds``: what their commits are; ``renames``: whether they rename repositories;
+    ``steady``: they do nothing but to push to the default branch.
     """
 
     def __init__(
@@ -61,11 +64,12 @@ class People:
         rng: random.Random,
         clock: Callable[[], int],
         deliver: Callable[[dict[str, Any]], None],
+        renamed: Callable[[Repo], None],
         note: Callable[[str], None],
     ) -> None:
-        self.rng, self.clock, self.deliver, self.note = rng, clock, deliver, note
+        self.rng, self.clock, self.deliver, self.renamed, self.note = rng, clock, deliver, renamed, note
         self.kinds = rng.choice((KINDS, KINDS, TROUBLED))
-        self.steady = False
+        self.steady, self.renames = False, True
         self.teams: list[Team] = []
         self.commits: dict[str, Made] = {}
         self.pushes = 0
@@ -78,6 +82,8 @@ class People:
         self.commits[made.sha] = made
         team.made.append(made)
         team.repo.commits[made.sha] = made.files
+        if made.kind is Kind.SKIPPED:
+            team.repo.messages[made.sha] = "Mend a comma [skip ci]"
         return made
 
     def move(self, team: Team, ref: str, target: str | None, *, told: bool = True) -> None:
@@ -116,7 +122,7 @@ class People:
         """Somebody does something."""
         team = self.rng.choice(self.teams)
         acts = (self._push, self._push, self._push, self._push, self._twice, self._back, self._back, self._remove)
-        rare = (self._remove, self._default, self._release, self._release, self._release, self._tags)
+        rare = (self._remove, self._default, self._release, self._release, self._release, self._tags, self._rename)
         self.rng.choice((self._push,) if self.steady else acts + rare)(team)
 
     def _branch(self, team: Team) -> str:
@@ -147,6 +153,15 @@ class People:
         if there:
             team.repo.default_branch = self.rng.choice(there)
             self.note(f"{team.name.full_name} has {team.repo.default_branch} for its default branch")
+
+    def _rename(self, team: Team) -> None:
+        """What it was called still leads there."""
+        name = team.name
+        if not self.renames:
+            return
+        team.repo.name = RepositoryName(name.id, name.owner, f"{name.name}-{len(self.commits)}")
+        self.renamed(team.repo)
+        self.note(f"{name.full_name} is called {team.name.full_name}")
 
     def _release(self, team: Team) -> None:
         tags = [ref for ref in sorted(team.repo.refs) if ref.startswith(TAGS)]

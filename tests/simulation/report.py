@@ -17,6 +17,8 @@ SWEEPS = 14
 # Of one world in so many, an hour in which nobody does anything is watched too.
 IDLE = 20
 HOUR = 12 * TICK
+# The chance that a world's table is lost.
+TABLE_LOST = 0.1
 # Between two things that people do.
 PAUSES = (500, 5 * SECOND, 30 * SECOND, 2 * MINUTE, 6 * MINUTE)
 
@@ -99,6 +101,10 @@ def _plan(world: World) -> tuple[int, int]:
         when += 6 * MINUTE if world.people.steady else rng.choice(PAUSES)
         world.scheduler.at(when, world.people.act)
     world.scheduler.at(rng.randint(BEGINNING, when), world.forge)
+    if rng.random() < TABLE_LOST:
+        # A stack that has its name from what the repository was called before is not found again.
+        world.people.renames = False
+        world.scheduler.at(rng.randint(BEGINNING, when), world.lose_table)
     tick, end = BEGINNING + rng.randint(1, TICK), when + MINUTE
     while tick < end:
         world.scheduler.at(tick, world.tick)

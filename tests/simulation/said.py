@@ -27,6 +27,11 @@ class Notes:
     topics: dict[tuple[str, str], _Topic] = field(default_factory=dict)
     places: dict[str, tuple[str, str]] = field(default_factory=dict)
 
+    def forget(self) -> None:
+        """They lie in the table, and go with it."""
+        self.topics.clear()
+        self.places.clear()
+
     def claim(self, run: str, topic: str, rank: int) -> bool:
         """Whether this is to be said now."""
         with self.tape.call("notes.claim"):
@@ -46,19 +51,19 @@ class Notes:
     def confirm(self, run: str, topic: str, rank: int) -> bool:
         """Note that it has been said."""
         with self.tape.call("notes.confirm"):
-            held = self.topics[run, topic]
-            if held.rank == rank:
+            held = self.topics.get((run, topic))
+            if held and held.rank == rank:
                 held.done = True
                 return True
-            if held.rank > rank:
+            if held and held.rank > rank:
                 held.done, held.until = False, 0
             return False
 
     def release(self, run: str, topic: str, rank: int) -> None:
         """Give a claim back."""
         with self.tape.call("notes.release"):
-            held = self.topics[run, topic]
-            if held.rank == rank and not held.done:
+            held = self.topics.get((run, topic))
+            if held and held.rank == rank and not held.done:
                 held.until = 0
 
     def message(self, run: str) -> tuple[str, str] | None:

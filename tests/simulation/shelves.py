@@ -15,6 +15,7 @@ from deployer.environments import EnvironmentId
 from deployer.events import Announcement, Look, RepositoryName, RunNotice, Sweep
 from deployer.ports import CommitStatus, Environment
 from deployer.testing import Forge, Shelf, Tape
+from deployer.testing.forge import Repo
 
 
 @dataclass
@@ -74,6 +75,10 @@ class Hub(Forge):
     def __init__(self, tape: Tape, posted: Callable[[CommitStatus], None]) -> None:
         super().__init__(tape)
         self.posted = posted
+
+    def rename(self, repo: Repo) -> None:
+        """It is found under its new name, and under those that it had."""
+        self.repos[repo.name.full_name] = repo
 
     def post(self, status: CommitStatus) -> None:
         """A status."""

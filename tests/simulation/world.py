@@ -14,11 +14,12 @@ from typing import Any
 from tests.simulation.aws import ACCOUNT, REGION, Sky
 from tests.simulation.chaos import SILENT, Chaos
 from tests.simulation.commits import Kind, make
-from tests.simulation.people import BRANCHES, HALTING, People, Team, body_of
+from tests.simulation.people import BRANCHES, HALTING, NAMES, People, Team, body_of
 from tests.simulation.queues import Invocation, Queue, Trigger
 from tests.simulation.said import Notes, Reasons, Secrets, Slack
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.shelves import Desk, Hub
+from tests.simulation.verdict import OURS, STRANGE
 
 from builder.apply import Applier
 from builder.baseline import baseline_of
@@ -31,18 +32,17 @@ from builder.sweep import Sweeper
 from builder.wishes import Installation, Wishes
 from deployer.environments import INSTALLATION_TAG, OWNER_TAG, EnvironmentId, environment_of, source_key, stack_names
 from deployer.errors import Transient
-from deployer.events import RepositoryName
 from deployer.ports import CommitStatus, Environment, StackRequest
 from deployer.queues import Record
 from deployer.refs import HEADS, Stage
-from deployer.states import RunState
+from deployer.states import CommitState, RunState
 from deployer.testing import InTurn, Killed, Tape
 from listener.handler import Listener
 from listener.signature import Verifier
 from notifier.handler import receive as tell
 from notifier.notify import Notifier
 
-PREFIX, SECRET = "opolis-deployer-prod", "s3cret"
+PREFIX, SECRET = OURS, "s3cret"
 BEGINNING = 1_700_000_000_000
 SECOND, MINUTE = 1_000, 60_000
 TICK = 5 * MINUTE
@@ -50,7 +50,6 @@ TICK = 5 * MINUTE
 MOST = 25
 # One world in so many is a silent one, where some of what is pushed can't be deployed.
 EVERY = 10
-NAMES = (RepositoryName(42, "acme", "site"), RepositoryName(43, "beta", "site"), RepositoryName(44, "acme", "api"))
 Point = tuple[str, bool]
 
 
@@ -80,7 +79,7 @@ class World:
         self.violations: list[str] = []
         self.effects: Counter[tuple[EnvironmentId, int, str, int]] = Counter()
         self.written: dict[EnvironmentId, Environment] = {}
-        self.ticks = 0
+        self.ticks = self.lost_at = 0
         self._make_twins()
         self._make_functions()
         self._make_people()
@@ -127,14 +126,14 @@ class World:
             desk,
             Sweeper(hub, desk, desk, desk, sky, sky, desk, desk, PREFIX, (), ("acme/*", "beta/*"), MOST, 0, clock),
         )
-        slack = Slack(self.tape)
+        slack, self.notes = Slack(self.tape), Notes(self.tape, clock)
         self.notifier = Notifier(
             memory=desk,
             runs=sky,
             builds=Reasons(self.tape),
             repositories=hub,
             statuses=hub,
-            notes=Notes(self.tape, clock),
+            notes=self.notes,
             slack=lambda: slack,
             channel=self.rng.choice(("", "C1")),
             region="us-east-1",
@@ -157,12 +156,13 @@ class World:
         )
 
     def _make_people(self) -> None:
-        self.people = People(self.rng, self.clock, self._deliver, self.note)
+        self.people = People(self.rng, self.clock, self._deliver, self.hub.rename, self.note)
         for name in NAMES[: self.rng.choice((1, 1, 2, 3)) if self.seed % EVERY else 1]:
             team = Team(self.hub.add(name), version=self.rng.choice((1, 2)))
             self.people.teams.append(team)
             for ref in (HEADS + "main", HEADS + "old"):
                 made = self.people.commit(team, Kind.GOOD)
+                self.hub.statuses.append(CommitStatus(name, made.sha, STRANGE, CommitState.PENDING, "not ours"))
                 team.repo.refs[ref] = made.sha
                 team.was[ref] = [(self.clock(), made.sha)]
             if self.rng.random() < 0.8:  # known, by an earlier webhook or by configuration
@@ -271,6 +271,8 @@ class World:
         allowed = team.held(item.ref, invocation.started)
         if before:
             allowed |= {before.commit}
+        elif source := self.desk.objects.get(source_key(item.stack)):
+            allowed |= {source[-1].commit}  # what was forgotten is rebuilt as it stands
         if item.present and item.commit not in allowed:
             self.violate(f"{item.id} is to be at {item.commit[:8]}, where {item.ref} was not")
 
@@ -295,6 +297,14 @@ class World:
         self.effects[key] += 1
         if self.effects[key] > 1:
             self.violate(f"{item.id} generation {item.generation}: {operation} had its effect twice")
+
+    def lose_table(self) -> None:
+        """Everything that is remembered is gone; what was said on commits before is known to nobody now."""
+        self.note("the environments table is lost")
+        for kept in (self.desk.items, self.desk.holders, self.desk.known, self.desk.places, self.written):
+            kept.clear()
+        self.notes.forget()
+        self.lost_at = len(self.hub.statuses)
 
     # --- what travels
 
