@@ -45,7 +45,7 @@ class Notes:
                 return True
             assert held
             if held.rank <= rank and not held.done:
-                raise Transient(f"{topic} is being told by another invocation", 2.0)
+                raise Transient(f"{topic} is being told by another invocation")
             return False
 
     def confirm(self, run: str, topic: str, rank: int) -> bool:

@@ -53,7 +53,8 @@ class Notes:
         item = self._get(run)
         held, done = int(item.get(f"rank:{topic}", {}).get("N", "0")), item.get(f"done:{topic}", {}).get("BOOL", True)
         if held <= rank and not done:
-            raise Transient(f"{topic} is being told by another invocation", 2.0)
+            # If that one was killed, its claim ends after the lease: the queue's own backoff outlasts it by far.
+            raise Transient(f"{topic} is being told by another invocation")
         return False
 
     def confirm(self, run: str, topic: str, rank: int) -> bool:
