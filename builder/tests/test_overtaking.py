@@ -168,7 +168,7 @@ def test_F44_who_was_overtaken_does_not_stop_the_run_that_was_started_meanwhile(
     world.look(look)
     world.finish(HELLO)
     begun = world.item(HELLO)
-    stale = replace(begun, applied="", accepted=False, version=begun.version - 1)
+    stale = replace(begun, applied="", accepted=False, source="", version=begun.version - 1)
     environment = world.shelf.environment
 
     def read_before(identifier: EnvironmentId) -> Environment:

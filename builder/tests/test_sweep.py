@@ -270,6 +270,21 @@ def test_F24_the_lost_table_is_rebuilt_from_the_stacks_tags_and_nothing_runs_aga
     assert set(known.shelf.holders) >= {("stack", "site-staging"), ("pipeline", "site-staging")}
 
 
+@pytest.mark.parametrize("pinnable", [True, False], ids=["V2", "V1"])
+def test_F24_a_run_that_was_going_on_when_the_table_was_lost_is_not_stopped(known: Any, *, pinnable: bool) -> None:
+    known.cloud.pinnable = pinnable
+    known.live(HELLO)
+    sha = known.commit()
+    known.look(known.push(HELLO, sha))
+    lose(known)
+    known.swept()
+    assert known.cloud.executions[known.item(HELLO).stack][0].state is RunState.IN_PROGRESS
+    known.run_to(HELLO)
+    quiet(known)
+    assert known.built(HELLO)[1:] == [sha]
+    assert known.cloud.executions[known.item(HELLO).stack][0].state is RunState.SUCCEEDED
+
+
 def test_F24_what_happened_while_the_table_was_lost_is_made_up_for(known: Any) -> None:
     known.live(HELLO)
     quiet(known)

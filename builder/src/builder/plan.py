@@ -182,12 +182,21 @@ def _advance(situation: Situation, wish: Present, item: Environment, *, reverted
             return (Report(Outcome.FAILURE, "the stack could not be updated", look_up=True),)
         if item.accepted and item.operation in (Operation.CREATE, Operation.UPDATE):
             steps.append(Applied())
-        elif item.operation is Operation.CREATE and _active(situation):
-            # Whose creation this was is not known: its run may be the one that is wanted.
+        elif _may_be_wanted(situation, item):
             return ()
         else:
             return _when_idle(situation, *_upload(item), Operate(Operation.UPDATE))
     return *steps, *_run(situation, wish, item)
+
+
+def _may_be_wanted(situation: Situation, item: Environment) -> bool:
+    """Whether a run goes on that is not to be stopped, although nobody knows what the stack is.
+
+    Whose creation it was may not be known, or what was known was lost; the run may read just what is wanted.
+    """
+    active = _active(situation)
+    created = item.operation is Operation.CREATE and bool(active)
+    return created or any(belongs(item, run, elsewhere=name in situation.elsewhere) for name, run in active)
 
 
 def _when_idle(situation: Situation, *steps: Step) -> tuple[Step, ...]:
