@@ -64,7 +64,7 @@ def rates(rng: random.Random) -> Rates:
 
 
 # A world in which all goes well, but that nobody is told that CloudFormation has taken what was asked for.
-SILENT = Rates(unanswered_operation=0.8)
+SILENT = Rates(unanswered_operation=0.6)
 
 
 class Chaos:

@@ -25,13 +25,17 @@ MOST_RIVALS = 3
 
 @dataclass
 class Message:
-    """One message. ``visible``: when it may be received, milliseconds; ``at_work``: invocations that have it now."""
+    """One message. ``visible``: when it may be received, milliseconds; ``at_work``: invocations that have it now.
+
+    ``unstruck``: how often it failed although nothing had befallen its invocation.
+    """
 
     id: str
     group: str
     body: str
     visible: int
     receives: int = 0
+    unstruck: int = 0
     at_work: int = 0
 
 
@@ -53,6 +57,7 @@ class Invocation(Thread):
         super().__init__(name)
         self.deadline = deadline
         self.failed: set[str] = set()
+        self.struck = False
         self.seen: dict[EnvironmentId, Environment | None] = {}
         self.writing: Environment
 
@@ -128,6 +133,8 @@ class Queue:
     def _bury(self, message: Message) -> None:
         self._remove(message)
         self.dead.append(message)
+        if message.unstruck > MOST_RECEIVES // 4:
+            self.world.violate(f"{message.id} is a dead letter: {message.body}")
         self.world.note(f"{message.id} is a dead letter: {message.body}")
 
     def _remove(self, message: Message) -> None:
@@ -174,6 +181,8 @@ class Queue:
                     message.at_work -= 1
                     self.at_work[message.group] -= 1
             failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
+            for message in batch:
+                message.unstruck += message.id in failed and not invocation.struck
             for name in sorted(invocation.failed - failed):
                 self.world.violate(f"{name} failed, and was taken for done")
             for name, (message, receives) in taken.items():

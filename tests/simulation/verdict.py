@@ -29,8 +29,6 @@ def _stuck(world: Any) -> Iterator[str]:
     for queue in (world.looks, world.changes, world.notices):
         if len(queue):
             yield f"{len(queue)} messages are in the queue of {queue.name}s"
-        if queue.dead:
-            yield f"{len(queue.dead)} {queue.name}s are dead letters: {queue.dead[0].body}"
 
 
 # --- environments

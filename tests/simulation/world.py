@@ -206,10 +206,12 @@ class World:
             self.chaos.strike(name, after=after)
         except Killed as end:
             self.counts.killed[name, after] += 1
+            invocation.struck = True
             self.note(f"KILLED {end}")
             raise
         except Transient as error:
             self.counts.refused += 1
+            invocation.struck = True
             self.note(f"REFUSED {error}")
             raise
 
