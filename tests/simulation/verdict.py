@@ -170,9 +170,9 @@ def _leftovers(world: Any) -> Iterator[str]:
         # Who is killed between taking a stack's name and remembering the environment leaves a name that is nobody
         # else's to take; if its branch is gone by then, nobody looks there again. Who was overtaken may take a
         # pipeline's name after the environment was forgotten.
-        kept = (
-            kind == "commit" or (kind == "stack" and holder not in world.written) or str(holder) in world.looks.rivals
-        )
+        unsaved = kind == "stack" and holder not in world.written
+        overtaken = world.lost_at or str(holder) in world.looks.rivals
+        kept = kind == "commit" or unsaved or overtaken
         if not kept and holder not in world.desk.items:
             yield f"{kind}/{name} still points at {holder}"
 
@@ -194,8 +194,7 @@ def _statuses(world: Any) -> Iterator[str]:
             if status.description != "not ours":
                 yield f"{context} of {sha[:8]} is somebody else's, and says {status.description}"
             continue
-        forgotten = number < world.lost_at
-        if status.state is CommitState.PENDING and not forgotten:
+        if status.state is CommitState.PENDING and number not in world.forgotten:
             yield f"{context} of {sha[:8]} is pending for ever: {status.description}"
         if context.endswith("/Build") and status.state is CommitState.SUCCESS and sha not in built:
             yield f"{context} of {sha[:8]} says success, and no run of it succeeded"

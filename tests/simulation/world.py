@@ -66,7 +66,10 @@ class Counts:
 
 
 class World:
-    """Everything, from one seed. ``trace``: keep what happens, line by line."""
+    """Everything, from one seed. ``trace``: keep what happens, line by line.
+
+    ``lost_at``: when the table was lost, or 0; ``forgotten``: the statuses, by number, that nobody remembers since.
+    """
 
     def __init__(self, seed: int, *, trace: bool = False) -> None:
         self.seed = seed
@@ -80,6 +83,7 @@ class World:
         self.effects: Counter[tuple[EnvironmentId, int, str, int]] = Counter()
         self.written: dict[EnvironmentId, Environment] = {}
         self.ticks = self.lost_at = 0
+        self.forgotten: set[int] = set()
         self._make_twins()
         self._make_functions()
         self._make_people()
@@ -200,6 +204,8 @@ class World:
             self.note(name)
         elif name == "memory.save":
             self._saved(invocation)
+        elif name == "github.post" and invocation.started <= self.lost_at:
+            self.forgotten.add(len(self.hub.statuses) - 1)
         try:
             if self.clock() > invocation.deadline:
                 raise Killed(f"the invocation took too long: {name}")
@@ -306,7 +312,8 @@ class World:
         for kept in (self.desk.items, self.desk.holders, self.desk.known, self.desk.places, self.written):
             kept.clear()
         self.notes.forget()
-        self.lost_at = len(self.hub.statuses)
+        self.lost_at = self.clock()
+        self.forgotten.update(range(len(self.hub.statuses)))
 
     # --- what travels
 
