@@ -85,6 +85,7 @@ def summary(outcomes: list[Outcome], seconds: float) -> list[str]:
         ("refused", f"{sum(outcome.refused for outcome in outcomes):,} calls, or their answers lost"),
         ("killed", f"{killed.total():,} invocations"),
         ("kill points", f"{len(killed.keys() & points)} covered of {len(points)}"),
+        ("in turns", f"{sum(outcome.overlaps for outcome in outcomes):,} looks, with another at the same environment"),
         ("dead letters", f"{sum(outcome.dead for outcome in outcomes):,}"),
     ]
     if well:

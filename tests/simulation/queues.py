@@ -65,7 +65,7 @@ class Invocation(Thread):
 class Queue:
     """``fifo``: with message groups. ``at_work``: group -> invocations that have one of its messages.
 
-    ``rivals``: the groups that two invocations have ever had at once.
+    ``rivals``: the groups that two invocations have ever had at once; ``overlaps``: how often that was.
     """
 
     def __init__(self, name: str, world: Any, trigger: Trigger, *, fifo: bool) -> None:
@@ -76,6 +76,7 @@ class Queue:
         self.groups: dict[str, list[Message]] = {}
         self.dead: list[Message] = []
         self.rivals: set[str] = set()
+        self.overlaps = 0
         self.at_work: dict[str, int] = {}
         self.sent = 0
         self._invoked = 0
@@ -122,8 +123,9 @@ class Queue:
         message.receives += 1
         message.at_work += 1
         self.at_work[message.group] = self.at_work.get(message.group, 0) + 1
-        if self.at_work[message.group] > 1:
+        if self.fifo and self.at_work[message.group] > 1:
             self.rivals.add(message.group)
+            self.overlaps += 1
         hidden = self.trigger.visibility
         if message.receives <= MOST_RIVALS and self.chaos.happens(self.chaos.rates.hidden_too_short):
             hidden = self.chaos.rng.choice((0, 20, 100, 500, 2_000, 20_000))

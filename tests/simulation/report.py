@@ -27,6 +27,8 @@ PAUSES = (500, 5 * SECOND, 30 * SECOND, 2 * MINUTE, 6 * MINUTE)
 class Outcome:
     """``problems``: what was wrong in the end. ``sweeps``: after the chaos, until all was in place.
 
+    ``overlaps``: looks that were begun while another one at the same environment was at work.
+
     ``calls``: of ports, until the chaos ended; ``idle_calls``: in an hour of rest, where it was watched.
     """
 
@@ -36,6 +38,7 @@ class Outcome:
     lost: int
     doubled: int
     refused: int
+    overlaps: int
     sweeps: int
     calls: int
     idle_calls: int | None
@@ -84,6 +87,7 @@ def _live(world: World) -> Outcome:
         counts.webhooks_lost + counts.events_lost,
         counts.doubled,
         counts.refused,
+        world.looks.overlaps,
         sweeps,
         calls,
         idle,

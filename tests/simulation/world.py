@@ -301,6 +301,8 @@ class World:
             if same:
                 self.violate(f"{item.id} generation {item.generation} is run twice: {same[0].id} {same[0].state}")
             return
+        if any(run.state.active for run in self.sky.executions.get(name, ())):
+            self.violate(f"{item.id} generation {item.generation}: {operation} under a running pipeline")
         key = (item.id, item.generation, operation, item.attempt)
         self.effects[key] += 1
         if self.effects[key] > 1:
