@@ -53,21 +53,23 @@ class Team:
 
 
 class People:
-    """All who push. ``deliver`` takes a webhook's payload, ``renamed`` a repository, ``note`` a line of the trace.
+    """All who push. ``deliver`` takes a webhook's payload, ``ask`` what is to be built again, ``renamed`` a repository.
 
-    ``kinds``: what their commits are; ``renames``: whether they rename repositories;
-    ``steady``: they do nothing but to push to the default branch.
+    ``note`` takes a line of the trace. ``kinds``: what their commits are; ``renames``: whether they rename
+    repositories; ``steady``: they do nothing but to push to the default branch.
     """
 
     def __init__(
         self,
         rng: random.Random,
+        *,
         clock: Callable[[], int],
         deliver: Callable[[dict[str, Any]], None],
+        ask: Callable[[Team, str], None],
         renamed: Callable[[Repo], None],
         note: Callable[[str], None],
     ) -> None:
-        self.rng, self.clock, self.deliver, self.renamed, self.note = rng, clock, deliver, renamed, note
+        self.rng, self.clock, self.deliver, self.ask, self.renamed, self.note = rng, clock, deliver, ask, renamed, note
         self.kinds = rng.choice((KINDS, KINDS, TROUBLED))
         self.steady, self.renames = False, True
         self.teams: list[Team] = []
@@ -123,6 +125,7 @@ class People:
         team = self.rng.choice(self.teams)
         acts = (self._push, self._push, self._push, self._push, self._twice, self._back, self._back, self._remove)
         rare = (self._remove, self._default, self._release, self._release, self._release, self._tags, self._rename)
+        rare += (self._redeploy,)
         self.rng.choice((self._push,) if self.steady else acts + rare)(team)
 
     def _branch(self, team: Team) -> str:
@@ -153,6 +156,13 @@ class People:
         if there:
             team.repo.default_branch = self.rng.choice(there)
             self.note(f"{team.name.full_name} has {team.repo.default_branch} for its default branch")
+
+    def _redeploy(self, team: Team) -> None:
+        there = [ref for ref in sorted(team.repo.refs) if ref.startswith(HEADS)]
+        if there:
+            ref = self.rng.choice(there)
+            self.note(f"{team.name.full_name} {ref} is to be built again")
+            self.ask(team, ref)
 
     def _rename(self, team: Team) -> None:
         """What it was called still leads there."""

@@ -172,7 +172,8 @@ def _leftovers(world: Any) -> Iterator[str]:
         # pipeline's name after the environment was forgotten.
         unsaved = kind == "stack" and holder not in world.written
         overtaken = world.lost_at or str(holder) in world.looks.rivals
-        kept = kind == "commit" or unsaved or overtaken
+        # A slot that somebody left is taken over by who needs it.
+        kept = kind in ("commit", "slot") or unsaved or overtaken
         if not kept and holder not in world.desk.items:
             yield f"{kind}/{name} still points at {holder}"
 

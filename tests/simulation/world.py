@@ -32,6 +32,7 @@ from builder.sweep import Sweeper
 from builder.wishes import Installation, Wishes
 from deployer.environments import INSTALLATION_TAG, OWNER_TAG, EnvironmentId, environment_of, source_key, stack_names
 from deployer.errors import Transient
+from deployer.events import Look
 from deployer.ports import CommitStatus, Environment, StackRequest
 from deployer.queues import Record
 from deployer.refs import HEADS, Stage
@@ -117,14 +118,20 @@ class World:
         return versions[-1].version if versions else ""
 
     def _make_functions(self) -> None:
+        self.limit = self.rng.choice((0, 0, 2))
         installation = Installation(
-            PREFIX, "artifacts", {stage: f"arn:role/{stage}" for stage in Stage}, "arn:boundary", lambda: "ghs_token"
+            PREFIX,
+            "artifacts",
+            {stage: f"arn:role/{stage}" for stage in Stage},
+            "arn:boundary",
+            lambda: "ghs_token",
+            limit=self.limit,
         )
         hub, sky, desk, clock = self.hub, self.sky, self.desk, self.clock
         side = InTurn(early=self.seed % 2 == 0)
         wishes = Wishes(hub, hub, desk, desk, installation, clock)
         self.builder = Builder(
-            Observer(hub, wishes, sky, sky, sky, desk, desk, Slots(desk, 0), side, PREFIX, clock),
+            Observer(hub, wishes, sky, sky, sky, desk, desk, Slots(desk, self.limit), side, PREFIX, clock),
             Applier(sky, sky, desk, desk, desk, hub, hub, desk, desk, installation, clock, sky),
             desk,
             desk,
@@ -160,7 +167,14 @@ class World:
         )
 
     def _make_people(self) -> None:
-        self.people = People(self.rng, self.clock, self._deliver, self.hub.rename, self.note)
+        self.people = People(
+            self.rng,
+            clock=self.clock,
+            deliver=self._deliver,
+            ask=self._ask,
+            renamed=self.hub.rename,
+            note=self.note,
+        )
         for name in NAMES[: self.rng.choice((1, 1, 2, 3)) if self.seed % EVERY else 1]:
             team = Team(self.hub.add(name), version=self.rng.choice((1, 2)))
             self.people.teams.append(team)
@@ -332,6 +346,13 @@ class World:
         if chaos.happens(chaos.rates.webhook_doubled):
             self.counts.doubled += 1
             self._post(payload, delay + self.rng.choice((100, 5_000, 300_000, 900_000)))
+
+    def _ask(self, team: Team, ref: str) -> None:
+        """Somebody asks by hand that a branch be built again; asked twice, it is one request."""
+        environment = environment_of(team.name.id, ref, team.repo.default_branch)
+        look = Look(str(environment), team.name, "by hand", ref, request=f"request-{self.clock()}")
+        for _ in range(2):
+            self.looks.send(look.to_json(), look.environment)
 
     def _post(self, payload: dict[str, Any], delay: int, secret: str = SECRET) -> None:
         body = body_of(payload)
