@@ -571,6 +571,35 @@ def test_a_removal_that_failed_is_tried_again_each_day(known: Any) -> None:
     assert known.item(HELLO) is None
 
 
+@pytest.mark.parametrize(
+    "reason",
+    [
+        pytest.param("Stack [s] cannot be deleted while TerminationProtection is enabled", id="F51-protected"),
+        pytest.param("Role arn:role/s is invalid or cannot be assumed", id="F56-its-service-role-is-gone"),
+    ],
+)
+def test_a_removal_that_is_refused_says_so_once_and_is_tried_again_each_day(known: Any, reason: str) -> None:
+    sha = known.live(HELLO)
+    quiet(known)
+    known.cloud.refusing = reason
+    known.look(known.remove(HELLO))
+    said = len(known.forge.statuses)
+    assert known.prep(sha) == f"failure: feature/hello: {reason}"
+    known.swept(50)
+    assert len(known.forge.statuses) == said
+    assert known.item(HELLO).settled
+    assert "cloudformation.delete" not in calls(known, lambda: known.swept(50))
+    known.now += DAY
+    assert calls(known, lambda: known.swept(50)).count("cloudformation.delete") == 1
+    known.cloud.refusing = ""
+    known.now += DAY
+    with pytest.raises(Transient, match="look again"):  # whether it was the first to be accepted, nobody can tell
+        known.swept()
+    assert known.stack(HELLO).status == "DELETE_IN_PROGRESS"
+    known.finish(HELLO)
+    assert known.item(HELLO) is None
+
+
 def test_F44_a_run_whose_start_was_held_up_is_not_started_twice(known: Any) -> None:
     """Somebody noted that it starts the run, and has been held up since."""
     sha = known.commit()

@@ -28,7 +28,7 @@ from builder.steps import (
     Upload,
     Wake,
 )
-from deployer.ports import Environment, Operation, Outcome, Parked, Run
+from deployer.ports import Environment, Operation, Outcome, Parked, Run, Stack
 from deployer.refs import HEADS, Stage
 from deployer.states import RunState, StackPhase
 
@@ -288,14 +288,21 @@ def _teardown(situation: Situation, reason: str) -> tuple[Step, ...]:
         return tuple(steps)
     if active := _active(situation):
         return *steps, *_stop(active)
-    if stack.status == "DELETE_FAILED" and item.operation is Operation.DELETE and item.attempt + 1 >= MAX_ATTEMPTS:
-        if item.outcome is Outcome.FAILURE:
-            again = situation.sweeping and situation.now > item.touched + DAY
-            return *steps, *((Touch(situation.now), Operate(Operation.DELETE)) if again else ())
-        return *steps, Report(Outcome.FAILURE, "the environment could not be removed", look_up=True)
+    if _given_up(stack, item):
+        if item.outcome is not Outcome.FAILURE:
+            return *steps, Report(Outcome.FAILURE, "the environment could not be removed", look_up=True)
+        if not situation.sweeping or situation.now <= item.touched + DAY:
+            return tuple(steps)
+        steps.append(Touch(situation.now))
     if situation.runs or situation.projects:
         steps.append(Clear(tuple(situation.runs), situation.projects))
     return *steps, Operate(Operation.DELETE)
+
+
+def _given_up(stack: Stack, item: Environment) -> bool:
+    """Whether a removal was refused, or failed as often as it may: a person is told, and it is tried once a day."""
+    failed = stack.status == "DELETE_FAILED" and item.operation is Operation.DELETE
+    return item.outcome is Outcome.FAILURE or (failed and item.attempt + 1 >= MAX_ATTEMPTS)
 
 
 def _settle(situation: Situation) -> tuple[Step, ...]:

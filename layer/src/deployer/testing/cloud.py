@@ -34,7 +34,8 @@ class Cloud:
 
     ``version``: answers with the version id of the source object that a run would read now. ``pinnable``: whether
     the pipelines are V2. ``sourced``: whether they read the artifact store at all. ``failing``: why the next
-    operation that ends fails. ``irreversible``: whether an update that fails can't be rolled back either.
+    operation that ends fails. ``refusing``: why no stack may be deleted now. ``irreversible``: whether an update that
+    fails can't be rolled back either.
     ``artifacts``: of each pipeline that ever ran, also when it is gone; ``logs``: the build projects that have one;
     ``logged``: whether that is a resource of the stack. ``waiting``: the runs that wait for nothing but an
     approval.
@@ -47,6 +48,7 @@ class Cloud:
     executions: dict[str, list[Run]] = field(default_factory=dict)
     operations: list[tuple[str, str, str]] = field(default_factory=list)
     failing: str = ""
+    refusing: str = ""
     irreversible: bool = False
     tokens: set[str] = field(default_factory=set)
     pinnable: bool = True
@@ -96,6 +98,8 @@ class Cloud:
     def delete(self, stack_id: str, token: str) -> None:
         """Accept a deletion."""
         with self.tape.call("cloudformation.delete"):
+            if self.refusing:
+                raise Rejected(self.refusing)
             for kept in self.kept.values():
                 if kept.stack.id == stack_id and token not in self.tokens:
                     if kept.stack.status.startswith("UPDATE_") and kept.stack.phase is StackPhase.BUSY:
