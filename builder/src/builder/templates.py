@@ -86,7 +86,7 @@ def load(path: str, content: bytes) -> Any:
     try:
         if path.endswith(".json"):
             return json.loads(text)
-        _refuse_aliases(text)
+        _refuse_aliases(path, text)
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - built on SafeLoader
     except json.JSONDecodeError as error:
         raise Rejected(f"{path}:{error.lineno}: {error.msg}") from error
@@ -101,14 +101,15 @@ def load(path: str, content: bytes) -> Any:
         raise Rejected(f"{path}: a value that is none: {error}") from error
 
 
-def _refuse_aliases(text: str) -> None:
+def _refuse_aliases(path: str, text: str) -> None:
     """CloudFormation takes neither aliases nor merges of hashes; a few lines of them can stand for gigabytes.
 
     Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-formats.html
     """
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem="CloudFormation takes no aliases", problem_mark=event.start_mark)
+            line = event.start_mark.line + 1 if event.start_mark else 0
+            raise Rejected(f"{path}:{line}: CloudFormation takes no aliases")
 
 
 def parse_template(path: str, content: bytes) -> Template:
