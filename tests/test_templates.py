@@ -17,6 +17,7 @@ import yaml
 from builder.wishes import STOPPED
 from deployer.items import KINDS
 from deployer.observability import JsonFormatter
+from deployer.queues import FAILED, UNEXPECTED
 from deployer_deploy.manifest import read
 from deployer_deploy.tree import CORE, FUNCTIONS, LAYER, PARTS, Tree
 
@@ -165,22 +166,37 @@ def test_function(part: str) -> None:
     assert log["LogGroupName"] == {"Fn::Sub": f"/aws/lambda/${{DeployerPrefix}}-{part}"}
     assert "RetentionInDays" in log
     metrics = {alarm["MetricName"] for alarm in resources(part, "AWS::CloudWatch::Alarm").values()}
-    own = {made["MetricName"] for each in _filters(part) for made in each["MetricTransformations"]}
+    own = {
+        made["MetricName"]
+        for each in resources(part, "AWS::Logs::MetricFilter").values()
+        for made in each["MetricTransformations"]
+    }
     assert metrics == {"Errors", "Throttles", *own}
 
 
-def _filters(part: str) -> list[dict[str, Any]]:
-    return list(resources(part, "AWS::Logs::MetricFilter").values())
+def _written(text: str) -> str:
+    """The message of a line as it is logged."""
+    record = logging.makeLogRecord({"name": "builder", "levelname": "ERROR", "msg": text})
+    return str(json.loads(JsonFormatter().format(record))["message"])
 
 
-def test_a_sweep_that_stopped_raises_an_alarm() -> None:
-    [line] = _filters("builder")
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        pytest.param("SweepsStopped", f'{{ $.message = "{_written(STOPPED)}" }}', id="F43-a-sweep-stopped"),
+        pytest.param(
+            "Failures",
+            f'{{ ($.message = "{_written(FAILED)}") || ($.message = "{_written(UNEXPECTED)}") }}',
+            id="F21-a-look-failed",
+        ),
+    ],
+)
+def test_what_needs_a_person_raises_an_alarm(name: str, pattern: str) -> None:
+    line = resources("builder", "AWS::Logs::MetricFilter")[name]
     assert line["LogGroupName"] == {"Ref": "LogGroup"}
-    record = logging.makeLogRecord({"name": "builder", "levelname": "ERROR", "msg": STOPPED})
-    written = json.loads(JsonFormatter().format(record))
-    assert line["FilterPattern"] == f'{{ $.message = "{written["message"]}" }}'
+    assert line["FilterPattern"] == pattern
     [made] = line["MetricTransformations"]
-    alarm = resources("builder", "AWS::CloudWatch::Alarm")["SweepsStoppedAlarm"]
+    alarm = resources("builder", "AWS::CloudWatch::Alarm")[f"{name}Alarm"]
     assert (alarm["Namespace"], alarm["MetricName"]) == (made["MetricNamespace"], made["MetricName"])
     assert alarm["AlarmActions"] == [{"Ref": "AlarmsTopicArn"}]
 

@@ -20,6 +20,8 @@ from deployer.events import Announcement, Look, Malformed, RunNotice, Sweep
 from deployer.observability import logger
 
 _log = logger("queues")
+# What is logged of a message that trying again may not mend; the functions' templates make alarms of it.
+FAILED, UNEXPECTED = "failed", "failed unexpectedly"
 # Seconds. SQS hides a message for 12 hours at most, counted from its receipt.
 LONGEST = 11 * 3600
 
@@ -137,9 +139,9 @@ def _received(record: Record, receive: Callable[[Record], None]) -> int | None:
             wait = min(LONGEST, max(1, math.ceil(error.retry_after)))
         _log.info("to be tried again", reason=str(error), seconds=wait)
     except DeployerError as error:
-        _log.error("failed", reason=str(error), kind=type(error).__name__, seconds=wait)
+        _log.error(FAILED, reason=str(error), kind=type(error).__name__, seconds=wait)
     except Exception as error:  # noqa: BLE001 - a bug met by one message must not take the batch to the dead letters
-        _log.exception("failed unexpectedly", kind=type(error).__name__, seconds=wait)
+        _log.exception(UNEXPECTED, kind=type(error).__name__, seconds=wait)
     else:
         return None
     return wait
