@@ -236,6 +236,12 @@ def test_F31_branches_called_like_stages_are_ordinary(world: Any) -> None:
         assert world.cloud.kept[name].stack.status == "DELETE_IN_PROGRESS"
 
 
+def test_F40_a_branch_with_an_emoji_says_how_it_stands_on_a_commit_of_another_branch(world: Any) -> None:
+    sha = world.live(MAIN)
+    world.look(world.push("refs/heads/feature/🚀", sha))
+    assert world.prep(sha, "feature/[U+1F680]/build/0-prep") == "pending: feature/�: preparing the pipeline"
+
+
 def test_F39_the_default_branch_is_what_github_says(world: Any) -> None:
     world.live(HELLO)
     world.live(MAIN)

@@ -35,11 +35,47 @@ LOGIN = EnvironmentId(7, Stage.DEVELOPMENT, "feature/login")
             "refs/heads/production/pipeline/Build",
             id="F31-a-branch-called-production",
         ),
+        pytest.param(
+            EnvironmentId(7, Stage.DEVELOPMENT, "feature/🚀"),
+            True,
+            "feature/[U+1F680]/build/0-prep",
+            "feature/[U+1F680]/pipeline/Build",
+            id="F40-a-branch-with-an-emoji",
+        ),
+        pytest.param(
+            EnvironmentId(7, Stage.DEVELOPMENT, "feature/\ud83d"),
+            True,
+            "feature/[U+D83D]/build/0-prep",
+            "feature/[U+D83D]/pipeline/Build",
+            id="F40-a-branch-with-half-a-pair",
+        ),
+        pytest.param(
+            EnvironmentId(7, Stage.DEVELOPMENT, "é" * 140),
+            True,
+            "é" * 140 + "/build/0-prep",
+            "é" * 140 + "/pipeline/Build",
+            id="F40-a-long-branch",
+        ),
+        pytest.param(
+            EnvironmentId(7, Stage.DEVELOPMENT, "a" * 141),
+            True,
+            "a" * 128 + "[6e816ec42d]/build/0-prep",
+            "a" * 128 + "[6e816ec42d]/pipeline/Build",
+            id="F40-too-long-a-branch",
+        ),
     ],
 )
 def test_contexts(environment: EnvironmentId, shared: bool, prep: str, build: str) -> None:
     assert prep_context(environment, shared=shared) == prep
     assert stage_context(environment, "Build", shared=shared) == build
+
+
+def test_F40_a_context_is_one_that_github_takes_and_no_other_branchs() -> None:
+    branches = ["🚀", "🚁", "U+1F680", "🚀" * 60, "🚀" * 61, "🚀" * 60 + "x", "b" * 250, "b" * 249 + "c", "b" * 249]
+    made = [stage_context(EnvironmentId(7, Stage.DEVELOPMENT, branch), "S" * 100, shared=True) for branch in branches]
+    assert len(set(made)) == len(branches)
+    assert max(len(context) for context in made) <= 255
+    assert max(map(ord, "".join(made))) <= 0xFFFF
 
 
 @pytest.mark.parametrize(
@@ -48,6 +84,12 @@ def test_contexts(environment: EnvironmentId, shared: bool, prep: str, build: st
         pytest.param(LOGIN, False, ["build/0-prep", "pipeline/Build"], id="plain"),
         pytest.param(LOGIN, True, ["feature/login/build/0-prep", "feature/login/pipeline/Build"], id="in-front"),
         pytest.param(PRODUCTION, False, ["production/0-prep", "production/Build"], id="production"),
+        pytest.param(
+            EnvironmentId(7, Stage.DEVELOPMENT, "🚀"),
+            True,
+            ["[U+1F680]/build/0-prep", "[U+1F680]/pipeline/Build"],
+            id="F40-with-an-emoji",
+        ),
     ],
 )
 def test_an_environments_own_contexts(environment: EnvironmentId, own: list[str], *, shared: bool) -> None:
@@ -61,6 +103,7 @@ def test_an_environments_own_contexts(environment: EnvironmentId, own: list[str]
     every = [
         *("build/0-prep", "pipeline/Build", "production/0-prep", "production/Build"),
         *("feature/login/build/0-prep", "feature/login/pipeline/Build"),
+        *("[U+1F680]/build/0-prep", "[U+1F680]/pipeline/Build"),
         *of_others,
     ]
     assert own_contexts(environment, every, shared=shared) == own

@@ -89,6 +89,26 @@ def test_F37_a_status_on_what_is_no_commit_is_refused(forge: tuple[All, Says]) -
         github.post(CommitStatus(NAME, LOST, "build/0-prep", CommitState.SUCCESS, "staging: prepared"))
 
 
+@pytest.mark.parametrize("context", ["🚀/build/0-prep", "c" * 256], ids=["emoji", "256-characters"])
+def test_F40_a_status_in_a_context_that_github_does_not_take_is_refused(forge: tuple[All, Says], context: str) -> None:
+    github, says = forge
+    says(422, {"message": "Validation Failed"})
+    with pytest.raises(Rejected, match="GitHub answered 422: Validation Failed"):
+        github.post(CommitStatus(NAME, SHA, context, CommitState.SUCCESS, "prepared"))
+
+
+def test_F40_a_description_is_posted_as_github_takes_it(forge: tuple[All, Says], server: Any) -> None:
+    github, says = forge
+    says(201, {})
+    github.post(CommitStatus(NAME, SHA, "build/0-prep", CommitState.SUCCESS, f"🚀: {'x' * 140}"))
+    [shown] = (
+        [each.description for each in github.statuses]
+        if isinstance(github, Forge)
+        else [each.json["description"] for each in server.asked]
+    )
+    assert shown == f"�: {'x' * 136}…"
+
+
 def has(says: Says, *, then: bool = False) -> None:
     """GitHub tells all of it once, and ``then`` that nothing has changed."""
     for body, etag in ((REPOSITORY, 'W/"1"'), (HEADS, 'W/"2"'), (TAGS, 'W/"3"')):

@@ -19,7 +19,8 @@ from tests.contracts.github_answers import error, example, moved
 
 from deployer.errors import Broken, DeployerError, Rejected, Transient
 from deployer.events import RepositoryName
-from deployer.github import GitHub, cut
+from deployer.github import GitHub
+from deployer.lengths import description
 from deployer.ports import Commit, CommitStatus, Refs, Repository, Tip
 from deployer.states import CommitState
 
@@ -709,27 +710,30 @@ def test_a_status(server: Any, github: GitHub) -> None:
         ("a\n  b\tc ", "a b c"),
         ("", ""),
         ("x" * 138 + " " + "y" * 20, "x" * 138 + "…"),
-        ("🪣" * 70, "🪣" * 70),
-        ("🪣" * 71, "🪣" * 69 + "…"),
+        ("🪣 is full", "� is full"),
+        ("🪣" * 140, "�" * 140),
+        ("🪣" * 141, "�" * 139 + "…"),
         ("e\u0301" * 71, "e\u0301" * 69 + "e…"),
     ],
 )
 def test_a_description_is_cut(text: str, shown: str) -> None:
-    assert cut(text) == shown
-    assert len(cut(text)) <= 140
+    assert description(text) == shown
+    assert len(description(text)) <= 140
 
 
 @given(st.text(max_size=300) | st.text(st.sampled_from("ae\u0301\u200d👩🏽🪣 \n\ud800"), max_size=300))
 def test_a_description_of_any_text_is_cut_and_never_too_long_however_characters_are_counted(text: str) -> None:
-    shown, whole = cut(text), " ".join(text.split())
+    whole = " ".join(text.split())
+    shown = description(text)
     assert len(shown) <= 140
-    assert len(shown.encode("utf-16-le", "surrogatepass")) <= 280
-    if len(whole.encode("utf-16-le", "surrogatepass")) <= 280:
-        assert shown == whole
+    assert all(len(character.encode()) <= 3 for character in shown), "GitHub takes no character of four bytes"
+    kept = shown if len(whole) <= 140 else shown[:-1]
+    assert all(there in (said, "�") for said, there in zip(whole, kept, strict=False))
+    if len(whole) <= 140:
+        assert len(shown) == len(whole)
     else:
         assert shown.endswith("…")
-        assert whole.startswith(shown[:-1])
-        assert len(shown.encode("utf-16-le", "surrogatepass")) >= 276, "all but half a pair and a space is kept"
+        assert len(shown) >= 139, "all but a space is kept"
 
 
 def combined(*states: tuple[int, str, str]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from deployer.environments import EnvironmentId, parse
 from deployer.errors import Broken, DeployerError, Rejected, Transient
 from deployer.events import Announcement, Malformed, RepositoryName, RunChange, RunNotice
 from deployer.github import GitHub as RealGitHub
-from deployer.github import cut
+from deployer.lengths import description
 from deployer.pipelines import ActionRun, RunDetails
 from deployer.ports import Commit, CommitStatus, Environment
 from deployer.queues import LONGEST, process
@@ -126,7 +126,7 @@ class GitHub:
         self.reads += 1
         if self.failure:
             raise self.failure
-        self.statuses.append(replace(status, description=cut(status.description)))
+        self.statuses.append(replace(status, description=description(status.description)))
 
     def commit(self, repository: RepositoryName, sha: str) -> Commit:
         self.reads += 1

@@ -1,19 +1,25 @@
 """The names of commit statuses, and how their descriptions begin.
 
 Pure. Production has contexts of its own, because staging and production share the tagged commit. Where another
-environment reports on the same commit already, the later one's contexts carry its branch's name in front.
+environment reports on the same commit already, the later one's contexts carry its branch's name in front, as far as
+GitHub takes it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 
 from deployer.environments import EnvironmentId
+from deployer.lengths import FOUR_BYTES
 from deployer.ports import Memory
 from deployer.refs import HEADS, TAGS, Stage
 
 _STAGES = frozenset(str(stage) for stage in Stage)
+# GitHub takes contexts of 255 characters: with it, a group and a stage's name of 100 have room.
+_MAX_LABEL = 140
+_DIGEST_LENGTH = 10
 
 
 def is_shared(memory: Memory, environment: EnvironmentId, commit: str) -> bool:
@@ -55,7 +61,20 @@ def _context(environment: EnvironmentId, name: str, group: str, *, shared: bool)
         return f"{group}/{name}"
     # A branch may be called like another stage: what is said of it must not be taken for that one's.
     label = f"{HEADS}{environment.branch}" if environment.branch in _STAGES else environment.label
-    return f"{label}/{group}/{name}"
+    return f"{_shown(label)}/{group}/{name}"
+
+
+def _shown(label: str) -> str:
+    """A branch's name as GitHub takes it in a context, where it answers 422 to characters of four bytes in UTF-8.
+
+    Two branches never share one: what stands in for something is in brackets, which no ref has.
+    Source: https://git-scm.com/docs/git-check-ref-format
+    """
+    text = FOUR_BYTES.sub(lambda found: f"[U+{ord(found[0]):X}]", label)
+    if len(text) <= _MAX_LABEL:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8")).hexdigest()[:_DIGEST_LENGTH]
+    return f"{text[: _MAX_LABEL - len(digest) - 2]}[{digest}]"
 
 
 # What AWS puts into its reasons and nobody can use in 140 characters: a stack's whole ARN, the SDK's own postscript.

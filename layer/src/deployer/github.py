@@ -13,14 +13,13 @@ from typing import IO, Any, cast
 
 import urllib3
 
-from deployer import lengths
 from deployer.errors import Broken, Rejected, Transient
 from deployer.events import RepositoryName
 from deployer.github_wire import Answer, Wire, encode, path_of, path_to
+from deployer.lengths import description
 from deployer.ports import Commit, CommitStatus, Refs, Repository, Tip
 from deployer.states import CommitState
 
-DESCRIPTION_LENGTH = 140
 _SPACES = ("heads", "tags")
 _STATES = {str(state): state for state in CommitState}
 
@@ -173,8 +172,12 @@ class GitHub:
     # --- Statuses
 
     def post(self, status: CommitStatus) -> None:
-        """POST /repos/{owner}/{repo}/statuses/{sha}. A description over 140 characters is cut."""
-        payload = {"state": str(status.state), "context": status.context, "description": cut(status.description)}
+        """POST /repos/{owner}/{repo}/statuses/{sha}. The description as GitHub takes it."""
+        payload = {
+            "state": str(status.state),
+            "context": status.context,
+            "description": description(status.description),
+        }
         if status.url:
             payload["target_url"] = status.url
         answer = self._wire.post(f"{path_to(status.repository)}/statuses/{encode(status.sha)}", payload)
@@ -199,16 +202,6 @@ class GitHub:
             str(status["context"]): str(status["state"]) for status in sorted(listed, key=lambda each: each["id"])
         }
         return {context: _STATES[state] for context, state in latest.items() if state in _STATES}
-
-
-def cut(description: str) -> str:
-    """At most 140 characters, GitHub's limit for a description; more would answer 422.
-
-    Whether GitHub counts code points or UTF-16 units is not documented: both stay below.
-    """
-    text = " ".join(description.split())
-    shown = lengths.cut(text, DESCRIPTION_LENGTH)
-    return shown if shown == text else shown[:-1].rstrip() + lengths.ELLIPSIS
 
 
 def _repository(answer: Answer) -> Repository:

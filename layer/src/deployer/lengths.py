@@ -5,10 +5,14 @@ Pure. Whole characters (code points) only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 Measure = Callable[[str], int]
 ELLIPSIS = "…"
+DESCRIPTION_LENGTH = 140
+# What UTF-8 writes with four bytes, or not at all.
+FOUR_BYTES = re.compile("[\ud800-\udfff\U00010000-\U0010ffff]")
 
 
 def units(character: str) -> int:
@@ -32,3 +36,14 @@ def cut(text: str, most: int, measure: Measure = units) -> str:
         if length <= room:
             fits = at
     return text
+
+
+def description(text: str) -> str:
+    """A status's description as GitHub takes it: at most 140 characters, of at most three bytes each; else 422.
+
+    Whether GitHub counts code points or UTF-16 units makes no difference to what is left.
+    Source: "description doesn't accept 4-byte Unicode", as it answers to POST /repos/{owner}/{repo}/statuses/{sha}
+    """
+    whole = FOUR_BYTES.sub("\ufffd", " ".join(text.split()))
+    shown = cut(whole, DESCRIPTION_LENGTH)
+    return shown if shown == whole else shown[:-1].rstrip() + ELLIPSIS

@@ -359,9 +359,14 @@ def test_combined_status(forge: Forge, site: Work, states: tuple[str, ...], toge
         ({"state": "success", "target_url": "javascript:alert(1)"}, "target_url", False),
         ({"state": "success", "target_url": "http://["}, "target_url", False),
         ({"state": "success", "context": "c" * 256}, "context", False),
+        ({"state": "success", "description": "🚀"}, "description", False),
+        ({"state": "success", "context": "🚀/Build"}, "context", False),
         ({"state": 1}, "state", True),
     ],
-    ids=["no-state", "unknown-state", "description-141", "target-url", "no-url", "context-256", "number"],
+    ids=[
+        *("no-state", "unknown-state", "description-141", "target-url", "no-url", "context-256"),
+        *("F40-emoji-in-description", "F40-emoji-in-context", "number"),
+    ],
 )
 def test_status_that_github_refuses(
     forge: Forge, site: Work, data: dict[str, object], field: str, *, nonsense: bool

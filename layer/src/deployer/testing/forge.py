@@ -10,11 +10,12 @@ import io
 import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO
 
 from deployer.errors import Rejected, Transient
 from deployer.events import RepositoryName
+from deployer.lengths import FOUR_BYTES, description
 from deployer.ports import Commit, CommitStatus, Refs, Repository, Tip
 from deployer.states import CommitState
 from deployer.testing.tape import Tape
@@ -140,11 +141,13 @@ class Forge:
     # --- Statuses
 
     def post(self, status: CommitStatus) -> None:
-        """Keep a status; GitHub refuses one on what is no commit."""
+        """Keep a status; GitHub refuses one on what is no commit, and a context that it does not take."""
         with self.tape.call("github.post"):
             if status.sha not in self._repo(status.repository).commits:
                 raise Rejected(f"GitHub answered 422: No commit found for SHA: {status.sha}")
-            self.statuses.append(status)
+            if len(status.context) > 255 or FOUR_BYTES.search(status.context):
+                raise Rejected(f"GitHub answered 422: Validation Failed: {status.context}")
+            self.statuses.append(replace(status, description=description(status.description)))
 
     def states(self, repository: RepositoryName, sha: str) -> Mapping[str, CommitState]:
         """The statuses that hold."""

@@ -43,6 +43,9 @@ def create(call: Call) -> Answer:
     if description is not None and len(description) > LONGEST_DESCRIPTION:
         invalid("Status", "description", "custom", "description is too long (maximum is 140 characters)")
     context = text_field(data, "context", "Status") or "default"
+    for name, text in (("description", description or ""), ("context", context)):
+        if any(ord(character) > 0xFFFF for character in text):
+            invalid("Status", name, "custom", f"{name} doesn't accept 4-byte Unicode")
     if len(context) > 255:
         invalid("Status", "context", "custom", "context is too long (maximum is 255 characters)")
     target = text_field(data, "target_url", "Status")
