@@ -429,6 +429,56 @@ def test_F43c_an_idle_environment_is_announced_then_removed_and_a_push_revives_i
     assert world.item(HELLO)
 
 
+@pytest.mark.parametrize("before", [False, True], ids=["never-built", "built-before"])
+def test_F43c_an_idle_branch_that_cannot_be_deployed_is_removed_too(make: Any, *, before: bool) -> None:
+    world = make(idle_days=3)
+    if before:
+        world.live(HELLO)
+    sha = world.commit({"deploy/pipeline.json": b"{"})
+    world.look(world.push(HELLO, sha))
+    quiet(world)
+    reason = world.prep(sha)
+    assert reason.startswith("failure: feature/hello: deploy/pipeline.json")
+    world.now = world.item(HELLO).touched + 2 * DAY
+    world.swept(3)
+    [said] = [notice for notice in world.shelf.notices if isinstance(notice, Announcement)]
+    assert said.environment == str(world.id(HELLO))
+    assert world.prep(sha) == f"failure: feature/hello: {said.text} ({reason.removeprefix('failure: feature/hello: ')})"
+    world.now += DAY
+    quiet(world)
+    assert world.item(HELLO) is None
+    assert world.cloud.kept == {}
+
+
+@pytest.mark.parametrize(
+    ("failing", "state"),
+    [
+        pytest.param("Role (AWS::IAM::Role): no", CommitState.FAILURE, id="F43c-a-failure-stays-one"),
+        pytest.param("", CommitState.SUCCESS, id="F43c-a-success-stays-one"),
+    ],
+)
+def test_an_announcement_changes_nothing_of_how_the_preparation_stands(
+    make: Any, failing: str, state: CommitState
+) -> None:
+    world = make(idle_days=3)
+    sha = world.commit()
+    world.look(world.push(HELLO, sha))
+    world.finish(HELLO, failing)
+    quiet(world)
+    said = world.item(HELLO).said
+    world.now = world.item(HELLO).touched + 2 * DAY
+    world.swept(3)
+    status = world.forge.latest(sha)["build/0-prep"]
+    assert status.state is state
+    assert "removed in a day" in status.description
+    assert (failing in status.description, world.item(HELLO).said) == (True, said)
+    # Should the status be lost, it is the preparation's end that is said again.
+    world.forge.statuses.clear()
+    world.builder.memory.save(replace(world.item(HELLO), settled=False))
+    world.swept(2)
+    assert world.prep(sha) == f"{state}: feature/hello: {said}"
+
+
 @pytest.mark.parametrize("by", ["push", "run"])
 def test_activity_keeps_an_idle_environment(make: Any, by: str) -> None:
     world = make(idle_days=3)

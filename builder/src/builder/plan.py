@@ -64,10 +64,25 @@ def _answer(situation: Situation) -> tuple[Step, ...]:
             return (Refuse(commit, ref, reason),)
         case Gone(reason):
             return _teardown(situation, reason)
-        case Invalid(ref, commit, reason):
-            return _reject(situation, ref, commit, reason)
-        case Present() as wish:  # pragma: no branch - mypy holds the match complete
-            return _converge(situation, wish)
+        case Present() | Invalid() as wish:  # pragma: no branch - mypy holds the match complete
+            return _wanted(situation, wish)
+
+
+def _wanted(situation: Situation, wish: Present | Invalid) -> tuple[Step, ...]:
+    """Whether it can be deployed or not: what nobody uses any more is removed all the same."""
+    steps: tuple[Step, ...] = ()
+    if situation.idle_days and (item := _unchanged(situation, wish.ref, wish.commit)):
+        match _idleness(situation, item):
+            case Idle.REMOVE:
+                return _retire(situation, wish)
+            case Idle.ANNOUNCE:
+                text = f"nothing happened here for {situation.idle_days - 1} days: removed in a day; a push keeps it"
+                steps = (Announce(text),)
+            case Idle.NO:  # pragma: no branch - mypy holds the match complete
+                steps = _touched(situation, item)
+    if isinstance(wish, Invalid):
+        return *steps, *_reject(situation, wish.ref, wish.commit, wish.reason)
+    return *steps, *_converge(situation, wish)
 
 
 def _unchanged(situation: Situation, ref: str, commit: str) -> Environment | None:
@@ -92,15 +107,6 @@ def _converge(situation: Situation, wish: Present) -> tuple[Step, ...]:
     if item is None:
         item = following(situation, wish.ref, wish.commit, wish.digest)
         steps += begin(situation, item, successor(wish.commit))
-    elif situation.idle_days:
-        match _idleness(situation, item):
-            case Idle.REMOVE:
-                return _retire(situation, wish)
-            case Idle.ANNOUNCE:
-                text = f"nothing happened here for {situation.idle_days - 1} days: removed in a day; a push keeps it"
-                steps.append(Announce(text))
-            case Idle.NO:  # pragma: no branch - mypy holds the match complete
-                steps += _touched(situation, item)
     if situation.runs.keys() - set(item.pipelines):
         steps.append(Found(tuple(situation.runs)))
     if item.outcome is Outcome.FAILURE:
@@ -132,7 +138,7 @@ def _touched(situation: Situation, item: Environment) -> tuple[Step, ...]:
     return (Touch(newest),) if newest >= active_at(item) + HOUR else ()
 
 
-def _retire(situation: Situation, wish: Present) -> tuple[Step, ...]:
+def _retire(situation: Situation, wish: Present | Invalid) -> tuple[Step, ...]:
     reason = f"removed after {situation.idle_days} days without a push; a push brings it back"
     place = Parked(situation.id, wish.ref, wish.commit, situation.now // 1000, reason, retired=True)
     return Park(place), *_teardown(situation, reason)

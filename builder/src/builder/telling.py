@@ -73,8 +73,11 @@ class Teller:
     def _announce(self, text: str) -> None:
         item = self._pen.now
         self._to.notices.notify(Announcement(str(item.id), f"{item.stack} {item.generation} {item.touched}", text))
-        self._voice.say(item.commit, item.ref, CommitState.SUCCESS, text)
-        self._pen.change(announced=self._to.clock(), said=text)
+        # How the preparation stands is not changed by it, nor what there is to be said of that.
+        state = _STATES.get(item.outcome, CommitState.PENDING)
+        shown = f"{text} ({item.said})" if item.outcome is Outcome.FAILURE else text
+        self._voice.say(item.commit, item.ref, state, shown)
+        self._pen.change(announced=self._to.clock())
 
     def _settle(self, runs: tuple[tuple[str, str], ...]) -> None:
         item, now = self._pen.now, self._to.clock()
