@@ -426,6 +426,22 @@ def test_F44_what_is_said_after_the_last_word_on_a_commit_is_taken_back(world: A
     assert world.prep(sha) == "error: feature/hello: overtaken by a newer wish"
 
 
+def test_F44_what_is_said_after_the_same_commits_end_gives_way_to_it(world: Any) -> None:
+    post, sha = world.forge.post, world.commit()
+    look = world.push(HELLO, sha)
+
+    def overtaken(status: CommitStatus) -> None:
+        world.forge.post = post
+        world.look(look)
+        world.finish(HELLO, failing="Bucket: taken")
+        post(status)
+
+    world.forge.post = overtaken
+    with pytest.raises(Transient, match="changed meanwhile"):
+        world.look(look)
+    assert world.prep(sha) == "failure: feature/hello: the stack could not be created: Bucket: taken"
+
+
 def test_F44_what_nobody_can_say_the_last_word_on_is_taken_back_too(world: Any) -> None:
     post, environment, sha = world.forge.post, world.shelf.environment, world.commit()
     look = world.push(HELLO, sha)

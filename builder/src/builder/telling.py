@@ -69,6 +69,8 @@ class Teller:
             now = None
         if item.commit and (now is None or now.commit != item.commit):
             self._voice.close(item.commit, item.ref, "overtaken by a newer wish")
+        elif now and now.commit and now.outcome in _STATES:
+            self._voice.confirm(now.commit, now.ref, _STATES[now.outcome], now.said)
 
     def _announce(self, text: str) -> None:
         item = self._pen.now
