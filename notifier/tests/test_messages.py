@@ -94,6 +94,7 @@ NAMES = st.tuples(TEXTS, st.integers(1, 20)).map(lambda made: made[0] * made[1])
 
 
 @given(NAMES, NAMES, NAMES, st.sampled_from(RunState))
+@example("", "<\n", "", RunState.SUCCEEDED)
 @example("<" * 250, "&" * 4000, ">" * 4000, RunState.SUPERSEDED)
 def test_F69_no_text_from_outside_is_a_control_sequence(
     branch: str, subject: str, author: str, state: RunState
