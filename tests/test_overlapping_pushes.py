@@ -156,7 +156,8 @@ def test_a_push_during_a_run_never_lets_the_older_commit_stand(site: SmallSite, 
         site.quiet()
         assert site.word(branch) == "older", "a stack was changed under a running pipeline"
     else:
-        site.runs_are([(older, "Stopping")], branch)  # what it does now is let come to its end
+        # It waits for nothing but an approval, and nobody is to be waited for.
+        site.runs_are([(older, "Stopped"), (newer, "InProgress")], branch)
     site.approve(branch)
     site.green(newer, branch)
     site.quiet()

@@ -97,6 +97,15 @@ def test_F40_a_status_in_a_context_that_github_does_not_take_is_refused(forge: t
         github.post(CommitStatus(NAME, SHA, context, CommitState.SUCCESS, "prepared"))
 
 
+def test_a_status_in_an_archived_repository_is_refused_and_no_matter_of_the_token(forge: tuple[All, Says]) -> None:
+    github, says = forge
+    if isinstance(github, Forge):
+        github.repos["acme/site"].archived = True
+    says(403, {"message": "Repository was archived so is read-only."})
+    with pytest.raises(Rejected, match="GitHub answered 403: Repository was archived so is read-only"):
+        github.post(CommitStatus(NAME, SHA, "build/0-prep", CommitState.SUCCESS, "staging: prepared"))
+
+
 def test_F40_a_description_is_posted_as_github_takes_it(forge: tuple[All, Says], server: Any) -> None:
     github, says = forge
     says(201, {})

@@ -528,6 +528,7 @@ REFUSALS = {
     "F67-primary-limit": ((403, {"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": "1"}, SPENT), (Transient, 1.0)),
     "F67-primary-limit-429": ((429, {"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": "1"}, SPENT), (Transient, 1.0)),
     "403": ((403, {}, "Resource not accessible by personal access token"), (Broken, None)),
+    "403-archived": ((403, {}, "Repository was archived so is read-only."), (Rejected, None)),
     "401": ((401, {}, "Bad credentials"), (Broken, None)),
     "500": ((500, {}, "Server Error"), (Transient, None)),
     "502": ((502, {}, "Server Error"), (Transient, None)),

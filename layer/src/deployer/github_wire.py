@@ -26,6 +26,9 @@ _ANSWERS = frozenset({200, 201, 404, 409, 422})
 _UNCHANGED = 304
 _REDIRECTS = frozenset({301, 302, 307, 308})
 _MAX_REDIRECTS = 3
+# Whose owner put it to rest: no token may write there, and nobody is to be called for it.
+# https://docs.github.com/repositories/archiving-a-github-repository/archiving-repositories
+_ARCHIVED = "archived so is read-only"
 
 
 @dataclass(frozen=True)
@@ -215,6 +218,8 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> DeployerErr
         return Transient(f"GitHub asks to slow down: {message}", wait)
     if status >= 500 or status == 408:
         return Transient(f"GitHub answered {status}")
+    if status == 403 and _ARCHIVED in message:
+        return Rejected(f"GitHub answered {status}: {message}")
     if status in (401, 403):
         return Broken(f"GitHub refused the token ({status}: {message}); set it with `deployer config set`")
     return Rejected(f"GitHub answered {status}: {message}")

@@ -33,6 +33,7 @@ class Repo:
     messages: dict[str, str] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     readable: bool = True
+    archived: bool = False
 
 
 class Forge:
@@ -141,8 +142,10 @@ class Forge:
     # --- Statuses
 
     def post(self, status: CommitStatus) -> None:
-        """Keep a status; GitHub refuses one on what is no commit, and a context that it does not take."""
+        """Keep a status; GitHub refuses one on what is no commit, or archived, and a context that it does not take."""
         with self.tape.call("github.post"):
+            if self._repo(status.repository).archived:
+                raise Rejected("GitHub answered 403: Repository was archived so is read-only.")
             if status.sha not in self._repo(status.repository).commits:
                 raise Rejected(f"GitHub answered 422: No commit found for SHA: {status.sha}")
             if len(status.context) > 255 or FOUR_BYTES.search(status.context):

@@ -69,7 +69,7 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 
 def loaded() -> list[str]:
     """Names of the ministack modules that are imported now."""
-    return [name for name in sys.modules if name == PACKAGE or name.startswith(f"{PACKAGE}.")]
+    return [name for name in list(sys.modules) if name == PACKAGE or name.startswith(f"{PACKAGE}.")]
 
 
 def forget() -> None:
