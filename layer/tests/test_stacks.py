@@ -259,6 +259,30 @@ DELETED = [
     event("site-staging", "DELETE_IN_PROGRESS", token="token-3"),
     event("New", "DELETE_FAILED", "full", token="token-3"),
 ]
+NO_EXPORT = [
+    event("site-staging", "UPDATE_IN_PROGRESS", "User Initiated", token="token-4"),
+    event("Site", "UPDATE_IN_PROGRESS", token="token-4"),
+    event("Site", "UPDATE_FAILED", "Resource update cancelled", token="token-4"),
+    event(
+        "site-staging",
+        "UPDATE_ROLLBACK_IN_PROGRESS",
+        "No export named vpc found. Rollback requested by user.",
+        token="token-4",
+    ),
+    event("site-staging", "UPDATE_ROLLBACK_FAILED", "[Site] failed to update.", token="token-4"),
+]
+TAKEN_UP = [
+    event("site-staging", "UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated", token="token-5"),
+    event("site-staging", "UPDATE_ROLLBACK_COMPLETE", token="token-5"),
+]
+CANCELLED = [
+    event("site-staging", "UPDATE_IN_PROGRESS", "Transformation succeeded"),
+    event("site-staging", "UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated"),
+]
+EXPORT_IN_USE = [
+    event("site-staging", "DELETE_IN_PROGRESS", "User Initiated"),
+    event("site-staging", "DELETE_FAILED", "Export vpc cannot be deleted as it is in use by other"),
+]
 SITE = "Site (AWS::S3::Bucket): site-bucket already exists"
 
 
@@ -273,11 +297,17 @@ SITE = "Site (AWS::S3::Bucket): site-bucket already exists"
         pytest.param(FAILED + UPDATED, "token-2", "New (AWS::S3::Bucket): no", id="by-the-latest-token"),
         pytest.param(FAILED + UPDATED[1:], "token-2", "New (AWS::S3::Bucket): no", id="whose-beginning-is-not-listed"),
         pytest.param(FAILED + DELETED, "", "New (AWS::S3::Bucket): full", id="a-deletion-is-an-operation-too"),
+        pytest.param(NO_EXPORT, "", "No export named vpc found.", id="the-stacks-own-where-no-resource-failed"),
+        pytest.param(NO_EXPORT, "token-4", "No export named vpc found.", id="the-stacks-own-by-its-token"),
+        pytest.param(NO_EXPORT + TAKEN_UP, "", "No export named vpc found.", id="the-stacks-own-and-not-the-latest"),
+        pytest.param(FAILED + NO_EXPORT, "", "No export named vpc found.", id="the-stacks-own-and-none-before-it"),
+        pytest.param(CANCELLED, "", "", id="what-somebody-asked-for-is-no-reason"),
+        pytest.param(EXPORT_IN_USE, "", EXPORT_IN_USE[1]["ResourceStatusReason"], id="of-a-deletion-the-stacks-own"),
         pytest.param([], "", "", id="none"),
     ],
 )
 @pytest.mark.parametrize("size", [2, 100], ids=["in-pages", "in-one"])
-def test_the_first_failed_resource(aws: Aws, events: list[Any], token: str, expected: str, size: int) -> None:
+def test_what_failed_first(aws: Aws, events: list[Any], token: str, expected: str, size: int) -> None:
     stacks, stub = aws
     newest_first = events[::-1]
     pages = [newest_first[at : at + size] for at in range(0, len(newest_first), size)] or [[]]

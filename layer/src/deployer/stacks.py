@@ -1,4 +1,4 @@
-"""CloudFormation through boto3: describe and operate stacks, say which resource failed first.
+"""CloudFormation through boto3: describe and operate stacks, say what failed first.
 
 Never waits: an operation is accepted or refused at once and its end arrives as an event.
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/
@@ -38,6 +38,10 @@ _CONSOLES = {
     "aws-cn": "console.amazonaws.cn",
     "aws-us-gov": "console.amazonaws-us-gov.com",
 }
+# How a stack's own trouble shows; what is no trouble but somebody's wish, and who wished that it be rolled back.
+_TROUBLES = ("ROLLBACK_IN_PROGRESS", "_FAILED")
+_ASKED_FOR = "User Initiated"
+_ROLLED_BACK = " Rollback requested by user."
 _CASCADE = ("Resource creation cancelled", "Resource update cancelled", "Resource deletion cancelled")
 
 
@@ -156,9 +160,11 @@ class CloudFormation:
     def failure(self, stack_id: str, token: str = "") -> str:
         """The first failed resource of the latest operation: ``Site (AWS::S3::Bucket): reason``; empty if none failed.
 
-        The cascade ("Resource creation cancelled") is left out.
+        The cascade ("Resource creation cancelled") is left out. Where no resource failed, what was wrong with the
+        stack itself, as with an export that is missing or has the name of another: only its own rollback tells.
+        Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_StackEvent.html
         """
-        first = ""
+        first = of_stack = ""
         with translated(f"events of stack {stack_id}"):
             pages = self._client.get_paginator("describe_stack_events").paginate(StackName=stack_id)
             for event in (event for page in pages for event in page["StackEvents"]):
@@ -168,9 +174,11 @@ class CloudFormation:
                 is_stack = event.get("PhysicalResourceId") == event.get("StackId")
                 if event["ResourceStatus"].endswith("_FAILED") and not is_stack and not reason.startswith(_CASCADE):
                     first = f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason}"
+                if is_stack and event["ResourceStatus"].endswith(_TROUBLES) and reason not in ("", _ASKED_FOR):
+                    of_stack = reason.removesuffix(_ROLLED_BACK)
                 if is_stack and event["ResourceStatus"] in _BEGINNINGS:
                     break
-        return first
+        return first or of_stack
 
     def resources(self, stack_id: str) -> tuple[StackResource, ...]:
         """ListStackResources, all pages; none where the stack is gone."""

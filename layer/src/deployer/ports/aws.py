@@ -59,7 +59,7 @@ class Stacks(Protocol):
         """Take the rollback of an update up again, where it failed (UPDATE_ROLLBACK_FAILED)."""
 
     def failure(self, stack_id: str, token: str = "") -> str:
-        """The first failed resource and its reason, of the operation with that token, or empty."""
+        """Which resource failed first and why, else why the stack did, in the operation with that token; or empty."""
 
     def every(self) -> Iterable[Stack]:
         """All stacks of the account and region that have not been deleted, whoever made them."""
