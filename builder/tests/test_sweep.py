@@ -210,6 +210,18 @@ def test_a_superseded_commits_status_names_its_successor_and_is_seen_to_be_final
     assert known.item(MAIN).superseded == ()
 
 
+def test_F62_an_earlier_releases_commit_is_never_given_the_name_of_the_release_that_took_its_place(known: Any) -> None:
+    one, two = known.live("refs/tags/v1.0.0"), known.commit({"deploy/pipeline.json": known.template("c")})
+    known.look(known.push("refs/tags/v1.1.0", two))
+    late = replace(known.forge.latest(one)["production/0-prep"], context="production/Build", state=CommitState.PENDING)
+    known.forge.statuses.append(late)  # a run that nobody heard of again
+    known.finish("refs/tags/v1.1.0")
+    known.run_to("refs/tags/v1.1.0")
+    quiet(known)
+    assert known.prep(one, "production/Build") == f"error: production: superseded by {two[:7]}"
+    assert known.prep(one, "production/0-prep") == "success: production v1.0.0: prepared"
+
+
 # --- limits
 
 

@@ -616,6 +616,22 @@ def test_contexts(identifier: str, ref: str, holder: str, context: str, descript
     assert (status.context, status.description) == (context, description)
 
 
+@pytest.mark.parametrize(
+    ("read", "release"),
+    [
+        pytest.param(NEW, "production v1.1.0", id="the-releases-own"),
+        pytest.param(OLD, "production", id="F62-an-earlier-releases"),
+    ],
+)
+def test_a_run_goes_by_the_release_of_its_own_commit(read: str, release: str) -> None:
+    production = environment("7/production", ref="refs/tags/v1.1.0")
+    world = World(Memory(production), Runs(RunState.SUCCEEDED, [SOURCE], {"GitHub": ("version-8", read)}))
+    world.notice()
+    assert [(each.sha, each.description.partition(":")[0]) for each in world.github.statuses] == [(read, release)]
+    [message] = world.slack.messages.values()
+    assert f"*acme/site* `{release}` is deployed\n" in message
+
+
 def test_a_list_of_actions_that_lags_behind_is_read_again() -> None:
     world = World(runs=Runs(RunState.FAILED, [SOURCE, did("Build", "InProgress", 5)]))
     with pytest.raises(Transient):

@@ -7,6 +7,7 @@ from builder.pen import Collaborators, Pen
 from builder.situation import Situation
 from builder.steps import Announce, Refuse, Report, Settle, Supersede
 from builder.voice import Voice
+from deployer.contexts import ref_of
 from deployer.errors import Rejected, Transient
 from deployer.events import Announcement, RunNotice
 from deployer.observability import logger
@@ -86,7 +87,7 @@ class Teller:
         if item.commit:
             self._voice.confirm(item.commit, item.ref, _STATES[item.outcome], item.said or str(item.outcome))
         for sha in item.superseded:
-            self._voice.close(sha, item.ref, successor(item.commit))
+            self._voice.close(sha, ref_of(item, sha), successor(item.commit))
         if item.commit and item.outcome is Outcome.FAILURE:
             # Of a run that had read nothing yet the notifier believed that it would read this commit.
             self._voice.close(item.commit, item.ref, "no run was started")

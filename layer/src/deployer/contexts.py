@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from deployer.environments import EnvironmentId
 from deployer.lengths import FOUR_BYTES
-from deployer.ports import Memory
+from deployer.ports import Environment, Memory
 from deployer.refs import HEADS, TAGS, Stage
 
 _STAGES = frozenset(str(stage) for stage in Stage)
@@ -87,8 +87,16 @@ def readable(reason: str) -> str:
     return _POSTSCRIPT.sub("", _STACK_ARN.sub(r"stack \1", reason)).strip()
 
 
+def ref_of(environment: Environment, commit: str) -> str:
+    """The ref that led to a commit of an environment, as far as that is known: only of the one that it has now."""
+    return environment.ref if commit == environment.commit else ""
+
+
 def describe(environment: EnvironmentId, ref: str, text: str) -> str:
-    """A description that starts with the environment: ``feature/login: …``, ``production v1.0.0: …``."""
+    """A description that starts with the environment: ``feature/login: …``, ``production v1.0.0: …``.
+
+    ``ref``: what led to the commit that it is said on; empty where that is not known.
+    """
     label = environment.label
     if environment.stage is Stage.PRODUCTION and ref.startswith(TAGS):
         label = f"{label} {ref.removeprefix(TAGS)}"

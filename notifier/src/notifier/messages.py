@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deployer import lengths
+from deployer.contexts import ref_of
 from deployer.ports import Commit, Environment
 from deployer.refs import TAGS
 from deployer.states import CommitState, RunState
@@ -56,21 +57,21 @@ def run_message(environment: Environment, commit: Commit, state: RunState, url: 
     if instead and state in OVERRULED:
         words = f"was {instead}"
     author = f" by {_outside(commit.author, _NAME)}" if commit.author else ""
-    head = f"{_ICONS[status]} {_place(environment)} {words}"
+    head = f"{_ICONS[status]} {_place(environment, ref_of(environment, commit.sha))} {words}"
     return f"{head}\n<{url}|{commit.sha[:7]}> {_outside(commit.subject, _SUBJECT)}{author}"
 
 
 def announcement_message(environment: Environment | None, text: str) -> str:
     """What the builder has to say of an environment; where that is gone, without its name."""
     said = _outside(" ".join(text.split()), _REASON)
-    return f":bell: {_place(environment)} {said}" if environment else f":bell: {said}"
+    return f":bell: {_place(environment, environment.ref)} {said}" if environment else f":bell: {said}"
 
 
-def _place(environment: Environment) -> str:
-    """Which environment of which repository."""
+def _place(environment: Environment, ref: str) -> str:
+    """Which environment of which repository, and which release of it, where ``ref`` is one."""
     where = environment.id.label
-    if environment.ref.startswith(TAGS):
-        where = f"{where} {environment.ref.removeprefix(TAGS)}"
+    if ref.startswith(TAGS):
+        where = f"{where} {ref.removeprefix(TAGS)}"
     return f"*{_outside(environment.repository.full_name, _NAME)}* `{_outside(where, _NAME)}`"
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from deployer.contexts import describe, is_shared, stage_context
+from deployer.contexts import describe, is_shared, ref_of, stage_context
 from deployer.environments import EnvironmentId, parse
 from deployer.errors import Broken, DeployerError, Rejected, Transient
 from deployer.events import Announcement, Malformed, RunChange, RunNotice
@@ -215,7 +215,7 @@ class Notifier:
             observed.commit,
             stage_context(observed.id, stage.stage, shared=shared),
             stage.state,
-            describe(observed.id, observed.environment.ref, text),
+            describe(observed.id, ref_of(observed.environment, observed.commit), text),
             (failure.url if failure else "") or self._console(observed),
         )
         try:
