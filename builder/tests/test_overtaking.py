@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from typing import Any
@@ -538,3 +539,32 @@ def test_a_plan_that_breaks_its_own_rules_raises_an_alarm_and_touches_nothing(
     with pytest.raises(Broken, match=r"a plan (must|may)"):
         world.builder.applier.apply(found, (step,))
     assert [call for call in world.tape.calls if not call.startswith("memory")] == []
+
+
+def test_F44_a_source_that_an_overtaken_look_put_again_is_the_one_that_runs(world: Any) -> None:
+    """Both put the same commit of the same generation; what lies on top is what a run would read."""
+    world.cloud.pinnable = False
+    world.live(MAIN)
+    put = world.shelf.put
+
+    def twice(key: str, archive: Any, sha: str, generation: int) -> str:
+        content = archive.read()
+        version: str = put(key, io.BytesIO(content), sha, generation)
+        put(key, io.BytesIO(content), sha, generation)
+        return version
+
+    world.shelf.put = twice
+    wanted = commit(world, "one")
+    world.look(world.push(MAIN, wanted))
+    world.run_to(MAIN)
+    assert world.built(MAIN)[-1] == wanted
+    assert world.item(MAIN).source == world.shelf.objects["sources/site-staging.zip"][-1].version
+    event(world, MAIN)
+    assert len(world.built(MAIN)) == 2
+
+
+def test_F42_a_repository_of_which_nothing_is_known_and_nothing_can_be_read(world: Any) -> None:
+    look = world.push(MAIN, commit(world, "one"))
+    world.repo.readable = False
+    world.look(look)
+    assert (world.shelf.items, world.shelf.known, world.cloud.kept) == ({}, {}, {})

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 from moto import mock_aws
 
 from builder.sources import Sources
-from deployer.errors import Transient
+from deployer.errors import Broken, Transient
 from deployer.events import RepositoryName
 from deployer.ports import SourceStore
 from deployer.testing import Forge, Shelf
@@ -68,3 +69,11 @@ def test_what_is_not_there_is_removed_without_complaint(store: SourceStore, arch
     store.put(KEY, io.BytesIO(archive), SHA, 1)
     store.delete(KEY)
     store.delete(KEY)
+
+
+def test_F88_a_source_that_may_not_be_seen_is_not_taken_for_none() -> None:
+    s3 = boto3.client("s3", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    with Stubber(s3) as stub:
+        stub.add_client_error("head_object", "AccessDenied", http_status_code=403)
+        with pytest.raises(Broken):
+            Sources(s3, "store").newest(KEY)

@@ -199,3 +199,11 @@ def test_a_repository_without_refs_has_a_baseline_too(memory: Both) -> None:
     empty = Baseline(NAME, "main", 0, frozenset())
     memory.record(empty)
     assert memory.baseline(42) == empty
+
+
+def test_an_environment_without_a_slot_is_forgotten_too(memory: Both) -> None:
+    saved = memory.save(environment())
+    memory.claim("commit", f"42/{'a' * 40}", STAGING)
+    memory.forget(saved)
+    assert memory.environment(STAGING) is None
+    assert memory.holder("commit", f"42/{'a' * 40}") == STAGING, "it goes by itself, after 90 days"

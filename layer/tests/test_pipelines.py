@@ -171,6 +171,14 @@ def test_a_run_that_has_ended_meanwhile(aws: Aws, code: str) -> None:
     pipelines.stop("site", "run-1", "superseded")
 
 
+def test_a_run_that_may_not_be_stopped(aws: Aws) -> None:
+    pipelines, stub = aws
+    stub.add_response("list_action_executions", {"actionExecutionDetails": []})
+    stub.add_client_error("stop_pipeline_execution", "AccessDeniedException")
+    with pytest.raises(Broken):
+        pipelines.stop("site", "run-1", "superseded")
+
+
 CALLS: list[Any] = [
     pytest.param("list_pipeline_executions", lambda pipelines: pipelines.runs("site"), id="runs"),
     pytest.param("get_pipeline_execution", lambda pipelines: pipelines.run("site", "run-1"), id="run"),

@@ -16,7 +16,7 @@ import pytest
 from moto import mock_aws
 
 from deployer.errors import Rejected, Transient
-from deployer.events import Look, RepositoryName, parse_look
+from deployer.events import Look, RepositoryName, Sweep, parse_look
 from deployer.ports import Looks, Resources, StackRequest, Stacks
 from deployer.queues import LookQueue
 from deployer.stacks import CloudFormation
@@ -337,3 +337,11 @@ def test_every_look_arrives_even_one_like_another(queue: Queue) -> None:
     for each in (look, look, replace(look, after="b" * 40)):
         queue.looks.send(each)
     assert queue.received() == [look, look, replace(look, after="b" * 40)]
+
+
+def test_a_tick_that_comes_twice_is_one() -> None:
+    shelf = Shelf()
+    sweep = Sweep(RepositoryName(42, "acme", "site"))
+    for tick in ("one", "one", "two"):
+        shelf.sweep(sweep, tick)
+    assert shelf.sweeps == [sweep, sweep]
