@@ -78,7 +78,19 @@ def test_the_pure_modules_import_only_the_standard_library_and_each_other(file: 
             assert name not in WORLDLY, f"{name} touches the world"
 
 
-DECIDING = ["plan", "steps", "situation", "generation", "releases", "idle", "sleep", "compare", "baseline", "admission"]
+DECIDING = [
+    "plan",
+    "steps",
+    "situation",
+    "generation",
+    "releases",
+    "idle",
+    "sleep",
+    "compare",
+    "baseline",
+    "admission",
+    "runs",
+]
 """The builder's modules that decide."""
 
 

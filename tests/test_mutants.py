@@ -130,7 +130,7 @@ MUTANTS = [
     ),
     Mutant(
         "one-run-for-each-generation",
-        f"{BUILDER}/plan.py",
+        f"{BUILDER}/runs.py",
         "return item.source in run.revisions.values()",
         "return False",
         (LIVES,),
@@ -165,7 +165,7 @@ MUTANTS = [
     ),
     Mutant(
         "a-run-that-an-update-cancelled-is-no-run",
-        f"{BUILDER}/plan.py",
+        f"{BUILDER}/runs.py",
         "if not item.source or run.state is RunState.CANCELLED:",
         "if not item.source:",
         ("builder/tests",),

@@ -149,10 +149,10 @@ def test_an_older_source_put_on_top_by_who_was_overtaken_is_replaced(world: Any,
     look = world.push(MAIN, sha)
     start = world.cloud.source
 
-    def overtaken(pipeline: str, key: str) -> Any:
+    def overtaken(pipeline: str, key: str, repository: str) -> Any:
         world.cloud.source = start
         put_on_top(world, MAIN, older, before)
-        return start(pipeline, key)
+        return start(pipeline, key, repository)
 
     world.cloud.source = overtaken
     world.look(look)

@@ -8,7 +8,8 @@ from dataclasses import replace
 import botocore.session
 import pytest
 
-from builder.plan import belongs, plan
+from builder.plan import plan
+from builder.runs import belongs
 from builder.situation import Gone, Invalid, Nothing, Present, Refused, Situation, Wish
 from builder.steps import Begin, Clear, Forget, Operate, Report, Settle, Start, Stop, Upload
 from deployer.environments import EnvironmentId, owner_tags

@@ -97,6 +97,14 @@ def declaration(key: str = KEY, kind: str | None = "V2", provider: str = "S3") -
     }
 
 
+def connected(repository: str = "acme/site") -> dict[str, Any]:
+    """A pipeline that reads the repository through a connection."""
+    found = declaration(provider="CodeStarSourceConnection")
+    [action] = found["pipeline"]["stages"][0]["actions"]
+    action |= {"name": "GitHub", "configuration": {"FullRepositoryId": repository, "BranchName": "main"}}
+    return found
+
+
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
@@ -104,13 +112,16 @@ def declaration(key: str = KEY, kind: str | None = "V2", provider: str = "S3") -
         pytest.param(declaration(kind="V1"), Source("Commit", False), id="V1"),
         pytest.param(declaration(kind=None), Source("Commit", False), id="V1-by-default"),
         pytest.param(declaration(key="sources/another.zip"), None, id="another-key"),
-        pytest.param(declaration(provider="CodeStarSourceConnection"), None, id="another-provider"),
+        pytest.param(declaration(provider="CodeStarSourceConnection"), None, id="another-repositorys-connection"),
+        pytest.param(connected(), Source("GitHub", True, connected=True), id="F38-a-connection"),
+        pytest.param(connected("Acme/Site"), Source("GitHub", True, connected=True), id="F38-whatever-its-case"),
+        pytest.param(connected("acme/other"), None, id="F38-a-connection-to-another"),
     ],
 )
 def test_the_source_action(aws: Aws, found: dict[str, Any], expected: Source | None) -> None:
     pipelines, stub = aws
     stub.add_response("get_pipeline", found, {"name": "site"})
-    assert pipelines.source("site", KEY) == expected
+    assert pipelines.source("site", KEY, "acme/site") == expected
 
 
 @pytest.mark.parametrize("version", [0, 3])
@@ -120,6 +131,7 @@ def test_stages_of_the_version_that_a_run_had(aws: Aws, version: int) -> None:
     assert pipelines.stages("site", version) == {"Source": 1, "Build": 2}
 
 
+COMMIT = [{"actionName": "GitHub", "revisionType": "COMMIT_ID", "revisionValue": "version-9"}]
 PINNED = [{"actionName": "Commit", "revisionType": "S3_OBJECT_VERSION_ID", "revisionValue": "version-9"}]
 
 
@@ -128,6 +140,8 @@ PINNED = [{"actionName": "Commit", "revisionType": "S3_OBJECT_VERSION_ID", "revi
     [
         pytest.param(Source("Commit", True), {"sourceRevisions": PINNED}, id="pinned"),
         pytest.param(Source("Commit", False), {}, id="V1"),
+        pytest.param(Source("GitHub", True, connected=True), {"sourceRevisions": COMMIT}, id="F38-pinned-to-a-commit"),
+        pytest.param(Source("GitHub", False, connected=True), {}, id="V1-connection"),
         pytest.param(None, {}, id="a-source-of-its-own"),
     ],
 )

@@ -213,7 +213,7 @@ def test_a_run_reads_its_source_when_told_unless_it_was_pinned(cloud: Cloud) -> 
     cloud.version = lambda _: "newest"
     cloud.create(request())
     cloud.finish("site-staging")
-    source = cloud.source("site-staging", "sources/site-staging.zip")
+    source = cloud.source("site-staging", "sources/site-staging.zip", "acme/site")
     pinned = cloud.start("site-staging", source, "wanted", "t")
     assert cloud.start("site-staging", source, "wanted", "t") != pinned
     assert [dict(run.revisions) for run in cloud.runs("site-staging")] == [

@@ -113,7 +113,7 @@ class Sky(Cloud):
 
     # --- runs
 
-    def source(self, pipeline: str, key: str) -> Source | None:
+    def source(self, pipeline: str, key: str, repository: str) -> Source | None:
         """Its source action; only a V2 pipeline can be told what to read."""
         with self.tape.call("codepipeline.source"):
             kept = self.kept.get(pipeline)
@@ -121,11 +121,11 @@ class Sky(Cloud):
                 return None
             return Source("Source", metadata(kept.request.template)[1] == 2)
 
-    def start(self, pipeline: str, source: Source | None, version: str, token: str) -> str:
+    def start(self, pipeline: str, source: Source | None, revision: str, token: str) -> str:
         """Start a run: what the invocation brought about is known at once."""
         with self.tape.call("codepipeline.start"):
             self.effect("start", pipeline)
-            return self._begin(pipeline, {"Source": version} if source and source.pinnable else {})
+            return self._begin(pipeline, {"Source": revision} if source and source.pinnable else {})
 
     def _begin(self, pipeline: str, revisions: dict[str, str]) -> str:
         self._made += 1

@@ -26,7 +26,7 @@ from builder.baseline import baseline_of
 from builder.handler import Builder
 from builder.handler import receive as build
 from builder.observe import Observer
-from builder.plan import belongs
+from builder.runs import belongs
 from builder.slots import Slots
 from builder.sweep import Sweeper
 from builder.wishes import Installation, Wishes

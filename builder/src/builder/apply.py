@@ -202,14 +202,17 @@ class _Work:
             self._to.leftovers.clear_log(project)
 
     def _start(self, pipeline: str) -> bool:
-        source = self._to.pipelines.source(pipeline, source_key(self._pen.now.stack))
+        source = self._to.pipelines.source(
+            pipeline, source_key(self._pen.now.stack), self._situation.repository.full_name
+        )
         if source and self._finds_another_source():
             return True
         item = self._pen.now
         token = operation_token(item, f"start/{pipeline}", "")
         self._pen.change(starting=self._to.clock())
         try:
-            run = self._to.pipelines.start(pipeline, source, item.source, token)
+            revision = item.commit if source and source.connected else item.source
+            run = self._to.pipelines.start(pipeline, source, revision, token)
         except DeployerError:
             # Nobody is about to ask any more: whether it was started after all, the next look sees.
             self._pen.change(starting=0)

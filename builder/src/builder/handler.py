@@ -142,7 +142,8 @@ def may_matter(change: StackChange | RunChange) -> bool:
 def matters(change: StackChange | RunChange, item: Environment) -> bool:
     """Whether an event can change what is to be done: the end of something, or a source that was read at last."""
     if isinstance(change, RunChange) and change.stage:
-        return may_matter(change) and not item.source
+        # What a run of production has read is to be seen while it can still be stopped.
+        return may_matter(change) and (not item.source or item.id.stage is Stage.PRODUCTION)
     if isinstance(change, RunChange) and change.state in _GOOD_ENDS and _is_done(item):
         return False
     return may_matter(change)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from builder.plan import belongs
+from builder.runs import belongs
 from builder.situation import Asked, Invalid, Nothing, Present, Refused, Situation, build_log, owns
 from builder.slots import Slots
 from builder.together import Side
@@ -32,6 +32,7 @@ from deployer.ports import (
     StackResource,
     Stacks,
 )
+from deployer.refs import Stage
 from deployer.states import StackPhase
 
 log = logger("builder")
@@ -176,8 +177,14 @@ class Observer:
             pipeline
             for pipeline, found in runs.items()
             if any(run.started >= item.source_at and run.revisions and not belongs(item, run) for run in found)
-            and self.pipelines.source(pipeline, source_key(item.stack)) is None
+            and self._reads_elsewhere(item, pipeline)
         )
+
+    def _reads_elsewhere(self, item: Environment, pipeline: str) -> bool:
+        source = self.pipelines.source(pipeline, source_key(item.stack), item.repository.full_name)
+        # A run that can't be told which commit to read has read its branch's head: started again, it reads no other.
+        loose = source is not None and source.connected and not source.pinnable
+        return source is None or (loose and item.id.stage is not Stage.PRODUCTION)
 
     def _stack(self, environment: EnvironmentId, repository: RepositoryName, seen: str) -> tuple[str, Stack | None]:
         """The name that is this environment's: the first that no other environment of ours holds.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from builder.generation import begin, following, successor
 from builder.idle import DAY, Idle, active_at, idle
+from builder.runs import has_run, misread, strays_of
 from builder.situation import Gone, Invalid, Nothing, Present, Refused, Situation
 from builder.steps import (
     Announce,
@@ -109,8 +110,12 @@ def _converge(situation: Situation, wish: Present) -> tuple[Step, ...]:
         steps += begin(situation, item, successor(wish.commit))
     if situation.runs.keys() - set(item.pipelines):
         steps.append(Found(tuple(situation.runs)))
+    strays = strays_of(situation, item)
+    steps += (Stop(name, run.id) for name, run in strays if run.state is RunState.IN_PROGRESS)
     if item.outcome is Outcome.FAILURE:
         return tuple(steps)
+    if text := misread(situation, item, strays):
+        return *steps, Report(Outcome.FAILURE, text)
     if situation.stack is not None and not situation.ours:
         text = f"a stack {situation.stack_name} exists that is not this environment's; it was left untouched"
         return *steps, Report(Outcome.FAILURE, text)
@@ -237,29 +242,6 @@ def _run(situation: Situation, wish: Present, item: Environment) -> tuple[Step, 
             text = f"{text}, but it starts runs by itself: {'; '.join(wish.warnings)}"
         steps.append(Report(Outcome.SUCCESS, text))
     return tuple(steps)
-
-
-def belongs(item: Environment, run: Run, *, elsewhere: bool = False) -> bool:
-    """Whether a run is this generation's: it read the generation's source, or can read nothing else.
-
-    Where the pipeline reads its source elsewhere (``elsewhere``: a connection, an image), its start alone can tell.
-    One that was cancelled is nobody's: the pipeline was changed under it, and it is made up for.
-    """
-    if not item.source or run.state is RunState.CANCELLED:
-        return False
-    if run.revisions and not elsewhere:
-        return item.source in run.revisions.values()
-    return run.started >= item.source_at
-
-
-def has_run(item: Environment, runs: tuple[Run, ...], *, elsewhere: bool = False) -> bool:
-    """Whether a generation has its run. One that failed before it had read its source is made up for, once.
-
-    A new pipeline's first run may fail so: its role is seconds old, and not known everywhere yet.
-    """
-    own = [run for run in runs if belongs(item, run, elsewhere=elsewhere)]
-    unread = [run for run in own if run.state is RunState.FAILED and not run.revisions]
-    return len(own) > len(unread) or len(unread) > 1
 
 
 def _upload(item: Environment) -> tuple[Step, ...]:

@@ -20,6 +20,8 @@ from deployer.states import RunState
 _LATEST = 20
 # The provider of a manual approval.
 APPROVAL = "Manual"
+# The provider of a source that reads a repository through a connection.
+CONNECTION = "CodeStarSourceConnection"
 
 
 @dataclass(frozen=True)
@@ -81,23 +83,31 @@ class CodePipeline:
             for entry in found["pipelineExecutionSummaries"]
         )
 
-    def source(self, pipeline: str, key: str) -> Source | None:
-        """The S3 source action that reads ``key``, or None where the pipeline has none."""
+    def source(self, pipeline: str, key: str, repository: str) -> Source | None:
+        """The S3 source action that reads ``key``, else the connection's that reads ``repository``, else None."""
         with translated(f"structure of pipeline {pipeline}"):
             declaration = self._client.get_pipeline(name=pipeline)["pipeline"]
+        pinnable = declaration.get("pipelineType", "V1") == "V2"
+        found: Source | None = None
         for action in (action for stage in declaration["stages"] for action in stage["actions"]):
-            kind = action["actionTypeId"]
-            reads = action.get("configuration", {}).get("S3ObjectKey")
-            if (kind["category"], kind["provider"], reads) == ("Source", "S3", key):
-                return Source(action["name"], declaration.get("pipelineType", "V1") == "V2")
-        return None
+            kind, reads = action["actionTypeId"], action.get("configuration", {})
+            if (kind["category"], kind["provider"], reads.get("S3ObjectKey")) == ("Source", "S3", key):
+                return Source(action["name"], pinnable)
+            named = reads.get("FullRepositoryId", "").lower() == repository.lower()
+            if (kind["category"], kind["provider"]) == ("Source", CONNECTION) and named:
+                found = Source(action["name"], pinnable, connected=True)
+        return found
 
-    def start(self, pipeline: str, source: Source | None, version: str, token: str) -> str:
-        """StartPipelineExecution, pinned to ``version`` where the source can be; answers with the run's id."""
+    def start(self, pipeline: str, source: Source | None, revision: str, token: str) -> str:
+        """StartPipelineExecution, pinned to ``revision`` where the source can be; answers with the run's id.
+
+        Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/pipelines-trigger-source-overrides.html
+        """
         arguments: dict[str, Any] = {"name": pipeline, "clientRequestToken": token}
         if source and source.pinnable:
+            kind = "COMMIT_ID" if source.connected else "S3_OBJECT_VERSION_ID"
             arguments["sourceRevisions"] = [
-                {"actionName": source.action, "revisionType": "S3_OBJECT_VERSION_ID", "revisionValue": version}
+                {"actionName": source.action, "revisionType": kind, "revisionValue": revision}
             ]
         with translated(f"start pipeline {pipeline}"):
             return str(self._client.start_pipeline_execution(**arguments)["pipelineExecutionId"])

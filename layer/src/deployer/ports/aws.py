@@ -98,13 +98,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Source:
-    """A pipeline's source action that reads ``key`` of the artifact store.
+    """A pipeline's source action that reads ``key`` of the artifact store, or the repository through a connection.
 
-    ``pinnable``: whether a run can be told which version to read (V2 pipelines).
+    ``pinnable``: whether a run can be told what to read (V2 pipelines). ``connected``: whether that, and what a run
+    says it has read, is a commit and not a version of the key.
     """
 
     action: str
     pinnable: bool
+    connected: bool = False
 
 
 class Pipelines(Protocol):
@@ -113,9 +115,11 @@ class Pipelines(Protocol):
     def runs(self, pipeline: str) -> tuple[Run, ...]:
         """The latest runs, newest first; none for a pipeline that does not exist."""
 
-    def source(self, pipeline: str, key: str) -> Source | None: ...
+    def source(self, pipeline: str, key: str, repository: str) -> Source | None:
+        """The source action that reads ``key``, or else ``repository`` (``owner/name``); None: it reads elsewhere."""
 
-    def start(self, pipeline: str, source: Source | None, version: str, token: str) -> str: ...
+    def start(self, pipeline: str, source: Source | None, revision: str, token: str) -> str:
+        """Start a run that reads ``revision`` where it can be told; answers with its id."""
 
     def stop(self, pipeline: str, run: str, reason: str) -> None:
         """Let the actions that run end, and nothing follow. One that only waits for approvals ends at once."""

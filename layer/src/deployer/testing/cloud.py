@@ -33,7 +33,8 @@ class Cloud:
     """One account.
 
     ``version``: answers with the version id of the source object that a run would read now. ``pinnable``: whether
-    the pipelines are V2. ``sourced``: whether they read the artifact store at all. ``failing``: why the next
+    the pipelines are V2. ``sourced``: whether they read the artifact store at all; ``connected``: whether they read the
+    repository instead: then ``version`` answers with a commit. ``failing``: why the next
     operation that ends fails. ``refusing``: why no stack may be deleted now. ``irreversible``: whether an update that
     fails can't be rolled back either.
     ``artifacts``: of each pipeline that ever ran, also when it is gone; ``logs``: the build projects that have one;
@@ -53,6 +54,7 @@ class Cloud:
     tokens: set[str] = field(default_factory=set)
     pinnable: bool = True
     sourced: bool = True
+    connected: bool = False
     artifacts: dict[str, set[str]] = field(default_factory=dict)
     logs: set[str] = field(default_factory=set)
     waiting: set[str] = field(default_factory=set)
@@ -152,17 +154,16 @@ class Cloud:
         with self.tape.call("codepipeline.runs"):
             return tuple(self.executions.get(pipeline, ()))
 
-    def source(self, pipeline: str, key: str) -> Source | None:
+    def source(self, pipeline: str, key: str, repository: str) -> Source | None:
         """Its source action."""
         with self.tape.call("codepipeline.source"):
-            reads = self.sourced and key.endswith(f"/{pipeline}.zip")
-            return Source("Source", self.pinnable) if reads else None
+            reads = self.connected or (self.sourced and key.endswith(f"/{pipeline}.zip"))
+            return Source("Source", self.pinnable, self.connected) if reads else None
 
-    def start(self, pipeline: str, source: Source | None, version: str, token: str) -> str:
+    def start(self, pipeline: str, source: Source | None, revision: str, token: str) -> str:
         """Start a run; CodePipeline promises nothing for its token."""
         with self.tape.call("codepipeline.start"):
-            pinned = version if source and source.pinnable else self.version(pipeline)
-            return self._begin(pipeline, {"Source": pinned} if source and source.pinnable else {})
+            return self._begin(pipeline, {"Source": revision} if source and source.pinnable else {})
 
     def stop(self, pipeline: str, run: str, reason: str) -> None:
         """Let a run come to its stop; one that has ended stays as it is."""
