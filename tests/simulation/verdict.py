@@ -168,9 +168,9 @@ def _leftovers(world: Any) -> Iterator[str]:
             yield f"{name} is gone, and artifacts or a log of it are there"
     for (kind, name), holder in world.desk.holders.items():
         # Who is killed between taking a stack's name and remembering the environment leaves a name that is nobody
-        # else's to take; if its branch is gone by then, nobody looks there again. Who was overtaken may take a
-        # pipeline's name after the environment was forgotten.
-        unsaved = kind == "stack" and holder not in world.written
+        # else's to take; if its branch is gone by then, or its repository renamed, nobody looks there again.
+        # Who was overtaken may take a pipeline's name after the environment was forgotten.
+        unsaved = kind == "stack" and name not in world.named
         overtaken = world.lost_at or str(holder) in world.looks.rivals
         # A slot that somebody left is taken over by who needs it.
         kept = kind in ("commit", "slot") or unsaved or overtaken

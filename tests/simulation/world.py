@@ -83,6 +83,7 @@ class World:
         self.violations: list[str] = []
         self.effects: Counter[tuple[EnvironmentId, int, str, int]] = Counter()
         self.written: dict[EnvironmentId, Environment] = {}
+        self.named: set[str] = set()
         self.ticks = self.lost_at = 0
         self.forgotten: set[int] = set()
         self._make_twins()
@@ -285,6 +286,7 @@ class World:
         item = self.desk.items[invocation.writing.id]
         before = self.written.get(item.id)
         self.written[item.id] = item
+        self.named.add(item.stack)
         if self.lines is not None:
             self.note(f"saved {item.id} {changes(before, item)}")
         if before and before.generation == item.generation:
