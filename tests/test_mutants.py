@@ -306,7 +306,7 @@ MUTANTS = [
     Mutant(
         "nothing-newer-goes-to-production-after-its-memory-was-lost",
         f"{BUILDER}/compare.py",
-        "newest = newest_of(ref for ref, sha in tips.items() if not _asleep(scene, ref, sha))",
+        "newest = newest_of(ref for ref, sha in tips.items() if release_of(ref) and not _asleep(scene, ref, sha))",
         "newest = newest_of(tips)",
         ("builder/tests/test_sweep.py",),
     ),

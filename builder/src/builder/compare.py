@@ -107,7 +107,7 @@ def compare(scene: Scene) -> Findings:
 
 def _wanted(scene: Scene, tips: Mapping[str, str]) -> Iterator[tuple[EnvironmentId, tuple[str, str]]]:
     """The ref that each environment is to follow. Of the releases, the newest alone that is not asleep."""
-    newest = newest_of(ref for ref, sha in tips.items() if not _asleep(scene, ref, sha))
+    newest = newest_of(ref for ref, sha in tips.items() if release_of(ref) and not _asleep(scene, ref, sha))
     for ref, sha in tips.items():
         environment = environment_of(scene.repository, ref, scene.default_branch)
         if environment and (environment.stage is not Stage.PRODUCTION or release_of(ref) == newest):
@@ -116,14 +116,14 @@ def _wanted(scene: Scene, tips: Mapping[str, str]) -> Iterator[tuple[Environment
 
 def _asleep(scene: Scene, ref: str, sha: str) -> bool:
     """Whether a release was there before its repository became known, or is parked."""
-    parked = any((place.ref, place.object) == (ref, sha) for place in scene.places.values())
-    return parked or mark(ref, sha) in scene.baseline.parked
+    place = scene.places.get(EnvironmentId(scene.repository, Stage.PRODUCTION))
+    return (place is not None and place.holds(ref, sha)) or mark(ref, sha) in scene.baseline.parked
 
 
 def _reason(scene: Scene, environment: EnvironmentId, ref: str, sha: str) -> str:
     """Why an environment is to be looked at, or empty where it is where its ref is."""
     item, place = scene.items.get(environment), scene.places.get(environment)
-    if place and (place.ref, place.object) == (ref, sha):
+    if place and place.holds(ref, sha):
         return ""
     if item is None:
         return "" if mark(ref, sha) in scene.baseline.parked else f"{ref} has no environment"

@@ -33,6 +33,6 @@ def told_to_skip(look: Look, tip: Tip) -> str | None:
 
 def still_parked(place: Parked | None, ref: str, tip: Tip, look: Look) -> Sleep | None:
     """Whether a ref is where it was parked, and has not been pushed since."""
-    if place is None or (place.ref, place.object) != (ref, tip.object) or pushed(look, ref, tip.object, place.since):
+    if place is None or not place.holds(ref, tip.object) or pushed(look, ref, tip.object, place.since):
         return None
     return Sleep(place.reason, retired=place.retired)

@@ -134,6 +134,10 @@ class Parked:
     reason: str
     retired: bool = False
 
+    def holds(self, ref: str, sha: str) -> bool:
+        """Whether a ref that is at this object is parked here."""
+        return (self.ref, self.object) == (ref, sha)
+
 
 class Parking(Protocol):
     """Which refs are parked, one item each; a repository's baseline is another matter."""
