@@ -125,7 +125,7 @@ def _converge(situation: Situation, wish: Present) -> tuple[Step, ...]:
 
 
 def _all_runs(situation: Situation) -> list[Run]:
-    return [run for found in situation.runs.values() for run in found]
+    return [run for _, run in situation.every_run]
 
 
 def _idleness(situation: Situation, item: Environment) -> Idle:
@@ -249,7 +249,7 @@ def _upload(item: Environment) -> tuple[Step, ...]:
 
 
 def _active(situation: Situation) -> list[tuple[str, Run]]:
-    return [(name, run) for name, runs in situation.runs.items() for run in runs if run.state.active]
+    return [(name, run) for name, run in situation.every_run if run.state.active]
 
 
 def _stop(active: list[tuple[str, Run]]) -> tuple[Step, ...]:
@@ -302,7 +302,4 @@ def _settle(situation: Situation) -> tuple[Step, ...]:
         return ()
     if item.outcome not in (Outcome.SUCCESS, Outcome.FAILURE):
         return ()
-    untold = [
-        (pipeline, run.id) for pipeline, found in situation.runs.items() for run in found if run.started >= item.checked
-    ]
-    return (Settle(tuple(untold)),)
+    return (Settle(tuple((name, run.id) for name, run in situation.every_run if run.started >= item.checked)),)

@@ -47,8 +47,7 @@ def strays_of(situation: Situation, item: Environment) -> list[tuple[str, Run]]:
         return []
     return [
         (name, run)
-        for name, runs in situation.runs.items()
-        for run in runs
+        for name, run in situation.every_run
         if name not in situation.elsewhere
         and run.started >= item.source_at
         and run.state is not RunState.CANCELLED

@@ -106,6 +106,11 @@ class Situation:
     idle_days: int = 0
 
     @property
+    def every_run(self) -> tuple[tuple[str, Run], ...]:
+        """(pipeline, run) of all pipelines in the stack, newest first of each."""
+        return tuple((name, run) for name, found in self.runs.items() for run in found)
+
+    @property
     def ours(self) -> bool:
         """Whether the stack carries our tag, and this installation's."""
         return self.stack is not None and owns(self.stack, self.id, self.installation)
