@@ -20,10 +20,11 @@ from benchmarks.rules import event_of, passes
 
 from builder.apply import Applier
 from builder.handler import Builder
+from builder.installation import Installation
 from builder.observe import Observer
 from builder.slots import Slots
 from builder.sweep import Sweeper
-from builder.wishes import Installation, Wishes
+from builder.wishes import Wishes
 from deployer.environments import EnvironmentId, source_key
 from deployer.events import Look, RepositoryName, RunChange, StackChange
 from deployer.ports import Baseline

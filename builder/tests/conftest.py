@@ -9,10 +9,11 @@ import pytest
 
 from builder.apply import Applier
 from builder.handler import Builder
+from builder.installation import Installation
 from builder.observe import Observer
 from builder.slots import Slots
 from builder.sweep import Sweeper
-from builder.wishes import Installation, Wishes
+from builder.wishes import Wishes
 from deployer.environments import EnvironmentId, source_key
 from deployer.events import Look, RepositoryName, RunChange, StackChange, Tick
 from deployer.ports import Environment, Stack

@@ -25,11 +25,12 @@ from builder.apply import Applier
 from builder.baseline import baseline_of
 from builder.handler import Builder
 from builder.handler import receive as build
+from builder.installation import Installation
 from builder.observe import Observer
 from builder.runs import belongs
 from builder.slots import Slots
 from builder.sweep import Sweeper
-from builder.wishes import Installation, Wishes
+from builder.wishes import Wishes
 from deployer.environments import INSTALLATION_TAG, OWNER_TAG, EnvironmentId, environment_of, source_key, stack_names
 from deployer.errors import Transient
 from deployer.events import Look

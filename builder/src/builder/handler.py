@@ -14,12 +14,13 @@ from typing import Any
 
 from builder.admission import Admission
 from builder.apply import Applier
+from builder.installation import Installation
 from builder.observe import Observer
 from builder.plan import plan
 from builder.situation import Situation
 from builder.slots import Slots
 from builder.sweep import Sweeper
-from builder.wishes import STOPPED, Installation, Wishes
+from builder.wishes import STOPPED, Wishes
 from deployer.errors import DeployerError, Transient
 from deployer.events import (
     Look,

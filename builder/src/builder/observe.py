@@ -21,7 +21,6 @@ from deployer.observability import logger
 from deployer.ports import (
     Environment,
     Memory,
-    Parked,
     Pipelines,
     Repositories,
     Repository,
@@ -168,8 +167,9 @@ class Observer:
         text = (
             f"the repository has {self.slots.limit} environments, as many as it may; delete a branch, then push again"
         )
-        since = question.look.pushed_at or self.clock() // 1000
-        return Asked(Refused(wish.ref, wish.commit, text), Parked(environment, wish.ref, wish.commit, since, text)), ""
+        # A branch's tip is its commit.
+        place = self.wishes.place(question, wish.ref, wish.commit, text)
+        return Asked(Refused(wish.ref, wish.commit, text), place), ""
 
     def _elsewhere(self, item: Environment, runs: Mapping[str, tuple[Run, ...]]) -> frozenset[str]:
         """The pipelines that read no source object of ours; asked only where a run read something else."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from builder.wishes import Installation
+from builder.installation import Installation
 from deployer.errors import Broken, Transient
 from deployer.ports import (
     Baselines,

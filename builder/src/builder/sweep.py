@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from builder.baseline import baseline_of
 from builder.compare import Finding, Findings, Scene, compare, state_of
-from builder.wishes import STOPPED
+from builder.wishes import STOPPED, becomes_known
 from deployer.environments import INSTALLATION_TAG, OWNER_TAG, REPOSITORY_TAG, repository_of
 from deployer.errors import DeployerError, Rejected
 from deployer.events import SWEEP, Look, RepositoryName, StackSeen, Sweep, Tick
@@ -127,8 +126,7 @@ class Sweeper:
         found = self.repositories.repository(name.owner, name.name)
         if found is None or name.id not in (0, found.name.id) or not allowed(found.name.full_name, self.allowed):
             raise Rejected(f"{name.full_name} can't be read")
-        tips = self.repositories.tips(found.name)
-        return self.baselines.record(baseline_of(found.name, found.default_branch, tips, self.clock() // 1000))
+        return becomes_known(self.repositories, self.baselines, found, self.clock() // 1000)
 
     def _sweep(self, baseline: Baseline, sweep: Sweep) -> None:
         name = baseline.repository

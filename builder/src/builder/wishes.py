@@ -7,11 +7,11 @@ fetched by commit, and only where the stack is to be made or changed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from builder.admission import Admission
 from builder.baseline import asleep, baseline_of, sleeper
 from builder.generation import stands
+from builder.installation import Installation
 from builder.releases import newest_of, objection
 from builder.situation import Asked, Gone, Invalid, Nothing, Present, Refused, Wish
 from builder.sleep import Sleep, still_parked, told_to_skip
@@ -55,25 +55,6 @@ _TAGS_ASKED = 30
 
 
 @dataclass(frozen=True)
-class Installation:
-    """What every environment of this installation gets. ``roles``: stage -> CloudFormation service role.
-
-    ``limit``: how many development environments a repository may have, 0: any number. ``idle_days``: after how many
-    days without activity one is removed, 0: never.
-    """
-
-    prefix: str
-    artifact_store: str
-    roles: dict[Stage, str]
-    boundary: str
-    token: Callable[[], str]
-    connection: str = ""
-    admission: Admission = field(default_factory=Admission)
-    limit: int = 0
-    idle_days: int = 0
-
-
-@dataclass(frozen=True)
 class Question:
     """Whose wish is asked for, and what is known of it. ``stack_name``: the name its stack has or will have.
 
@@ -98,6 +79,12 @@ class Question:
     def forgotten(self) -> bool:
         """Whether there is an environment of which nothing is remembered."""
         return self.item is None and self.ours
+
+
+def becomes_known(repositories: Repositories, baselines: Baselines, repository: Repository, since: int) -> Baseline:
+    """Record the refs of a repository as seen; answers with what holds, should somebody else have been first."""
+    tips = repositories.tips(repository.name)
+    return baselines.record(baseline_of(repository.name, repository.default_branch, tips, since))
 
 
 @dataclass(frozen=True)
@@ -145,9 +132,7 @@ class Wishes:
                 # Renamed: its old name may be another's by now, and the sweep is to ask by this one.
                 self.baselines.swept(repository, {})
             return baseline
-        tips = self.repositories.tips(repository.name)
-        since = look.pushed_at or self.clock() // 1000
-        return self.baselines.record(baseline_of(repository.name, repository.default_branch, tips, since))
+        return becomes_known(self.repositories, self.baselines, repository, self._since(look))
 
     def _kept(self, question: Question, repository: Repository, ref: str) -> Asked:
         """Staging and production outlive their ref: what they have, or are about to have, is what they shall have."""
@@ -169,8 +154,7 @@ class Wishes:
         except Rejected as error:
             log.warning("release refused", ref=ref, reason=str(error))
             sha = look.after or dict(self.repositories.tips(repository.name)).get(ref, "")
-            place = self._place(_Here(question, repository, ref, Tip(sha, "")), str(error))
-            return Asked(Nothing(str(error)), place)
+            return Asked(Nothing(str(error)), self.place(question, ref, sha, str(error)))
         if tip is None:
             return self._kept(question, repository, ref)
         if reason := self._objection(question, repository, ref, tip):
@@ -224,7 +208,7 @@ class Wishes:
             return self._asleep(here, sleep)
         wish = self._present(question, repository, ref, tip.commit)
         if isinstance(wish, Nothing):
-            return Asked(wish, self._place(here, wish.reason))
+            return Asked(wish, self.place(question, ref, tip.object, wish.reason))
         begins = sleeper(ref)
         return Asked(wish, wakes=place is not None or any(mark.startswith(begins) for mark in baseline.parked))
 
@@ -241,7 +225,7 @@ class Wishes:
         reason = self.installation.admission.skips(ref, question.environment.stage)
         if not reason and ref.startswith(HEADS):
             reason = self._skipped_by_its_commit(here)
-        return Sleep(reason, self._place(here, reason)) if reason else None
+        return Sleep(reason, self.place(question, ref, tip.object, reason)) if reason else None
 
     def _skipped_by_its_commit(self, here: _Here) -> str:
         told = told_to_skip(here.question.look, here.tip)
@@ -263,9 +247,13 @@ class Wishes:
             return Asked(self._present(question, here.repository, here.ref, source.commit), sleep.park)
         return Asked(Nothing(sleep.reason), sleep.park)
 
-    def _place(self, here: _Here, reason: str) -> Parked:
-        since = here.question.look.pushed_at or self.clock() // 1000
-        return Parked(here.question.environment, here.ref, here.tip.object, since, reason)
+    def place(self, question: Question, ref: str, sha: str, reason: str) -> Parked:
+        """Where a ref is to be parked that is at this object and wishes nothing."""
+        return Parked(question.environment, ref, sha, self._since(question.look), reason)
+
+    def _since(self, look: Look) -> int:
+        """When a look was asked for, in seconds: by GitHub's clock, where a push asks."""
+        return look.pushed_at or self.clock() // 1000
 
     # --- what the commit brings
 
