@@ -163,6 +163,18 @@ class World:
                 self.builder.sweep(self.shelf.sweeps.pop(0))
             self.forwarded()
 
+    def quiet(self, rounds: int = 10) -> None:
+        """Let every stack and run come to its end, nobody being told, with a sweep after each."""
+        for _ in range(rounds):
+            self.now += 60_000
+            for kept in list(self.cloud.kept.values()):
+                if kept.stack.status.endswith("IN_PROGRESS"):
+                    self.cloud.finish(kept.stack.name)
+            for name in list(self.cloud.executions):
+                self.cloud.read(name)
+                self.cloud.end(name)
+            self.swept()
+
     def forwarded(self) -> None:
         """Work off the looks that were queued."""
         while self.shelf.looks:

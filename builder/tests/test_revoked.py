@@ -49,21 +49,8 @@ def test_a_token_that_is_revoked_between_two_calls(make: Callable[[], Any], push
         assert not [name for operation, name, _ in world.cloud.operations if operation == "delete"], where
         assert kept <= set(world.cloud.kept), where
         world.repo.readable = True
-        settle(world)
+        world.quiet(6)
         assert world.built(push)[-1] == world.repo.refs[push], where
-
-
-def settle(world: Any) -> None:
-    """Let everything that is under way end, with a sweep after each."""
-    for _ in range(6):
-        world.now += 60_000
-        for kept in list(world.cloud.kept.values()):
-            if kept.stack.status.endswith("IN_PROGRESS"):
-                world.cloud.finish(kept.stack.name)
-        for name in list(world.cloud.executions):
-            world.cloud.read(name)
-            world.cloud.end(name)
-        world.swept()
 
 
 def test_F42_a_sweep_while_the_token_is_revoked_removes_nothing(make: Callable[[], Any]) -> None:
@@ -79,5 +66,5 @@ def test_F42_a_sweep_while_the_token_is_revoked_removes_nothing(make: Callable[[
         assert not [name for operation, name, _ in world.cloud.operations if operation == "delete"], where
         assert set(world.cloud.kept) == kept, where
         world.repo.readable = True
-        settle(world)
+        world.quiet(6)
         assert world.built(MAIN)[-1] == world.repo.refs[MAIN], where

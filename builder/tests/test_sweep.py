@@ -29,19 +29,6 @@ def calls(world: Any, act: Callable[[], None]) -> list[str]:
     return list(world.tape.calls[before:])
 
 
-def quiet(world: Any) -> None:
-    """Let every stack and run come to its end, nobody being told, with a sweep after each."""
-    for _ in range(10):
-        world.now += 60_000
-        for kept in list(world.cloud.kept.values()):
-            if kept.stack.status.endswith("IN_PROGRESS"):
-                world.cloud.finish(kept.stack.name)
-        for name in list(world.cloud.executions):
-            world.cloud.read(name)
-            world.cloud.end(name)
-        world.swept()
-
-
 @pytest.fixture
 def known(world: Any) -> Any:
     """A repository with staging at rest."""
@@ -71,14 +58,14 @@ def test_an_environment_at_rest_costs_no_call_and_a_repository_no_rate_limit(kno
 @pytest.mark.parametrize("ref", [MAIN, HELLO, TAG, "refs/heads/new"], ids=["staging", "moved", "release", "created"])
 def test_F26_a_push_whose_delivery_was_lost_is_found_by_the_next_sweep(known: Any, ref: str) -> None:
     known.live(HELLO)
-    quiet(known)
+    known.quiet()
     lost = known.commit({"deploy/pipeline.json": known.template("lost")})
     known.push(ref, lost)
     known.swept()
     item = known.item(ref)
     assert item
     assert (item.ref, item.commit) == (ref, lost)
-    quiet(known)
+    known.quiet()
     assert known.built(ref)[-1] == lost
     assert known.item(ref).settled
 
@@ -87,7 +74,7 @@ def test_F25_many_tags_and_branches_at_once_send_no_event(known: Any) -> None:
     for number in range(4):
         known.push(f"refs/tags/v1.{number}.0", known.commit())
         known.push(f"refs/heads/b{number}", known.commit())
-    quiet(known)
+    known.quiet()
     assert known.item(TAG).ref == "refs/tags/v1.3.0"
     assert {item.ref for item in known.shelf.items.values()} == {
         MAIN,
@@ -98,9 +85,9 @@ def test_F25_many_tags_and_branches_at_once_send_no_event(known: Any) -> None:
 
 def test_F26_a_deletion_whose_delivery_was_lost_is_found(known: Any) -> None:
     known.live(HELLO)
-    quiet(known)
+    known.quiet()
     known.remove(HELLO)
-    quiet(known)
+    known.quiet()
     assert known.item(HELLO) is None
     assert list(known.cloud.kept) == ["site-staging"]
 
@@ -108,11 +95,11 @@ def test_F26_a_deletion_whose_delivery_was_lost_is_found(known: Any) -> None:
 def test_F26_a_ref_that_came_back_as_it_was_is_found(known: Any) -> None:
     """Deleted and pushed again at the same commit, of which only the deletion was told: the refs are as before."""
     sha = known.live(HELLO)
-    quiet(known)
+    known.quiet()
     known.look(known.remove(HELLO))
     known.finish(HELLO)
     known.push(HELLO, sha)
-    quiet(known)
+    known.quiet()
     assert known.item(HELLO).commit == sha
     assert known.built(HELLO) == [sha]
 
@@ -121,7 +108,7 @@ def test_F26_a_ref_that_was_moved_back_is_found(known: Any) -> None:
     first = known.item(MAIN).commit
     known.look(known.push(MAIN, known.commit()))
     known.push(MAIN, first)
-    quiet(known)
+    known.quiet()
     assert known.built(MAIN)[-1] == first
     assert known.item(MAIN).commit == first
 
@@ -131,7 +118,7 @@ def test_F58_the_end_of_a_stack_and_of_a_run_are_found_where_their_events_were_l
     known.look(known.push(MAIN, sha))
     known.swept()
     assert known.stack(MAIN).status == "UPDATE_IN_PROGRESS"
-    quiet(known)
+    known.quiet()
     assert known.built(MAIN)[-1] == sha
     assert known.prep(sha).startswith("success")
     assert known.item(MAIN).settled
@@ -140,7 +127,7 @@ def test_F58_the_end_of_a_stack_and_of_a_run_are_found_where_their_events_were_l
 def test_F63_the_notifier_is_asked_to_make_sure_of_every_run_once(known: Any) -> None:
     known.shelf.notices.clear()
     known.look(known.push(MAIN, known.commit()))
-    quiet(known)
+    known.quiet()
     [notice] = known.shelf.notices
     assert notice == RunNotice("site-staging", known.cloud.executions["site-staging"][0].id)
 
@@ -149,7 +136,7 @@ def test_F63_a_status_that_does_not_hold_is_said_again(known: Any) -> None:
     sha = known.commit()
     known.look(known.push(MAIN, sha))
     known.forge.statuses = [status for status in known.forge.statuses if str(status.state) != "success"]
-    quiet(known)
+    known.quiet()
     assert known.prep(sha) == "success: staging: prepared"
 
 
@@ -205,7 +192,7 @@ def test_a_superseded_commits_status_names_its_successor_and_is_seen_to_be_final
     assert known.prep(one) == f"error: staging: superseded by {two[:7]}"
     late = replace(known.forge.latest(one)["build/0-prep"], state=CommitState.PENDING)
     known.forge.statuses.append(late)  # by an invocation that was held up
-    quiet(known)
+    known.quiet()
     assert known.prep(one) == f"error: staging: superseded by {two[:7]}"
     assert known.item(MAIN).superseded == ()
 
@@ -217,7 +204,7 @@ def test_F62_an_earlier_releases_commit_is_never_given_the_name_of_the_release_t
     known.forge.statuses.append(late)  # a run that nobody heard of again
     known.finish("refs/tags/v1.1.0")
     known.run_to("refs/tags/v1.1.0")
-    quiet(known)
+    known.quiet()
     assert known.prep(one, "production/Build") == f"error: production: superseded by {two[:7]}"
     assert known.prep(one, "production/0-prep") == "success: production v1.0.0: prepared"
 
@@ -242,7 +229,7 @@ def test_F43_too_many_deletions_at_once_are_nobodys_wish(known: Any, log: Any) -
     known.swept(2)
     for number in range(6):
         known.remove(f"refs/heads/b{number}")
-    quiet(known)
+    known.quiet()
     assert len(known.cloud.kept) == 7
     assert {line["reason"] for line in log() if line["message"] == "sweep stopped"} == {
         "6 deletions at once, more than 5"
@@ -253,7 +240,7 @@ def test_F42_a_repository_that_cannot_be_read_is_left_alone(known: Any) -> None:
     known.live(HELLO)
     known.repo.readable = False
     known.remove(HELLO)
-    quiet(known)
+    known.quiet()
     assert known.item(HELLO)
     assert len(known.cloud.kept) == 2
 
@@ -270,11 +257,11 @@ def lose(world: Any) -> None:
 def test_F24_the_lost_table_is_rebuilt_from_the_stacks_tags_and_nothing_runs_again(known: Any) -> None:
     known.live(HELLO)
     known.live(TAG)
-    quiet(known)
+    known.quiet()
     built = {ref: known.built(ref) for ref in (MAIN, HELLO, TAG)}
     before = {item.ref: (item.commit, item.stack, item.pipelines) for item in known.shelf.items.values()}
     lose(known)
-    quiet(known)
+    known.quiet()
     after = {item.ref: (item.commit, item.stack, item.pipelines) for item in known.shelf.items.values()}
     assert after == before
     assert {ref: known.built(ref) for ref in (MAIN, HELLO, TAG)} == built
@@ -292,35 +279,35 @@ def test_F24_a_run_that_was_going_on_when_the_table_was_lost_is_not_stopped(know
     known.swept()
     assert known.cloud.executions[known.item(HELLO).stack][0].state is RunState.IN_PROGRESS
     known.run_to(HELLO)
-    quiet(known)
+    known.quiet()
     assert known.built(HELLO)[1:] == [sha]
     assert known.cloud.executions[known.item(HELLO).stack][0].state is RunState.SUCCEEDED
 
 
 def test_F24_what_happened_while_the_table_was_lost_is_made_up_for(known: Any) -> None:
     known.live(HELLO)
-    quiet(known)
+    known.quiet()
     lose(known)
     moved = known.commit({"deploy/pipeline.json": known.template("b")})
     known.push(MAIN, moved)
     known.remove(HELLO)
-    quiet(known)
+    known.quiet()
     assert known.built(MAIN)[-1] == moved
     assert list(known.cloud.kept) == ["site-staging"]
 
 
 def test_F24_nothing_newer_goes_to_production_right_after_its_memory_was_lost(known: Any, log: Any) -> None:
     first = known.live(TAG)
-    quiet(known)
+    known.quiet()
     lose(known)
     newer = known.commit()
     known.push("refs/tags/v1.1.0", newer)
-    quiet(known)
+    known.quiet()
     assert known.item(TAG).ref == TAG
     assert known.built(TAG) == [first]
     assert [line["newest"] for line in log() if line["message"] == "sweep stopped"] == ["refs/tags/v1.1.0"]
     known.look(replace(known.pushed("refs/tags/v1.1.0", newer), reason="by hand", after="", request="one"))
-    quiet(known)
+    known.quiet()
     assert known.built(TAG) == [first, newer]
 
 
@@ -332,12 +319,12 @@ def test_F43c_a_commit_that_says_so_is_not_built_and_the_next_one_is(known: Any)
     skipped = known.commit()
     known.repo.messages[skipped] = "Mend a typo [skip ci]\n\nMore"
     known.look(known.push(MAIN, skipped))
-    quiet(known)
+    known.quiet()
     assert known.built(MAIN) == [first]
     assert known.forge.latest(skipped) == {}
     last = known.commit()
     known.look(known.push(MAIN, last))
-    quiet(known)
+    known.quiet()
     assert known.built(MAIN) == [first, last]
     assert known.shelf.places == {}
 
@@ -419,7 +406,7 @@ def test_F43c_an_idle_environment_is_announced_then_removed_and_a_push_revives_i
     world = make(idle_days=3)
     world.live(MAIN)
     sha = world.live(HELLO)
-    quiet(world)
+    world.quiet()
     world.now = world.item(HELLO).touched + 2 * DAY - 400_000
     world.swept()
     assert [notice for notice in world.shelf.notices if isinstance(notice, Announcement)] == []
@@ -431,13 +418,13 @@ def test_F43c_an_idle_environment_is_announced_then_removed_and_a_push_revives_i
     )
     assert "removed in a day" in world.prep(sha)
     world.now += DAY
-    quiet(world)
+    world.quiet()
     assert world.item(HELLO) is None
     assert list(world.cloud.kept) == ["site-staging"]
-    quiet(world)
+    world.quiet()
     assert list(world.cloud.kept) == ["site-staging"]
     world.live(HELLO)
-    quiet(world)
+    world.quiet()
     assert world.item(HELLO)
 
 
@@ -448,7 +435,7 @@ def test_F43c_an_idle_branch_that_cannot_be_deployed_is_removed_too(make: Any, *
         world.live(HELLO)
     sha = world.commit({"deploy/pipeline.json": b"{"})
     world.look(world.push(HELLO, sha))
-    quiet(world)
+    world.quiet()
     reason = world.prep(sha)
     assert reason.startswith("failure: feature/hello: deploy/pipeline.json")
     world.now = world.item(HELLO).touched + 2 * DAY
@@ -457,7 +444,7 @@ def test_F43c_an_idle_branch_that_cannot_be_deployed_is_removed_too(make: Any, *
     assert said.environment == str(world.id(HELLO))
     assert world.prep(sha).startswith(f"failure: feature/hello: {said.text} (deploy/pipeline.json")
     world.now += DAY
-    quiet(world)
+    world.quiet()
     assert world.item(HELLO) is None
     assert world.cloud.kept == {}
 
@@ -476,7 +463,7 @@ def test_an_announcement_changes_nothing_of_how_the_preparation_stands(
     sha = world.commit()
     world.look(world.push(HELLO, sha))
     world.finish(HELLO, failing)
-    quiet(world)
+    world.quiet()
     said = world.item(HELLO).said
     world.now = world.item(HELLO).touched + 2 * DAY
     world.swept(3)
@@ -495,13 +482,13 @@ def test_an_announcement_changes_nothing_of_how_the_preparation_stands(
 def test_F43c_an_idle_environment_of_an_archived_repository_is_removed_though_nothing_can_be_said(make: Any) -> None:
     world = make(idle_days=3)
     world.live(HELLO)
-    quiet(world)
+    world.quiet()
     world.repo.archived, before = True, len(world.forge.statuses)
     world.now += 2 * DAY
     world.swept(2)
     assert [type(notice) for notice in world.shelf.notices].count(Announcement) == 1
     world.now += DAY
-    quiet(world)
+    world.quiet()
     assert (world.item(HELLO), world.cloud.kept) == (None, {})
     assert len(world.forge.statuses) == before
 
@@ -510,7 +497,7 @@ def test_F43c_an_idle_environment_of_an_archived_repository_is_removed_though_no
 def test_activity_keeps_an_idle_environment(make: Any, by: str) -> None:
     world = make(idle_days=3)
     sha = world.live(HELLO)
-    quiet(world)
+    world.quiet()
     world.now += 2 * DAY
     world.swept(2)
     if by == "push":
@@ -527,14 +514,14 @@ def test_activity_keeps_an_idle_environment(make: Any, by: str) -> None:
 def test_an_environment_that_is_being_removed_as_idle_is_revived_by_a_push(make: Any) -> None:
     world = make(idle_days=3)
     sha = world.live(HELLO)
-    quiet(world)
+    world.quiet()
     world.now += 3 * DAY
     world.swept()
     world.now += DAY
     world.swept()
     assert world.stack(HELLO).status == "DELETE_IN_PROGRESS"
     world.look(world.push(HELLO, sha))
-    quiet(world)
+    world.quiet()
     assert world.item(HELLO).present
     assert world.built(HELLO) == [sha]
 
@@ -547,23 +534,23 @@ def test_a_redeploy_that_is_asked_for_is_built_once(known: Any) -> None:
     look = Look(str(known.id(MAIN)), known.repo.name, "by hand", MAIN, request="one")
     known.look(look)
     known.look(look)
-    quiet(known)
+    known.quiet()
     known.look(look)
     assert known.built(MAIN) == [sha, sha]
     known.look(replace(look, request="two"))
-    quiet(known)
+    known.quiet()
     assert known.built(MAIN) == [sha, sha, sha]
 
 
 def test_F38_an_older_version_goes_to_production_when_it_is_asked_for_by_hand(known: Any) -> None:
     one, two = known.live(TAG), known.live("refs/tags/v1.1.0")
-    quiet(known)
+    known.quiet()
     known.look(Look(str(known.id(TAG)), known.repo.name, "by hand", TAG, request="back"))
-    quiet(known)
+    known.quiet()
     assert known.built(TAG) == [one, two, one]
     for ref, sha in ((TAG, one), ("refs/tags/v1.1.0", two)):
         known.look(known.pushed(ref, sha))
-    quiet(known)
+    known.quiet()
     assert known.built(TAG) == [one, two, one]
     assert "v1.1.0 was in production" in known.prep(two, "production/0-prep")
     three = known.live("refs/tags/v1.2.0")
@@ -573,10 +560,10 @@ def test_F38_an_older_version_goes_to_production_when_it_is_asked_for_by_hand(kn
 def test_F38_a_moved_tag_goes_to_production_when_it_is_asked_for_by_hand(known: Any) -> None:
     one, two = known.live(TAG), known.commit()
     known.push(TAG, two)
-    quiet(known)
+    known.quiet()
     assert known.built(TAG) == [one]
     known.look(Look(str(known.id(TAG)), known.repo.name, "by hand", TAG, request="moved"))
-    quiet(known)
+    known.quiet()
     assert known.built(TAG) == [one, two]
 
 
@@ -591,14 +578,14 @@ def test_a_configured_repository_is_known_without_a_webhook_and_its_refs_are_lef
     assert world.cloud.kept == {}
     lost = world.commit()
     world.push(MAIN, lost)
-    quiet(world)
+    world.quiet()
     assert world.built(MAIN) == [lost]
 
 
 def test_F43b_refs_that_were_there_before_are_not_built_by_the_sweep(world: Any) -> None:
     world.push("refs/heads/old", world.commit())
     world.live(MAIN)
-    quiet(world)
+    world.quiet()
     assert list(world.cloud.kept) == ["site-staging"]
 
 
@@ -606,7 +593,7 @@ def test_F41_a_renamed_repository_keeps_its_environments(known: Any) -> None:
     known.forge.rename("acme/site", "acme", "page")
     sha = known.commit()
     known.push(MAIN, sha)
-    quiet(known)
+    known.quiet()
     assert known.built(MAIN)[-1] == sha
     assert known.shelf.known[42].repository == RepositoryName(42, "acme", "page")
     assert known.item(MAIN).stack == "site-staging"
@@ -614,9 +601,9 @@ def test_F41_a_renamed_repository_keeps_its_environments(known: Any) -> None:
 
 def test_F39_another_default_branch_takes_staging_and_gives_up_its_development_environment(known: Any) -> None:
     sha = known.live("refs/heads/trunk")
-    quiet(known)
+    known.quiet()
     known.repo.default_branch = "trunk"
-    quiet(known)
+    known.quiet()
     staging = known.shelf.items[EnvironmentId(42, Stage.STAGING)]
     assert (staging.ref, staging.commit) == ("refs/heads/trunk", sha)
     assert EnvironmentId(42, Stage.DEVELOPMENT, "trunk") not in known.shelf.items
@@ -629,7 +616,7 @@ def test_F39_another_default_branch_takes_staging_and_gives_up_its_development_e
 def test_a_stack_that_somebody_deleted_comes_back(known: Any) -> None:
     del known.cloud.kept["site-staging"]
     del known.cloud.executions["site-staging"]
-    quiet(known)
+    known.quiet()
     assert known.stack(MAIN).status == "CREATE_COMPLETE"
     assert known.built(MAIN) == [known.item(MAIN).commit]
 
@@ -657,7 +644,7 @@ def test_a_removal_that_failed_is_tried_again_each_day(known: Any) -> None:
 )
 def test_a_removal_that_is_refused_says_so_once_and_is_tried_again_each_day(known: Any, reason: str) -> None:
     sha = known.live(HELLO)
-    quiet(known)
+    known.quiet()
     known.cloud.refusing = reason
     known.look(known.remove(HELLO))
     said = len(known.forge.statuses)
@@ -713,7 +700,7 @@ def foreign(world: Any, name: str, **tags: str) -> None:
 def test_stacks_that_name_no_environment_of_ours_are_left_alone(known: Any, tags: dict[str, str]) -> None:
     foreign(known, "theirs", **tags)
     kept = known.cloud.kept["theirs"]
-    quiet(known)
+    known.quiet()
     assert known.cloud.kept["theirs"] == kept
     assert set(known.shelf.known) == {42}
 
@@ -752,15 +739,15 @@ LONG = "refs/heads/" + "ü" * 200
 
 def test_F24_a_branch_whose_tag_holds_a_hash_is_found_among_the_refs(known: Any) -> None:
     known.live(LONG)
-    quiet(known)
+    known.quiet()
     lose(known)
-    quiet(known)
+    known.quiet()
     assert known.item(LONG).settled
 
 
 def test_F24_a_stack_of_which_nobody_knows_the_ref_is_a_persons_business(known: Any, log: Any) -> None:
     known.live(LONG)
-    quiet(known)
+    known.quiet()
     lose(known)
     known.remove(LONG)
     known.swept()
@@ -772,7 +759,7 @@ def test_F24_a_stack_of_which_nobody_knows_the_ref_is_a_persons_business(known: 
 
 def test_F24_a_release_whose_source_is_gone_too_is_a_persons_business(known: Any, log: Any) -> None:
     first = known.live(TAG)
-    quiet(known)
+    known.quiet()
     lose(known)
     known.shelf.objects.clear()
     known.swept(2)
@@ -784,11 +771,11 @@ def test_F24_a_release_whose_source_is_gone_too_is_a_persons_business(known: Any
 
 def test_F24_a_tag_of_a_tree_among_the_releases_is_passed_over(known: Any) -> None:
     known.live(TAG)
-    quiet(known)
+    known.quiet()
     lose(known)
     known.repo.refs["refs/tags/v2.0.0"] = "f" * 40
     known.repo.tags["f" * 40] = None
-    quiet(known)
+    known.quiet()
     assert known.item(TAG).ref == TAG
 
 
@@ -797,15 +784,15 @@ def test_F24_an_environment_at_a_commit_before_one_that_is_not_built_is_rebuilt_
     skipped = known.commit()
     known.repo.messages[skipped] = "[skip ci]"
     known.push(MAIN, skipped)
-    quiet(known)
+    known.quiet()
     lose(known)
-    quiet(known)
+    known.quiet()
     assert (known.item(MAIN).commit, known.built(MAIN)) == (first, [first])
 
 
 def test_F24_a_branch_that_is_gone_and_forgotten_is_removed_in_the_end(known: Any) -> None:
     known.live(HELLO)
-    quiet(known)
+    known.quiet()
     lose(known)
     look = known.remove(HELLO)
     known.look(look)
@@ -845,11 +832,11 @@ def test_F41_a_renamed_repository_whose_old_name_another_one_took_is_followed(kn
     known.forge.add(RepositoryName(77, "acme", "site"))
     sha = known.commit()
     known.look(replace(known.push(MAIN, sha), repository=known.repo.name))
-    quiet(known)
+    known.quiet()
     assert known.built(MAIN)[-1] == sha
     later = known.commit()
     known.push(MAIN, later)
-    quiet(known)
+    known.quiet()
     assert known.built(MAIN)[-1] == later
 
 
@@ -857,7 +844,7 @@ def test_F24_F41_a_renamed_repositorys_stacks_are_found_where_the_table_is_lost(
     built = known.built(MAIN)
     lose(known)
     known.forge.rename("acme/site", "acme", "shop")
-    quiet(known)
+    known.quiet()
     assert list(known.cloud.kept) == ["site-staging"]
     assert (known.item(MAIN).stack, known.built(MAIN)) == ("site-staging", built)
 
@@ -875,7 +862,7 @@ def test_F17_a_repository_that_is_taken_off_the_allow_list_is_left_as_it_is(know
     taken_off_the_list(known)
     before = known.item(MAIN)
     look = known.push(MAIN, known.commit())
-    quiet(known)
+    known.quiet()
     known.look(look)
     assert known.item(MAIN) == before
     assert "sqs.sweep" not in calls(known, known.swept)
@@ -901,7 +888,7 @@ def test_F17_a_nested_stacks_tags_make_no_repository_known(known: Any) -> None:
 @pytest.mark.parametrize("asleep", ["tree", "baseline"])
 def test_F26_a_release_below_one_that_sleeps_is_found(known: Any, asleep: str) -> None:
     known.live(TAG)
-    quiet(known)
+    known.quiet()
     known.repo.refs["refs/tags/v2017.1.1"] = "f" * 40
     if asleep == "tree":
         known.repo.tags["f" * 40] = None
@@ -910,7 +897,7 @@ def test_F26_a_release_below_one_that_sleeps_is_found(known: Any, asleep: str) -
         known.shelf.known[42] = replace(kept, parked=frozenset({mark("refs/tags/v2017.1.1", "f" * 40)}))
     lost = known.commit()
     known.push("refs/tags/v1.0.1", lost)
-    quiet(known)
+    known.quiet()
     assert known.built(TAG)[-1] == lost
     assert [call for call in calls(known, known.swept) if call.startswith("github.")] == ["github.refs"]
 
