@@ -98,7 +98,7 @@ class Account:
         wishes = Wishes(forge, forge, shelf, shelf, here, clock)
         observer = Observer(forge, wishes, cloud, cloud, cloud, shelf, shelf, Slots(shelf, 0), self, PREFIX, clock)
         applier = Applier(cloud, cloud, shelf, shelf, shelf, forge, forge, shelf, shelf, here, clock, cloud)
-        sweeper = Sweeper(forge, shelf, shelf, shelf, cloud, cloud, shelf, shelf, PREFIX, (), ("*",), 25, 0, clock)
+        sweeper = Sweeper(forge, shelf, shelf, shelf, cloud, cloud, shelf, shelf, here, (), 25, clock)
         return Builder(observer, applier, shelf, shelf, sweeper)
 
     @contextmanager

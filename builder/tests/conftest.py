@@ -99,11 +99,9 @@ class World:
                 self.cloud,
                 self.shelf,
                 self.shelf,
-                PREFIX,
+                self.installation,
                 configured,
-                self.installation.admission.repositories,
                 self.sweep_limit,
-                idle_days,
                 lambda: self.now,
             ),
         )

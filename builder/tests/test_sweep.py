@@ -854,7 +854,7 @@ def taken_off_the_list(world: Any) -> None:
     installation = replace(world.installation, admission=admission)
     observer = world.builder.observer
     observer = replace(observer, wishes=replace(observer.wishes, installation=installation))
-    sweeper = replace(world.builder.sweeper, allowed=admission.repositories)
+    sweeper = replace(world.builder.sweeper, installation=installation)
     world.builder = replace(world.builder, observer=observer, sweeper=sweeper)
 
 

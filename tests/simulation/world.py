@@ -21,6 +21,7 @@ from tests.simulation.scheduler import Scheduler
 from tests.simulation.shelves import Desk, Hub
 from tests.simulation.verdict import OURS, STRANGE
 
+from builder.admission import Admission
 from builder.apply import Applier
 from builder.baseline import baseline_of
 from builder.handler import Builder
@@ -127,6 +128,7 @@ class World:
             {stage: f"arn:role/{stage}" for stage in Stage},
             "arn:boundary",
             lambda: "ghs_token",
+            admission=Admission(repositories=("acme/*", "beta/*")),
             limit=self.limit,
         )
         hub, sky, desk, clock = self.hub, self.sky, self.desk, self.clock
@@ -137,7 +139,7 @@ class World:
             Applier(sky, sky, desk, desk, desk, hub, hub, desk, desk, installation, clock, sky),
             desk,
             desk,
-            Sweeper(hub, desk, desk, desk, sky, sky, desk, desk, PREFIX, (), ("acme/*", "beta/*"), MOST, 0, clock),
+            Sweeper(hub, desk, desk, desk, sky, sky, desk, desk, installation, (), MOST, clock),
         )
         slack, self.notes = Slack(self.tape), Notes(self.tape, clock)
         self.notifier = Notifier(

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from builder.compare import Finding, Findings, Scene, compare, state_of
+from builder.installation import Installation
 from builder.wishes import STOPPED, becomes_known
 from deployer.environments import INSTALLATION_TAG, OWNER_TAG, REPOSITORY_TAG, repository_of
 from deployer.errors import DeployerError, Rejected
 from deployer.events import SWEEP, Look, RepositoryName, StackSeen, Sweep, Tick
 from deployer.observability import logger
-from deployer.patterns import allowed
 from deployer.ports import (
     Baseline,
     Baselines,
@@ -42,9 +42,8 @@ _NAMED = 20
 
 @dataclass(frozen=True)
 class Sweeper:
-    """``prefix``: the installation's; ``configured``: repositories (owner/name) that are known without a webhook.
-    ``allowed``: patterns of those that may have environments. ``limit``: how many environments a sweep may want
-    to make, and how many to remove. ``clock``: milliseconds.
+    """``configured``: repositories (owner/name) that are known without a webhook. ``limit``: how many environments a
+    sweep may want to make, and how many to remove. ``clock``: milliseconds.
     """
 
     repositories: Repositories
@@ -55,11 +54,9 @@ class Sweeper:
     pipelines: Pipelines
     looks: Looks
     sweeps: Sweeps
-    prefix: str
+    installation: Installation
     configured: tuple[str, ...]
-    allowed: tuple[str, ...]
     limit: int
-    idle_days: int
     clock: Callable[[], int]
 
     # --- each tick
@@ -72,7 +69,7 @@ class Sweeper:
             if name:
                 names.setdefault(number, name)
         for number, name in names.items():
-            if not allowed(name.full_name, self.allowed):
+            if not self._admits(name.full_name):
                 continue
             seen = None if stacks is None else tuple(stacks.get(number, (None, []))[1])
             sweep = Sweep(name, seen)
@@ -83,8 +80,11 @@ class Sweeper:
         known = {name.full_name.lower() for name in names.values()}
         for text in self.configured:
             owner, _, title = text.partition("/")
-            if text.lower() not in known and allowed(text, self.allowed):
+            if text.lower() not in known and self._admits(text):
                 self.sweeps.sweep(Sweep(RepositoryName(0, owner, title)), tick.id)
+
+    def _admits(self, full_name: str) -> bool:
+        return self.installation.admission.takes(full_name)
 
     def _stacks(self) -> dict[int, tuple[RepositoryName | None, list[StackSeen]]] | None:
         """This installation's stacks: repository id -> (its name as it was, stacks); None where AWS can't say now."""
@@ -93,7 +93,7 @@ class Sweeper:
             for stack in self.stacks.every():
                 number = repository_of(stack.tags.get(OWNER_TAG, ""))
                 # A stack that is nested in a branch's carries what that branch's template says.
-                if stack.tags.get(INSTALLATION_TAG) != self.prefix or number is None or stack.parent:
+                if stack.tags.get(INSTALLATION_TAG) != self.installation.prefix or number is None or stack.parent:
                     continue
                 owner, _, title = stack.tags.get(REPOSITORY_TAG, "").partition("/")
                 entry = found.setdefault(number, (RepositoryName(number, owner, title) if title else None, []))
@@ -124,7 +124,7 @@ class Sweeper:
         if baseline:
             return baseline
         found = self.repositories.repository(name.owner, name.name)
-        if found is None or name.id not in (0, found.name.id) or not allowed(found.name.full_name, self.allowed):
+        if found is None or name.id not in (0, found.name.id) or not self._admits(found.name.full_name):
             raise Rejected(f"{name.full_name} can't be read")
         return becomes_known(self.repositories, self.baselines, found, self.clock() // 1000)
 
@@ -139,7 +139,15 @@ class Sweeper:
         now = refs.repository if refs else Repository(name, baseline.default_branch)
         tips = refs.tips if refs else None
         scene = Scene(
-            name.id, now.default_branch, tips, baseline, items, places, sweep.stacks, self.clock(), self.idle_days
+            name.id,
+            now.default_branch,
+            tips,
+            baseline,
+            items,
+            places,
+            sweep.stacks,
+            self.clock(),
+            self.installation.idle_days,
         )
         findings = compare(scene)
         self._look(now.name, findings, unlimited=sweep.unlimited)
