@@ -25,6 +25,7 @@ import pytest
 from moto import mock_aws
 from moto.backends import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID as ACCOUNT
+from moto.server import ThreadedMotoServer
 
 from deployer.environments import INSTALLATION_TAG, OWNER_TAG, REPOSITORY_TAG, EnvironmentId
 from deployer.events import Look, RepositoryName
@@ -465,7 +466,17 @@ def zipped(files: dict[str, bytes]) -> bytes:
     return packed.getvalue()
 
 
-def test_s3deployer_publishes_a_jobs_site_and_posts_the_result(account: Account) -> None:
+@pytest.fixture
+def s3_server(account: Account) -> Iterator[str]:
+    """moto's S3 as a server: what is published does not go through boto3. It has what ``account`` has."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+def test_s3deployer_publishes_a_jobs_site_and_posts_the_result(account: Account, s3_server: str) -> None:
     site = {"index.html": b"<h1>hello</h1>", "app.js": b"export {}"}
     keys = {"Site": "site-staging/Built/a1", "Outputs": "site-staging/Deployed/b2"}
     account.client("s3").create_bucket(Bucket="site-bucket")
@@ -498,6 +509,7 @@ def test_s3deployer_publishes_a_jobs_site_and_posts_the_result(account: Account)
     }
     for service in ("CODEPIPELINE", "CLOUDFORMATION"):
         account.environ.setenv(f"AWS_ENDPOINT_URL_{service}", account.server.url)
+    account.environ.setenv("AWS_ENDPOINT_URL_S3", s3_server)
     job = {
         "id": RUN,
         "accountId": ACCOUNT,
@@ -514,4 +526,4 @@ def test_s3deployer_publishes_a_jobs_site_and_posts_the_result(account: Account)
     [result] = account.server.of("PutJobSuccessResult")
     assert (result["jobId"], result["outputVariables"]["bucket"]) == (RUN, "site-bucket")
     published = account.client("s3").list_objects_v2(Bucket="site-bucket")["Contents"]
-    assert {each["Key"] for each in published} == set(site)
+    assert {each["Key"] for each in published} == {*site, ".deployer/published"}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
-import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +11,7 @@ from botocore.exceptions import ConnectTimeoutError
 from botocore.stub import ANY, Stubber
 from moto import mock_aws
 
-from deployer.buckets import Bucket, Changed, Gone, ObjectReader, Upload, Version
+from deployer.buckets import PAGE, Bucket, Changed, Gone, Upload, Version
 from deployer.errors import Broken, Rejected, Transient
 
 REGION = "us-east-1"
@@ -126,87 +123,20 @@ def test_no_connection_is_transient() -> None:
         Bucket(Unreachable(), "site-bucket").versions()
 
 
-def test_objects_are_written(s3: Any) -> None:
+def test_what_is_there_is_listed_and_removed(s3: Any) -> None:
+    keys = [*(f"docs/{n}" for n in range(PAGE)), "docs//odd", "docs/dir/", "other"]
+    etags = {key: s3.put_object(Bucket="site-bucket", Key=key, Body=key.encode())["ETag"] for key in keys}
     bucket = Bucket(s3, "site-bucket", "123456789012")
-    bucket.put("a/b.css", b"body{}", "text/css; charset=utf-8")
-    bucket.upload("big.bin", io.BytesIO(b"x" * (9 << 20)), "application/octet-stream")
-    small = s3.get_object(Bucket="site-bucket", Key="a/b.css")
-    assert (small["Body"].read(), small["ContentType"]) == (b"body{}", "text/css; charset=utf-8")
-    assert s3.head_object(Bucket="site-bucket", Key="big.bin")["ContentLength"] == 9 << 20
+    assert bucket.etags() == etags
+    found = bucket.etags("docs/")
+    assert set(found) == set(keys) - {"other"}
+    bucket.remove(["docs//odd", "docs/dir/"])
+    assert set(bucket.etags()) == {key for key in keys if key not in ("docs//odd", "docs/dir/")}
 
 
-class Counting:
-    """Passes calls on to a client and remembers the ranges that were asked for."""
-
-    def __init__(self, client: Any) -> None:
-        self.client, self.ranges = client, list[str]()
-
-    def get_object(self, **arguments: Any) -> Any:
-        self.ranges.append(arguments["Range"])
-        return self.client.get_object(**arguments)
-
-
-class TestObjectReader:
-    @pytest.mark.parametrize("block", [1, 7, 64, 1000, 5000], ids=lambda block: f"block-{block}")
-    def test_it_reads_like_a_file(self, s3: Any, block: int) -> None:
-        content = os.urandom(200)
-        s3.put_object(Bucket="site-bucket", Key="x", Body=content)
-        reader = ObjectReader(s3, "site-bucket", "x", block=block)
-        plain = io.BytesIO(content)
-        assert reader.size == 200
-        for offset, whence, length in [(0, 0, 3), (-30, 2, 30), (5, 0, -1), (190, 0, 50), (-10, 1, 4), (500, 0, 1)]:
-            assert reader.seek(offset, whence) == plain.seek(offset, whence)
-            assert reader.read(length) == plain.read(length)
-            assert reader.tell() == plain.tell()
-
-    def test_a_zip_is_read_by_ranges_and_only_what_is_asked_for(self, s3: Any) -> None:
-        packed = io.BytesIO()
-        with zipfile.ZipFile(packed, "w") as archive:
-            for name in "abcdefgh":
-                archive.writestr(name, os.urandom(10_000))
-        s3.put_object(Bucket="site-bucket", Key="x", Body=packed.getvalue())
-        counting = Counting(s3)
-        with zipfile.ZipFile(ObjectReader(counting, "site-bucket", "x", block=4096)) as archive:  # type: ignore[arg-type]
-            opened = len(counting.ranges)
-            assert len(archive.read("e")) == 10_000
-        assert opened <= 3
-        assert len(counting.ranges) - opened <= 5
-
-    def test_a_small_object_is_one_request(self, s3: Any) -> None:
-        s3.put_object(Bucket="site-bucket", Key="x", Body=b"x" * 1000)
-        counting = Counting(s3)
-        reader = ObjectReader(counting, "site-bucket", "x")
-        reader.seek(-1, 2)
-        reader.read()
-        reader.seek(0)
-        assert len(reader.read()) == 1000
-        assert len(counting.ranges) == 1
-
-    def test_an_empty_object(self, s3: Any) -> None:
-        s3.put_object(Bucket="site-bucket", Key="x", Body=b"")
-        reader = ObjectReader(s3, "site-bucket", "x")
-        assert (reader.size, reader.read()) == (0, b"")
-
-    def test_an_object_replaced_meanwhile(self, s3: Any) -> None:
-        s3.put_object(Bucket="site-bucket", Key="x", Body=b"a" * 100)
-        reader = ObjectReader(s3, "site-bucket", "x", block=10)
-        s3.put_object(Bucket="site-bucket", Key="x", Body=b"b" * 100)
-        reader.seek(50)
-        with pytest.raises(Changed):
-            reader.read(10)
-
-    def test_a_range_that_comes_short_is_read_again_later_and_never_taken_for_the_end(self, s3: Any) -> None:
-        class Short(Counting):
-            def get_object(self, **arguments: Any) -> Any:
-                answer = super().get_object(**arguments)
-                later = len(self.ranges) > 1
-                return {**answer, "Body": io.BytesIO(answer["Body"].read()[: 5 if later else None])}
-
-        s3.put_object(Bucket="site-bucket", Key="x", Body=b"a" * 100)
-        reader = ObjectReader(Short(s3), "site-bucket", "x", block=10)
-        with pytest.raises(Transient, match="site-bucket/x: a range came short"):
-            reader.read()
-
-    def test_no_such_object(self, s3: Any) -> None:
-        with pytest.raises(Broken, match="NoSuchKey"):
-            ObjectReader(s3, "site-bucket", "x")
+def test_what_is_removed_of_a_bucket_with_versions_can_be_had_back(s3: Any) -> None:
+    s3.put_bucket_versioning(Bucket="site-bucket", VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket="site-bucket", Key="a", Body=b"1")
+    Bucket(s3, "site-bucket").remove(["a"])
+    assert Bucket(s3, "site-bucket").etags() == {}
+    assert len(Bucket(s3, "site-bucket").versions()) == 2

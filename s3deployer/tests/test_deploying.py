@@ -1,55 +1,64 @@
-"""Jobs from their event to their result, the objects in S3 as moto keeps them."""
+"""Jobs from their event to their result."""
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO, Any, cast
+from typing import Any
 
 import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 from hypothesis import given
 from hypothesis import strategies as st
-from moto import mock_aws
 
 from deployer import deadline
-from deployer.buckets import Bucket, ObjectReader
 from deployer.errors import Broken, Rejected, Transient
 from s3deployer.deploying import MAX_MESSAGE, S3Deployer, Source
 from s3deployer.handler import JobResults
-from s3deployer.job import Artifact, Credentials, Job
+from s3deployer.job import Artifact, Credentials, Job, Progress
+from s3deployer.receipt import is_receipt
 
 from .jobs import OUTPUTS, SECRET, SITE, STORE, damaged, event, linked, zipped
+from .sites import FakeSite
 
 JOB_ID = "11111111-abcd-1111-abcd-111111abcdef"
 ARTIFACTS = {"Site": "site.zip", "Outputs": "outputs.zip"}
+CDN = "E2EXAMPLE12345"
 
 
 @dataclass
 class World:
-    """S3 (moto), what is proven, and CodePipeline's mailbox."""
+    """Artifacts, sites, what is proven, CodePipeline's mailbox, and CloudFront's."""
 
-    s3: Any
     proven: str = "site-bucket"
     problem: Exception | None = None
+    artifacts: dict[str, bytes] = field(default_factory=dict)
+    sites: dict[str, FakeSite] = field(
+        default_factory=lambda: {"site-bucket": FakeSite(), "victims-bucket": FakeSite()}
+    )
     successes: list[tuple[str, str, Mapping[str, str]]] = field(default_factory=list)
+    continued: list[tuple[str, str, int, str]] = field(default_factory=list)
     failures: list[tuple[str, str]] = field(default_factory=list)
-    remaining: float = 900.0
+    invalidated: list[tuple[str, Sequence[str], str]] = field(default_factory=list)
+    remaining: Callable[[], float] = lambda: 900.0
     ring: Callable[[], None] | None = None
     opened_with: list[Credentials] = field(default_factory=list)
 
     def open_artifact(self, artifact: Artifact, credentials: Credentials) -> Source:
         self.opened_with.append(credentials)
-        reader = ObjectReader(self.s3, artifact.location.bucket, artifact.location.key)
-        return Source(cast(IO[bytes], reader), reader.size)
+        if (artifact.location.bucket, artifact.location.key in self.artifacts) != (STORE, True):
+            raise Broken(f"reading {artifact.location.key}: there is no such object")
+        content = self.artifacts[artifact.location.key]
+        return Source(io.BytesIO(content), len(content))
 
-    def open_bucket(self, name: str, owner: str) -> Bucket:
-        return Bucket(self.s3, name, owner)
+    def open_site(self, name: str, owner: str) -> FakeSite:
+        return self.sites[name]
 
     def show(self, bucket: str, job: Job) -> str:
         if self.problem:
@@ -58,14 +67,24 @@ class World:
             raise Rejected(f"bucket {bucket} is refused: it belongs to somebody else")
         return "site-staging"
 
+    def show_distribution(self, distribution: str, environment: str) -> None:
+        if (distribution, environment) != (CDN, "site-staging"):
+            raise Rejected(f"distribution {distribution} is refused: it belongs to somebody else")
+
+    def invalidate(self, distribution: str, paths: Sequence[str], reference: str) -> None:
+        self.invalidated.append((distribution, paths, reference))
+
     def succeeded(self, job: str, summary: str, variables: Mapping[str, str]) -> None:
         self.successes.append((job, summary, variables))
+
+    def goes_on(self, job: str, summary: str, percent: int, token: str) -> None:
+        self.continued.append((job, summary, percent, token))
 
     def failed(self, job: str, message: str) -> None:
         self.failures.append((job, message))
 
     def get_remaining_time_in_millis(self) -> int:
-        return int(self.remaining * 1000)
+        return int(self.remaining() * 1000)
 
     @contextmanager
     def alarm(self, seconds: float, action: Callable[[], None]) -> Iterator[None]:
@@ -73,26 +92,25 @@ class World:
         yield
 
     def put(self, key: str, content: bytes) -> None:
-        self.s3.put_object(Bucket=STORE, Key=key, Body=content)
+        self.artifacts[key] = content
 
     def objects(self, bucket: str = "site-bucket") -> dict[str, bytes]:
-        keys = [entry["Key"] for entry in self.s3.list_objects_v2(Bucket=bucket).get("Contents", ())]
-        return {key: self.s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+        return {key: body for key, body in self.sites[bucket].objects.items() if not is_receipt(key)}
 
     def run(self, given: Mapping[str, Any]) -> None:
-        S3Deployer(self.open_artifact, self.open_bucket, self, self, self.alarm)(given, self)
+        deployer = S3Deployer(self.open_artifact, self.open_site, self, self, self.invalidate, self.alarm, at_once=2)
+        deployer(given, self)
+
+
+def filled(made: World) -> World:
+    made.put("site.zip", zipped({"css/": b"", **SITE}))
+    made.put("outputs.zip", zipped(OUTPUTS))
+    return made
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
-    with mock_aws():
-        s3 = boto3.client("s3", region_name="us-east-1")
-        for bucket in (STORE, "site-bucket", "victims-bucket"):
-            s3.create_bucket(Bucket=bucket)
-        made = World(s3)
-        made.put("site.zip", zipped({"css/": b"", **SITE}))
-        made.put("outputs.zip", zipped(OUTPUTS))
-        yield made
+def world() -> World:
+    return filled(World())
 
 
 def test_a_site_is_published(world: World) -> None:
@@ -102,12 +120,12 @@ def test_a_site_is_published(world: World) -> None:
     assert world.successes == [
         (
             JOB_ID,
-            f"5 objects ({size} bytes) published to site-bucket",
-            {"bucket": "site-bucket", "uploaded": "5", "bytes": str(size)},
+            f"5 uploaded ({size} bytes), 0 unchanged, 0 deleted in site-bucket",
+            {"bucket": "site-bucket", "uploaded": "5", "unchanged": "0", "deleted": "0", "bytes": str(size)},
         )
     ]
     assert world.failures == []
-    assert world.s3.head_object(Bucket="site-bucket", Key="app.js")["ContentType"] == "text/javascript; charset=utf-8"
+    assert world.sites["site-bucket"].headers["app.js"]["Content-Type"] == "text/javascript; charset=utf-8"
     assert {given.secret_access_key for given in world.opened_with} == {SECRET}
 
 
@@ -115,7 +133,13 @@ def test_it_can_be_done_again(world: World) -> None:
     world.run(event(ARTIFACTS))
     world.run(event(ARTIFACTS))
     assert world.objects() == SITE
-    assert len(world.successes) == 2
+    assert world.successes[1][2] == {
+        "bucket": "site-bucket",
+        "uploaded": "0",
+        "unchanged": "5",
+        "deleted": "0",
+        "bytes": "0",
+    }
 
 
 @pytest.mark.parametrize(
@@ -164,7 +188,7 @@ def test_nothing_is_written_before_the_whole_archive_is_checked(world: World, si
 )
 def test_somebody_elses_bucket_is_refused_before_the_first_put(world: World, parameters: dict[str, str] | None) -> None:
     world.put("outputs.zip", zipped({"outputs.json": json.dumps({"Bucket": "victims-bucket"}).encode()}))
-    world.s3.put_object(Bucket="victims-bucket", Key="index.html", Body=b"theirs")
+    world.sites["victims-bucket"].objects["index.html"] = b"theirs"
     world.run(event(ARTIFACTS, parameters))
     ((job, message),) = world.failures
     assert job == JOB_ID
@@ -174,11 +198,40 @@ def test_somebody_elses_bucket_is_refused_before_the_first_put(world: World, par
     assert world.successes == []
 
 
+@pytest.mark.parametrize("cdn", [CDN, "E2VICTIM12345"], ids=["ours", "F86-somebody-elses"])
+def test_a_distribution_is_proven_before_the_first_put(world: World, cdn: str) -> None:
+    world.put("outputs.zip", zipped({"outputs.json": json.dumps({"Bucket": "site-bucket", "Cdn": cdn}).encode()}))
+    world.run(event(ARTIFACTS, {"invalidate": "Cdn"}))
+    if cdn == CDN:
+        assert world.invalidated == [(CDN, ("/*",), JOB_ID)]
+        assert world.successes[0][1].endswith(f"; {CDN} invalidated")
+    else:
+        assert "E2VICTIM12345 is refused" in world.failures[0][1]
+        assert (world.invalidated, world.objects()) == ([], {})
+
+
+def test_longer_than_one_invocation(world: World) -> None:
+    looks = iter([900.0] * 8)
+    world.remaining = lambda: next(looks, 20.0)
+    world.run(event(ARTIFACTS))
+    [(job, summary, percent, token)] = world.continued
+    assert (job, summary, percent) == (JOB_ID, "2 of at most 5 objects uploaded so far", 40)
+    assert sorted(world.objects()) == ["app.js", "css/site.css"]
+    assert (world.successes, world.failures) == ([], [])
+    world.remaining = lambda: 900.0
+    again = event(ARTIFACTS)
+    again["CodePipeline.job"]["data"]["continuationToken"] = token
+    world.run(again)
+    assert world.objects() == SITE
+    assert world.successes[0][2]["uploaded"] == "5"
+    assert Progress.of(token).uploaded == 2
+
+
 class Failing(World):
     """Every call that a job makes is counted, and the one numbered ``fails_at`` raises ``problem``."""
 
-    def __init__(self, s3: Any, fails_at: int, problem: Exception) -> None:
-        super().__init__(s3)
+    def __init__(self, fails_at: int, problem: Exception) -> None:
+        super().__init__()
         self.made: list[str] = []
         self._fails_at, self._problem, self._lock = fails_at, problem, threading.Lock()
 
@@ -197,16 +250,42 @@ class Failing(World):
         self.call("prove")
         return super().show(bucket, job)
 
-    def open_bucket(self, name: str, owner: str) -> Bucket:
+    def show_distribution(self, distribution: str, environment: str) -> None:
+        self.call("prove it, too")
+        super().show_distribution(distribution, environment)
+
+    def invalidate(self, distribution: str, paths: Sequence[str], reference: str) -> None:
+        self.call("invalidate")
+        super().invalidate(distribution, paths, reference)
+
+    def open_site(self, name: str, owner: str) -> FakeSite:
         self.call("open")
-        opened, put = super().open_bucket(name, owner), Bucket.put
+        return Counted(self.call)
 
-        def counted(key: str, body: bytes, content_type: str) -> None:
-            self.call(f"put {key}")
-            put(opened, key, body, content_type)
 
-        opened.put = counted  # type: ignore[method-assign]
-        return opened
+class Counted(FakeSite):
+    """A site with something to delete; each call is told first."""
+
+    def __init__(self, call: Callable[[str], None]) -> None:
+        super().__init__()
+        self._call = call
+        self.objects["stale.js"] = b""
+
+    def put(self, key: str, body: bytes, headers: Mapping[str, str]) -> str:
+        self._call(f"put {key}")
+        return super().put(key, body, headers)
+
+    def read(self, key: str) -> bytes | None:
+        self._call("receipt")
+        return super().read(key)
+
+    def listing(self, prefix: str) -> Mapping[str, str]:
+        self._call("list")
+        return super().listing(prefix)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        self._call("delete")
+        super().delete(keys)
 
 
 def raising(problem: Exception | None) -> Callable[..., Any]:
@@ -262,16 +341,18 @@ class TestAResultIsAlwaysPosted:
         while True:
             world.failures.clear()
             world.successes.clear()
-            failing = Failing(world.s3, fails_at=calls, problem=problem)
+            failing = filled(Failing(fails_at=calls, problem=problem))
             failing.successes, failing.failures = world.successes, world.failures
-            failing.run(event(ARTIFACTS))
+            failing.run(event(ARTIFACTS, {"delete": True, "invalidate": CDN}))
             assert len(world.successes) + len(world.failures) == 1
             if world.successes:
                 break
             [(job, message)] = world.failures
             assert (job, bool(message), SECRET in message) == (JOB_ID, True, False)
             calls += 1
-        assert calls == len(failing.made) == 9, failing.made  # two artifacts, proof, bucket, five objects
+        # two artifacts, two proofs, the site, its receipt and listing, five objects, a deletion, an invalidation, and
+        # the receipt before and after it
+        assert calls == len(failing.made) == 16, failing.made
 
     @pytest.mark.parametrize("refusal", [Rejected("summary: invalid"), Broken("no permission")], ids=["F81-a", "F81-b"])
     def test_a_success_that_is_not_taken_for_good_is_posted_as_a_failure(
@@ -281,7 +362,7 @@ class TestAResultIsAlwaysPosted:
             def succeeded(self, job: str, summary: str, variables: Mapping[str, str]) -> None:
                 raise refusal
 
-        refusing = Refusing(world.s3)
+        refusing = filled(Refusing())
         refusing.run(event(ARTIFACTS))
         assert refusing.failures == [(JOB_ID, f"published, and CodePipeline did not take the result: {refusal}")]
 
@@ -297,7 +378,7 @@ class TestAResultIsAlwaysPosted:
                 raise Transient("Rate exceeded")
 
         with pytest.raises(Transient, match="Rate exceeded"):
-            Deaf(world.s3, problem=problem).run(event(ARTIFACTS))
+            filled(Deaf(problem=problem)).run(event(ARTIFACTS))
 
     def test_F81_a_last_word_that_is_not_taken_fails_the_invocation(self, world: World) -> None:
         tried = threading.Event()
@@ -311,7 +392,7 @@ class TestAResultIsAlwaysPosted:
                 tried.set()
                 raise Transient("Rate exceeded")
 
-        hanging = Hanging(world.s3)
+        hanging = filled(Hanging())
         hanging.alarm = lambda seconds, action: deadline.alarm(0, action)  # type: ignore[method-assign]
         with pytest.raises(Transient, match="Rate exceeded"):
             hanging.run(event(ARTIFACTS))
@@ -322,7 +403,7 @@ class TestAResultIsAlwaysPosted:
         client = boto3.client("codepipeline", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
         with Stubber(client) as stub:
             stub.add_response("put_job_failure_result", {}, {"jobId": JOB_ID, "failureDetails": ANY})
-            world = World(None, problem=Rejected(text * times))
+            world = World(problem=Rejected(text * times))
             sent: list[str] = []
             client.meta.events.register(
                 "provide-client-params.codepipeline.PutJobFailureResult",
@@ -335,7 +416,7 @@ class TestAResultIsAlwaysPosted:
         assert (text * times).startswith(sent[0].removesuffix("…")) or not text
 
     def test_F81_the_deadline_nears(self, world: World) -> None:
-        world.remaining = 20
+        world.remaining = lambda: 20.0
         world.run(event(ARTIFACTS))
         assert "time ran out" in world.failures[0][1]
 
@@ -346,7 +427,7 @@ class TestAResultIsAlwaysPosted:
                 self.ring()
                 return super().show(bucket, job)
 
-        hanging = Hanging(world.s3)
+        hanging = filled(Hanging())
         hanging.run(event(ARTIFACTS))
         assert len(hanging.failures) == 1
         assert "ran out of time" in hanging.failures[0][1]
@@ -389,6 +470,19 @@ class TestJobResults:
             },
         )
         JobResults(stub.client).succeeded(JOB_ID, "done", {"uploaded": "5"})
+        stub.assert_no_pending_responses()
+
+    def test_it_goes_on(self, stub: Stubber) -> None:
+        stub.add_response(
+            "put_job_success_result",
+            {},
+            {
+                "jobId": JOB_ID,
+                "executionDetails": {"summary": "so far", "percentComplete": 40},
+                "continuationToken": "{}",
+            },
+        )
+        JobResults(stub.client).goes_on(JOB_ID, "so far", 40, "{}")
         stub.assert_no_pending_responses()
 
     def test_F81_failure(self, stub: Stubber) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-import json
 from typing import Any
 
 import pytest
 
 from deployer.errors import Rejected
-from s3deployer.choosing import Choice, bucket_name, choose
-from s3deployer.job import Location, Parameters, job_id, parameters, parse
+from s3deployer.choosing import Choice, bucket_of, choose, distribution_of, outputs_of
+from s3deployer.job import Location, Progress, job_id, parse
+from s3deployer.parameters import Invalidation, Parameters
 
 from .jobs import ACCOUNT, SECRET, STORE, event
 
@@ -71,37 +71,19 @@ def test_F87_a_malformed_job_is_refused_without_quoting_it(path: tuple[Any, ...]
     assert SECRET not in f"{caught.value} {caught.value.__cause__}"
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("", Parameters()),
-        ("  ", Parameters()),
-        ("{}", Parameters()),
-        ('{"bucket": "b"}', Parameters(bucket="b")),
-        ('{"prefix": "a/b/"}', Parameters(prefix="a/b")),
-        ('{"outputs": "stack.json"}', Parameters(outputs="stack.json")),
-    ],
-    ids=["none", "blank", "empty", "bucket", "prefix", "outputs"],
-)
-def test_user_parameters(text: str, expected: Parameters) -> None:
-    assert parameters(text) == expected
+def test_a_job_that_goes_on() -> None:
+    assert parse(event({"Site": "a.zip"})).progress == Progress()
+    given = event({"Site": "a.zip"})
+    given["CodePipeline.job"]["data"]["continuationToken"] = Progress(3, 400, 1).token()
+    assert parse(given).progress == Progress(3, 400, 1)
 
 
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("site-bucket", "not JSON"),
-        ('["b"]', "JSON object"),
-        ('{"buckit": "b", "delete": true}', "unknown buckit, delete"),
-        ('{"bucket": 7, "prefix": null}', "bucket, prefix must be text"),
-        ('{"prefix": "/abs"}', "plain relative path"),
-        ('{"prefix": "a/../b"}', "plain relative path"),
-        ('{"prefix": "a//b"}', "plain relative path"),
-    ],
-)
-def test_user_parameters_that_are_refused(text: str, why: str) -> None:
-    with pytest.raises(Rejected, match=why):
-        parameters(text)
+@pytest.mark.parametrize("token", ["x", "[]", "{}", '{"uploaded": "x", "bytes": 1, "deleted": 0}', 7])
+def test_a_token_that_is_none_of_ours_is_refused(token: object) -> None:
+    given = event({"Site": "a.zip"})
+    given["CodePipeline.job"]["data"]["continuationToken"] = token
+    with pytest.raises(Rejected, match="continuation token"):
+        parse(given)
 
 
 SITE, OUTPUTS = frozenset({"index.html", "a.js"}), frozenset({"outputs.json"})
@@ -116,7 +98,7 @@ BOTH = frozenset({"index.html", "outputs.json"})
         pytest.param({"A": BOTH, "B": OUTPUTS}, {}, Choice("A", "B"), id="the-site-has-such-a-file-too"),
         pytest.param({"A": SITE, "B": BOTH}, {}, Choice("A", "B"), id="outputs-beside-another-file"),
         pytest.param({"A": SITE}, {"bucket": "b"}, Choice("A"), id="a-bucket-by-name"),
-        pytest.param({"A": SITE, "B": OUTPUTS}, {"bucket": "b"}, Choice("A"), id="a-bucket-by-name-wins"),
+        pytest.param({"A": SITE, "B": OUTPUTS}, {"bucket": "b"}, Choice("A", "B"), id="a-bucket-by-name-wins"),
         pytest.param({"A": OUTPUTS}, {"bucket": "b"}, Choice("A"), id="a-site-that-is-called-so"),
         pytest.param(
             {"A": SITE, "B": frozenset({"s.json"})}, {"outputs": "s.json"}, Choice("A", "B"), id="another-file-name"
@@ -147,12 +129,54 @@ def test_what_cannot_be_told_apart_is_refused(
         choose(artifacts, Parameters(**given))
 
 
-@pytest.mark.parametrize("name", ["Bucket", "BucketName"])
-def test_the_bucket_in_the_outputs(name: str) -> None:
-    assert bucket_name(json.dumps({name: "site-bucket", "Url": "x"}).encode(), "outputs.json") == "site-bucket"
+@pytest.mark.parametrize(
+    ("outputs", "given", "expected"),
+    [
+        pytest.param({"Bucket": "a", "BucketName": "b"}, {}, "a", id="Bucket"),
+        pytest.param({"BucketName": "b", "Url": "x"}, {}, "b", id="BucketName"),
+        pytest.param({"Bucket": "a", "DocsBucket": "d"}, {"output": "DocsBucket"}, "d", id="named-in-UserParameters"),
+        pytest.param({"Bucket": "a"}, {"bucket": "c"}, "c", id="said-in-UserParameters"),
+    ],
+)
+def test_the_bucket(outputs: dict[str, str], given: dict[str, str], expected: str) -> None:
+    assert bucket_of(outputs, Parameters(**given)) == expected
 
 
-@pytest.mark.parametrize("text", [b"", b"\xff", b"[]", b'"x"', b"{}", b'{"Bucket": ""}', b'{"Bucket": 7}'])
-def test_outputs_without_a_bucket(text: bytes) -> None:
+@pytest.mark.parametrize(
+    ("outputs", "given", "why"),
+    [
+        pytest.param({}, {}, "no output called Bucket or BucketName", id="none"),
+        pytest.param({"Bucket": "a"}, {"output": "DocsBucket"}, "no output called DocsBucket;", id="not-the-named-one"),
+    ],
+)
+def test_outputs_without_the_bucket(outputs: dict[str, str], given: dict[str, str], why: str) -> None:
+    with pytest.raises(Rejected, match=why):
+        bucket_of(outputs, Parameters(**given))
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff", b"[]", b'"x"'])
+def test_what_is_no_outputs_file(text: bytes) -> None:
     with pytest.raises(Rejected, match=r"outputs\.json"):
-        bucket_name(text, "outputs.json")
+        outputs_of(text, "outputs.json")
+
+
+def test_outputs_that_are_empty_or_no_text_are_none() -> None:
+    assert outputs_of(b'{"Bucket": "", "Count": 7, "Url": "x"}', "outputs.json") == {"Url": "x"}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "given", "expected"),
+    [
+        pytest.param({"DistributionId": "E2EXAMPLE12345"}, None, "", id="not-asked-for"),
+        pytest.param({"DistributionId": "E2EXAMPLE12345"}, "DistributionId", "E2EXAMPLE12345", id="an-output"),
+        pytest.param({}, "E2EXAMPLE12345", "E2EXAMPLE12345", id="an-id"),
+    ],
+)
+def test_the_distribution(outputs: dict[str, str], given: str | None, expected: str) -> None:
+    assert distribution_of(outputs, Parameters(invalidate=Invalidation(given) if given else None)) == expected
+
+
+@pytest.mark.parametrize("outputs", [{}, {"Cdn": "https://d111111abcdef8.cloudfront.net"}], ids=["none", "its-url"])
+def test_what_is_no_distribution_is_refused(outputs: dict[str, str]) -> None:
+    with pytest.raises(Rejected, match=r"neither an output in outputs\.json nor a distribution's id"):
+        distribution_of(outputs, Parameters(invalidate=Invalidation("Cdn")))

@@ -11,7 +11,7 @@ from deployer.pipelines import ActionRun
 from deployer.ports import Run, StackResource
 from deployer.states import RunState
 from s3deployer.job import Job, parse
-from s3deployer.ownership import BUCKET_TYPE, PIPELINE_TYPE, Ownership
+from s3deployer.ownership import BUCKET_TYPE, DISTRIBUTION_TYPE, PIPELINE_TYPE, Ownership
 
 from .jobs import STORE, event
 
@@ -176,3 +176,35 @@ def test_an_action_that_is_never_listed_is_refused_after_the_last_pause() -> Non
     with pytest.raises(Rejected, match="no pipeline of site-staging is running this action"):
         ownership.show("site-bucket", JOB)
     assert slept == [1.0, 2.0]
+
+
+class TestADistribution:
+    @staticmethod
+    def world() -> World:
+        world = World()
+        world.stacks["site-staging-app"] += (StackResource(DISTRIBUTION_TYPE, "Cdn", "E2EXAMPLE12345"),)
+        world.stacks["shop-staging-app"] = (StackResource(DISTRIBUTION_TYPE, "Cdn", "E2VICTIM12345"),)
+        world.environments.add("shop-staging")
+        world.stacks["nobodys"] = (StackResource(DISTRIBUTION_TYPE, "Cdn", "E2NOBODY12345"),)
+        world.stacks["site-staging"] += (StackResource("AWS::S3::Bucket", "Odd", "E2BUCKET12345"),)
+        return world
+
+    def show(self, distribution: str) -> None:
+        world = self.world()
+        Ownership(_Resources(world), _Memory(world), world).show_distribution(distribution, "site-staging")
+
+    def test_of_the_same_environment(self) -> None:
+        self.show("E2EXAMPLE12345")
+
+    @pytest.mark.parametrize(
+        ("distribution", "why"),
+        [
+            pytest.param("E2VICTIM12345", "its stack shop-staging-app is not site-staging's", id="F86-anothers"),
+            pytest.param("E2NOBODY12345", "its stack nobodys is not site-staging's", id="F86-nobodys"),
+            pytest.param("E2ABSENT12345", "it is no resource of a stack", id="F86-no-stacks"),
+            pytest.param("E2BUCKET12345", "it is no resource of a stack", id="F86-something-else-of-that-name"),
+        ],
+    )
+    def test_of_anybody_else_is_refused(self, distribution: str, why: str) -> None:
+        with pytest.raises(Rejected, match=why):
+            self.show(distribution)

@@ -1,4 +1,4 @@
-"""Content types, the order of the objects, and writing them."""
+"""Content types, and writing the objects."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ import os
 import re
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from deployer.errors import Broken, Rejected
-from s3deployer.archive import Entry, entries
+from deployer.deadline import TimeLeft
+from deployer.errors import Broken
+from s3deployer.archive import entries, verify
 from s3deployer.content_types import content_type
-from s3deployer.publishing import IN_MEMORY, Published, plan, publish
+from s3deployer.parameters import Parameters
+from s3deployer.planning import Waves, plan
+from s3deployer.publishing import IN_FLIGHT, IN_MEMORY, Archive, Published, Publisher
 
 from .jobs import SITE, zipped
+from .sites import FakeSite
 
 
 def plenty() -> float:
@@ -75,67 +76,18 @@ def test_F85_the_machines_own_table_is_not_asked() -> None:
         mimetypes.init()
 
 
-def entry(name: str, size: int = 1) -> Entry:
-    return Entry(name, size, zipfile.ZipInfo(name))
-
-
-class TestPlan:
-    def test_F84_pages_last_and_the_entry_page_last_of_all(self) -> None:
-        names = ["index.html", "z.js", "about/index.html", "imprint.html", "a.css", "OLD.HTM"]
-        waves = plan([entry(name) for name in names], "")
-        assert [[put.key for put in wave] for wave in waves] == [
-            ["a.css", "z.js"],
-            ["OLD.HTM", "imprint.html"],
-            ["about/index.html"],
-            ["index.html"],
-        ]
-
-    @given(st.lists(st.from_regex(r"[a-c]{1,3}(/[a-c]{1,2})?\.(html|js|css)", fullmatch=True), unique=True, min_size=1))
-    def test_F84_nothing_is_lost_and_nothing_comes_after_a_page_but_pages(self, names: list[str]) -> None:
-        keys = [put.key for wave in plan([entry(name) for name in names], "p") for put in wave]
-        assert sorted(keys) == sorted(f"p/{name}" for name in names)
-        pages = [key.endswith(".html") for key in keys]
-        assert pages == sorted(pages)
-
-    @pytest.mark.parametrize(("prefix", "key"), [("", "a.js"), ("docs/v1", "docs/v1/a.js")])
-    def test_the_prefix(self, prefix: str, key: str) -> None:
-        ((put,),) = plan([entry("a.js")], prefix)
-        assert (put.key, put.content_type) == (key, "text/javascript; charset=utf-8")
-
-    def test_an_empty_site_is_refused(self) -> None:
-        with pytest.raises(Rejected, match="no files"):
-            plan([], "")
-
-    def test_a_key_that_is_too_long_is_refused(self) -> None:
-        with pytest.raises(Rejected, match="longer than"):
-            plan([entry("a" * 1000)], "p" * 100)
-
-
-class FakeBucket:
-    """Objects in memory, in the order in which they came; a broken key is refused."""
-
-    def __init__(self, broken: str = "") -> None:
-        self.broken = broken
-        self.objects: dict[str, tuple[bytes, str]] = {}
-        self.streamed: list[str] = []
-        self._lock = threading.Lock()
-
-    def put(self, key: str, body: bytes, content_type: str) -> None:
-        if key == self.broken:
-            raise Broken(f"writing {key}: S3 answered AccessDenied")
-        with self._lock:
-            self.objects[key] = (body, content_type)
-
-    def upload(self, key: str, stream: IO[bytes], content_type: str) -> None:
-        self.streamed.append(key)
-        self.put(key, stream.read(), content_type)
-
-
 @contextmanager
-def opened(files: dict[str, bytes]) -> Iterator[tuple[zipfile.ZipFile, tuple[Entry, ...]]]:
+def opened(files: dict[str, bytes], keep: bool = True) -> Iterator[tuple[Archive, Waves]]:
+    """A verified archive and its plan. ``keep``: whether the bodies are, as those of a large archive are not."""
     content = zipped(files)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        yield archive, entries(archive.infolist(), len(content))
+        found = entries(archive.infolist(), len(content))
+        contents = verify(archive, found, plenty) if keep else verify(archive, found, plenty, most=0)
+        yield Archive(archive, contents), plan(found, Parameters())
+
+
+def publish(archive: Archive, waves: Waves, site: FakeSite, at_once: int = 2, left: TimeLeft = plenty) -> Published:
+    return Publisher(archive, site, left, at_once).publish(waves, {}, frozenset())
 
 
 def site(number: str, names: str) -> dict[str, bytes]:
@@ -167,13 +119,17 @@ def reachable(found: dict[str, bytes]) -> set[str]:
 
 
 class TestPublish:
-    def test_everything_is_written(self) -> None:
-        bucket = FakeBucket()
-        with opened(SITE) as (archive, files):
-            published = publish(archive, plan(files, ""), bucket, plenty, at_once=2)
-        assert published == Published(5, sum(map(len, SITE.values())))
-        assert {key: body for key, (body, _) in bucket.objects.items()} == SITE
+    @pytest.mark.parametrize("keep", [True, False], ids=["bodies-kept", "bodies-read-again"])
+    def test_everything_is_written(self, keep: bool) -> None:
+        bucket = FakeSite()
+        with opened(SITE, keep) as (archive, waves):
+            published = publish(archive, waves, bucket)
+        assert (published.uploaded, published.size) == (5, sum(map(len, SITE.values())))
+        assert published.complete
+        assert len(published.digests) == 5
+        assert bucket.objects == SITE
         assert list(bucket.objects)[-1] == "index.html"
+        assert bucket.headers["app.js"]["Cache-Control"] == "no-cache"
 
     @pytest.mark.parametrize("at_once", [1, 8])
     @pytest.mark.parametrize("renamed", [False, True], ids=["F84-the-same-names", "F84-names-of-their-own"])
@@ -186,11 +142,11 @@ class TestPublish:
         pages = reachable(old)
         assert len(pages) == 4
         for broken in new:
-            bucket = FakeBucket(broken)
-            bucket.objects = {key: (body, "") for key, body in old.items()}
-            with opened(new) as (archive, files), pytest.raises(Broken):
-                publish(archive, plan(files, ""), bucket, plenty, at_once)
-            now = {key: body for key, (body, _) in bucket.objects.items()}
+            bucket = FakeSite(broken)
+            bucket.objects = dict(old)
+            with opened(new) as (archive, waves), pytest.raises(Broken):
+                publish(archive, waves, bucket, at_once)
+            now = bucket.objects
             assert now["index.html"] == old["index.html"], f"{broken} failed"
             for page in pages:
                 assert now[page] in (old[page], new[page]), f"{page}, where {broken} failed"
@@ -202,22 +158,67 @@ class TestPublish:
 
     def test_F84_a_failure_before_the_pages_leaves_all_the_old_ones(self) -> None:
         for broken in (name for name in SITE if not name.endswith(".html")):
-            bucket = FakeBucket(broken)
-            with opened(SITE) as (archive, files), pytest.raises(Broken):
-                publish(archive, plan(files, ""), bucket, plenty, at_once=2)
+            bucket = FakeSite(broken)
+            with opened(SITE) as (archive, waves), pytest.raises(Broken):
+                publish(archive, waves, bucket)
             assert not [key for key in bucket.objects if key.endswith(".html")]
 
     def test_large_files_are_streamed(self) -> None:
-        bucket = FakeBucket()
+        bucket = FakeSite()
         large = os.urandom(IN_MEMORY + 1)
-        with opened({"video.bin": large}) as (archive, files):
-            publish(archive, plan(files, ""), bucket, plenty)
-        assert bucket.streamed == ["video.bin"]
-        assert bucket.objects["video.bin"][0] == large
+        with opened({"video.bin": large, "app.js": b""}) as (archive, waves):
+            published = publish(archive, waves, bucket)
+        assert bucket.asked("upload") == ["video.bin"]
+        assert bucket.objects["video.bin"] == large
+        assert (published.uploaded, published.size) == (2, IN_MEMORY + 1)
 
-    def test_time_that_runs_out_is_said(self) -> None:
-        bucket = FakeBucket()
+    def test_F88b_only_so_much_is_in_memory_at_the_same_time(self) -> None:
+        """Every body is held back until no more come: those on their way fit into ``IN_FLIGHT``."""
+        size = IN_FLIGHT // 4
+        files = {f"{n}.bin": os.urandom(size) for n in range(12)}
+
+        class Slow(FakeSite):
+            def __init__(self) -> None:
+                super().__init__()
+                self.flying, self.most, self.full = 0, 0, threading.Event()
+                self.guard = threading.Lock()
+
+            def put(self, key: str, body: bytes, headers: Mapping[str, str]) -> str:
+                with self.guard:
+                    self.flying += len(body)
+                    self.most = max(self.most, self.flying)
+                    if self.flying == IN_FLIGHT:
+                        self.full.set()
+                assert self.full.wait(30)
+                with self.guard:
+                    self.flying -= len(body)
+                return super().put(key, body, headers)
+
+        bucket = Slow()
+        with opened(files) as (archive, waves):
+            publish(archive, waves, bucket, at_once=12)
+        assert (bucket.most, len(bucket.objects)) == (IN_FLIGHT, 12)
+
+    @pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
+    def test_time_that_runs_out_leaves_the_pages_as_they_were(self, large: bool) -> None:
+        bucket = FakeSite()
         ticks = iter([1.0, 0.0])
-        with opened(SITE) as (archive, files), pytest.raises(Rejected, match="after 2 of 5 objects"):
-            publish(archive, plan(files, ""), bucket, lambda: next(ticks), at_once=2)
-        assert sorted(bucket.objects) == ["app.js", "css/site.css"]
+        files = {name: body + os.urandom(IN_MEMORY + 1 if large else 0) for name, body in SITE.items()}
+        with opened(files) as (archive, waves):
+            published = publish(archive, waves, bucket, left=lambda: next(ticks))
+        assert not published.complete
+        assert list(bucket.objects) == ["app.js"]
+        assert (published.uploaded, len(published.digests)) == (1, 1)
+
+    def test_what_is_as_planned_is_not_written_again(self) -> None:
+        bucket = FakeSite()
+        with opened(SITE) as (archive, waves):
+            first = publish(archive, waves, bucket)
+            del bucket.objects["css/site.css"]  # removed by somebody
+            bucket.objects["app.js"] = b"changed by somebody"
+            bucket.calls.clear()
+            again = Publisher(archive, bucket, plenty).publish(waves, bucket.listing(""), frozenset(first.digests))
+        assert sorted(bucket.asked("put")) == ["app.js", "css/site.css"]
+        assert bucket.objects == SITE
+        assert again.digests == first.digests
+        assert again.uploaded == 2

@@ -24,7 +24,7 @@ _MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 # Written while installing: they hold times, paths or hashes of what is pruned.
 _UNSTABLE = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json")
 _SOURCES = ("*.c", "*.h", "*.pyx", "*.pxd", "*.pyi")
-_FORMAT = "2"  # raise when what is done to the wheels changes
+_FORMAT = "3"  # raise when what is done to the wheels changes
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,7 @@ def install(lock: Path, platform: Platform, cache: Path) -> Path:
         if wrong := foreign(whole, platform):
             raise Broken(f"wheels that don't fit {platform}: {'; '.join(wrong)}")
         _prune(whole)
+        _license(whole, lock.parent / "licences")
         if platform.compiles:
             compile_folder(whole, "/opt/python")
         publish(whole, folder)
@@ -148,6 +149,13 @@ def _prune(folder: Path) -> None:
     for unstable in _UNSTABLE:
         for path in folder.glob(f"*.dist-info/{unstable}"):
             path.unlink()
+
+
+def _license(folder: Path, texts: Path) -> None:
+    """Put the licence where a wheel forgot its own: ``texts`` has NAME.txt, from the project's source."""
+    for text in sorted(texts.glob("*.txt")):
+        for described in folder.glob(f"{text.stem}-*.dist-info"):
+            shutil.copyfile(text, described / "LICENSE")
 
 
 def compile_folder(folder: Path, installed: str) -> None:

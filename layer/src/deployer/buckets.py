@@ -1,18 +1,16 @@
-"""S3: empty a bucket, read an object by ranges, publish objects.
+"""S3 over boto3, which knows every key and version: empty a bucket, list and remove objects.
 
-One page or one object a call; loops, order and deadlines belong to the functions. Never creates or deletes a bucket.
+``deployer.objects`` is for writing, reading and deleting many. One page or one object a call; loops, order and
+deadlines belong to the functions. Never creates or deletes a bucket.
 Where the owner's account is given, S3 itself refuses a bucket of that name in another account.
 """
 
 from __future__ import annotations
 
-import errno
-import io
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -112,13 +110,15 @@ class Bucket:
         Raises:
             Rejected: where S3 kept some of them; it answers 200 and says so in ``Errors``. The first is named.
         """
-        objects = [{"Key": version.key, "VersionId": version.id} for version in versions]
+        self._delete([{"Key": version.key, "VersionId": version.id} for version in versions])
+
+    def _delete(self, objects: Sequence[dict[str, str]]) -> None:
         with _translated(f"emptying {self.name}"):
             answer = self._s3.delete_objects(**self._bucket, Delete={"Objects": objects, "Quiet": True})
         if errors := answer.get("Errors"):
             first = errors[0]
             raise Rejected(
-                f"{self.name}: S3 kept {len(errors)} of {len(versions)} objects; the first is {first.get('Key')!r}: "
+                f"{self.name}: S3 kept {len(errors)} of {len(objects)} objects; the first is {first.get('Key')!r}: "
                 f"{first.get('Code')}: {first.get('Message', '')}"
             )
 
@@ -137,80 +137,15 @@ class Bucket:
                 if error.response["Error"]["Code"] != "NoSuchUpload":
                     raise
 
-    def put(self, key: str, body: bytes, content_type: str) -> None:
-        """Write one object, whole."""
-        with _translated(f"writing {self.name}/{key}"):
-            self._s3.put_object(**self._bucket, Key=key, Body=body, ContentType=content_type)
+    def etags(self, prefix: str = "") -> dict[str, str]:
+        """Key -> ETag, in its quotes, of every object whose key begins so; a listing of 1,000 a call."""
+        found: dict[str, str] = {}
+        with _translated(f"listing {self.name}"):
+            pages = self._s3.get_paginator("list_objects_v2").paginate(**self._bucket, Prefix=prefix)
+            for page in pages:
+                found.update((entry["Key"], entry["ETag"]) for entry in page.get("Contents", ()))
+        return found
 
-    def upload(self, key: str, stream: IO[bytes], content_type: str) -> None:
-        """Write one object of any size from a stream, in parts; it appears once it is complete."""
-        extra = {name: value for name, value in self._bucket.items() if name != "Bucket"}
-        with _translated(f"writing {self.name}/{key}"):
-            self._s3.upload_fileobj(stream, self.name, key, ExtraArgs={**extra, "ContentType": content_type})
-
-
-class ObjectReader:
-    """An object as a seekable file to read, fetched by ranges: a few blocks are kept, never the whole.
-
-    The first block also tells the length and the ETag, which every later range must match: a replaced object raises
-    ``Changed`` instead of mixing two. Not for several threads.
-    """
-
-    def __init__(self, s3: Any, bucket: str, key: str, *, block: int = 4 << 20, keep: int = 4) -> None:
-        self._s3, self._bucket, self._key = s3, bucket, key
-        self._block, self._keep = block, keep
-        self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        self._etag = ""
-        self._position = 0
-        self.size = 0
-        self._fetch(0)
-
-    def _fetch(self, index: int) -> bytes:
-        if index in self._blocks:
-            self._blocks.move_to_end(index)
-            return self._blocks[index]
-        start = index * self._block
-        match = {"IfMatch": self._etag} if self._etag else {}
-        with _translated(f"reading {self._bucket}/{self._key}"):
-            try:
-                answer = self._s3.get_object(
-                    Bucket=self._bucket, Key=self._key, Range=f"bytes={start}-{start + self._block - 1}", **match
-                )
-                data = bytes(answer["Body"].read())
-            except ClientError as error:
-                if error.response["Error"]["Code"] != "InvalidRange":
-                    raise
-                return b""  # an empty object has no first byte
-        if not self._etag:
-            self._etag = answer["ETag"]
-            self.size = int(str(answer.get("ContentRange", f"/{len(data)}")).rpartition("/")[2])
-        self._blocks[index] = data
-        while len(self._blocks) > self._keep:
-            self._blocks.popitem(last=False)
-        return data
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
-        if base + offset < 0:
-            raise OSError(errno.EINVAL, "negative seek position")  # as files do; zipfile relies on it
-        self._position = base + offset
-        return self._position
-
-    def read(self, size: int | None = -1) -> bytes:
-        """At most ``size`` bytes, fewer only at the end; all that is left where it is negative or None."""
-        end = self.size if size is None or size < 0 else min(self.size, self._position + size)
-        parts = []
-        while self._position < end:
-            index, skip = divmod(self._position, self._block)
-            part = self._fetch(index)[skip : skip + end - self._position]
-            if not part:
-                raise Transient(f"{self._bucket}/{self._key}: a range came short")
-            parts.append(part)
-            self._position += len(part)
-        return b"".join(parts)
+    def remove(self, keys: Sequence[str]) -> None:
+        """Delete at most ``PAGE`` objects; in a bucket with versions they get delete markers. Raises as ``delete``."""
+        self._delete([{"Key": key} for key in keys])

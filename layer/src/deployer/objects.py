@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
@@ -50,42 +51,25 @@ class Keys:
 
     access_key_id: str = field(repr=False)
     secret_access_key: str = field(repr=False)
-    session_token: str = field(default="", repr=False)
+    session_token: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where S3 is: a region, and an endpoint where it is not AWS's own for that region."""
-
-    region: str
-    endpoint: str = ""
-
-    @classmethod
-    def of(cls, environ: Mapping[str, str]) -> Place:
-        """The function's own, from the variables that boto3 reads, too.
-
-        https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
-        """
-        region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-        endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or ""
-        if not endpoint and region.startswith("cn-"):
-            endpoint = f"https://s3.{region}.amazonaws.com.cn"
-        return cls(region, endpoint)
-
-
-def _store(place: Place, keys: Keys, bucket: str, headers: Mapping[str, str]) -> S3Store:
+def _store(bucket: str, keys: Keys | None, headers: Mapping[str, str]) -> S3Store:
     options: Any = {
         "connect_timeout": timedelta(seconds=3),
         "timeout": timedelta(seconds=30),
-        "allow_http": place.endpoint.startswith("http://"),
+        # Region, endpoint and, without keys, the role's credentials come from the environment, as boto3 has them. Its
+        # endpoint is https unless somebody sets another.
+        "allow_http": True,
         "default_headers": dict(headers),
     }
-    given: dict[str, Any] = {"region": place.region}
-    given |= {"access_key_id": keys.access_key_id, "secret_access_key": keys.secret_access_key}
-    if keys.session_token:
-        given["session_token"] = keys.session_token
-    if place.endpoint:
-        given["endpoint"] = place.endpoint
+    given: dict[str, Any] = {}
+    if keys:
+        given |= {"access_key_id": keys.access_key_id, "secret_access_key": keys.secret_access_key}
+        given |= {"session_token": keys.session_token}
+    region = os.environ.get("AWS_REGION", "")
+    if region.startswith("cn-"):  # the client knows the other partitions' domain alone
+        given["endpoint"] = f"https://s3.{region}.amazonaws.com.cn"
     # Path style: a bucket's name with dots in it fits no certificate.
     return S3Store(bucket, client_options=options, retry_config=_RETRIES, virtual_hosted_style_request=False, **given)
 
@@ -142,16 +126,18 @@ class _Parts:
 class Objects:
     """The objects of one bucket. ``owner``: the account that must own it, 12 digits; S3 itself refuses another's.
 
+    ``keys``: what requests are signed with, instead of the function's own role.
+
     Every call raises ``Gone`` where there is no such bucket, ``Transient`` where it may be repeated (it was, a few
     times), ``Broken`` where it was refused, ``OddKey`` where a key has no path.
     """
 
-    def __init__(self, place: Place, keys: Keys, bucket: str, owner: str = "") -> None:
+    def __init__(self, bucket: str, owner: str = "", keys: Keys | None = None) -> None:
         self.name = bucket
         owned = {"x-amz-expected-bucket-owner": owner} if owner else {}
-        self._store = _store(place, keys, bucket, owned)
+        self._store = _store(bucket, keys, owned)
         # object_store does not sign default headers of a listing, and S3 refuses unsigned x-amz ones.
-        self._lists = _store(place, keys, bucket, {}) if owned else self._store
+        self._lists = _store(bucket, keys, {}) if owned else self._store
 
     def put(self, key: str, body: bytes, headers: Mapping[str, str]) -> str:
         """Write one object, whole; answers with its ETag.

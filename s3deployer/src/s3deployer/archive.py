@@ -1,11 +1,12 @@
 """Whether an artifact's zip may be published, looked at whole before the first object is written.
 
-``entries`` judges the directory without reading any content; ``verify`` reads everything once against its CRC.
-Nothing is unpacked to disk.
+``entries`` judges the directory without reading any content; ``verify`` reads everything against its CRC. Nothing is
+unpacked to disk.
 """
 
 from __future__ import annotations
 
+import hashlib
 import lzma
 import stat
 import struct
@@ -29,6 +30,7 @@ MAX_RATIO = 200  # unpacked to packed: text rarely passes 30
 SMALL = 1 << 20  # bytes unpacked up to which no ratio is judged: they harm nobody
 MAX_KEY = 1024  # bytes, https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 CHUNK = 1 << 20
+KEEP = 64 << 20  # bytes unpacked; the function has 1 GiB
 
 # What zipfile and the compressions that it knows raise over hostile bytes; UnicodeError is a ValueError,
 # NotImplementedError a RuntimeError.
@@ -119,18 +121,48 @@ def _path_problem(name: str) -> str:
     return ""
 
 
-def verify(archive: zipfile.ZipFile, files: Sequence[Entry], left: TimeLeft) -> None:
-    """Read every file to its end; zipfile compares the CRC there.
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a file holds: its SHA-256, and its bytes where they were kept."""
+
+    sha256: bytes
+    body: bytes | None = field(default=None, repr=False)
+
+
+def verify(archive: zipfile.ZipFile, files: Sequence[Entry], left: TimeLeft, most: int = KEEP) -> dict[str, Content]:
+    """Read every file to its end, where zipfile compares the CRC; answers by the files' names in the archive.
+
+    Bodies are kept where all of them together are at most ``most`` bytes, so that most archives are read once.
 
     Raises:
         Rejected: naming the first file that is damaged, or that the time ran out on.
     """
+    keep = sum(entry.size for entry in files) <= most
+    found: dict[str, Content] = {}
     for entry in files:
         if left() <= 0:
             raise Rejected(f"time ran out while the archive was being checked, at {entry.name!r}; nothing was written")
-        with readable(f"{entry.name!r} is damaged"), archive.open(entry.info) as stream:
-            read = 0
-            while chunk := stream.read(CHUNK):
-                read += len(chunk)
-            if read != entry.size:
-                raise Rejected(f"{entry.name!r} is damaged: {read} bytes instead of {entry.size}")
+        with readable(f"{entry.name!r} is damaged"):
+            found[entry.name] = _whole(archive, entry) if keep else _hashed(archive, entry)
+    return found
+
+
+def _whole(archive: zipfile.ZipFile, entry: Entry) -> Content:
+    body = archive.read(entry.info)
+    _complete(entry, len(body))
+    return Content(hashlib.sha256(body).digest(), body)
+
+
+def _hashed(archive: zipfile.ZipFile, entry: Entry) -> Content:
+    digest, read = hashlib.sha256(), 0
+    with archive.open(entry.info) as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+            read += len(chunk)
+    _complete(entry, read)
+    return Content(digest.digest())
+
+
+def _complete(entry: Entry, read: int) -> None:
+    if read != entry.size:
+        raise Rejected(f"{entry.name!r} is damaged: {read} bytes instead of {entry.size}")

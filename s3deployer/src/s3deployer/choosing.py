@@ -1,4 +1,4 @@
-"""Which input artifact is the site, which holds the outputs, and which bucket is meant: found by content, not by order.
+"""Which input artifact is the site, which holds the outputs, and what the outputs name: found by content, not by order.
 
 Pure.
 """
@@ -6,19 +6,22 @@ Pure.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deployer.errors import Rejected
-from s3deployer.job import Parameters
+from s3deployer.parameters import Parameters
 
-# How the output that names the bucket may be called.
+# How the output that names the bucket may be called, where UserParameters do not say.
 BUCKET_OUTPUTS = ("Bucket", "BucketName")
+# https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_Distribution.html
+_DISTRIBUTION = re.compile(r"E[A-Z0-9]{8,20}")
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Artifact names. ``outputs`` is empty where UserParameters name the bucket."""
+    """Artifact names. ``outputs`` is empty where no artifact holds any, and none are needed."""
 
     site: str
     outputs: str = ""
@@ -53,21 +56,52 @@ def choose(artifacts: Mapping[str, frozenset[str]], parameters: Parameters) -> C
     if len(sites) != 1:
         what = "no input artifact is left for" if not sites else f"{', '.join(sorted(sites))} may each be"
         raise Rejected(f"{what} the site: give this action the build's artifact and the stack's outputs")
-    return Choice(sites[0], "" if parameters.bucket or not outputs else outputs[0])
+    return Choice(sites[0], outputs[0] if outputs else "")
 
 
-def bucket_name(text: bytes, file: str) -> str:
-    """The bucket that the outputs of a CloudFormation action name: a JSON object of output name -> value.
+def outputs_of(text: bytes, file: str) -> Mapping[str, str]:
+    """The outputs of a CloudFormation action: output name -> value.
 
     Raises:
-        Rejected: where they name none.
+        Rejected: where the file is no JSON object.
     """
     try:
         outputs = json.loads(text)
     except ValueError as error:
         raise Rejected(f"{file} is not JSON: {error}") from error
-    if isinstance(outputs, dict):
-        for name in BUCKET_OUTPUTS:
-            if isinstance(outputs.get(name), str) and outputs[name]:
-                return str(outputs[name])
-    raise Rejected(f"{file} has no output called {' or '.join(BUCKET_OUTPUTS)}; the stack's template must have one")
+    if not isinstance(outputs, dict):
+        raise Rejected(f"{file} is no JSON object of output name -> value")
+    return {name: value for name, value in outputs.items() if isinstance(value, str) and value}
+
+
+def bucket_of(outputs: Mapping[str, str], parameters: Parameters) -> str:
+    """The bucket to publish to.
+
+    Raises:
+        Rejected: where nothing names one.
+    """
+    if parameters.bucket:
+        return parameters.bucket
+    names = (parameters.output,) if parameters.output else BUCKET_OUTPUTS
+    for name in names:
+        if name in outputs:
+            return outputs[name]
+    raise Rejected(
+        f"{parameters.outputs} has no output called {' or '.join(names)}; the stack's template must have one, or "
+        "UserParameters name it (output)"
+    )
+
+
+def distribution_of(outputs: Mapping[str, str], parameters: Parameters) -> str:
+    """The id of the distribution to invalidate; empty where none is.
+
+    Raises:
+        Rejected: where it is neither an output nor looks like an id.
+    """
+    if parameters.invalidate is None:
+        return ""
+    named = parameters.invalidate.distribution
+    found = outputs.get(named, named)
+    if not _DISTRIBUTION.fullmatch(found):
+        raise Rejected(f"invalidate: {found!r} is neither an output in {parameters.outputs} nor a distribution's id")
+    return found

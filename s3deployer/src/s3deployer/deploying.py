@@ -15,9 +15,11 @@ from deployer import deadline, lengths
 from deployer.errors import Broken, DeployerError, Rejected
 from deployer.observability import logger
 from s3deployer.archive import entries, readable, verify
-from s3deployer.choosing import bucket_name, choose
+from s3deployer.choosing import bucket_of, choose, distribution_of, outputs_of
 from s3deployer.job import Artifact, Credentials, Job, job_id, parse
-from s3deployer.publishing import Bucket, Published, plan, publish
+from s3deployer.planning import plan
+from s3deployer.publishing import AT_ONCE, Archive, Site
+from s3deployer.updating import Deployed, Invalidate, Target, Unfinished, Update
 
 log = logger(__name__)
 
@@ -33,13 +35,17 @@ class Results(Protocol):
 
     def succeeded(self, job: str, summary: str, variables: Mapping[str, str]) -> None: ...
 
+    def goes_on(self, job: str, summary: str, percent: int, token: str) -> None: ...
+
     def failed(self, job: str, message: str) -> None: ...
 
 
 class Proof(Protocol):
-    """Shows that a bucket is the caller's environment's, or raises ``Rejected``."""
+    """Shows that a bucket or a distribution is the caller's environment's, or raises ``Rejected``."""
 
     def show(self, bucket: str, job: Job) -> str: ...
+
+    def show_distribution(self, distribution: str, environment: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,31 +57,7 @@ class Source:
 
 
 OpenArtifact = Callable[[Artifact, Credentials], Source]
-OpenBucket = Callable[[str, str], Bucket]
-
-
-@dataclass(frozen=True, slots=True)
-class Deployed:
-    """What a job did."""
-
-    bucket: str
-    prefix: str
-    published: Published
-
-    @property
-    def summary(self) -> str:
-        """One line for people."""
-        where = f"{self.bucket}/{self.prefix}" if self.prefix else self.bucket
-        return f"{self.published.objects} objects ({self.published.bytes} bytes) published to {where}"
-
-    @property
-    def variables(self) -> dict[str, str]:
-        """The action's output variables."""
-        return {
-            "bucket": self.bucket,
-            "uploaded": str(self.published.objects),
-            "bytes": str(self.published.bytes),
-        }
+OpenSite = Callable[[str, str], Site]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +65,12 @@ class S3Deployer:
     """The function, over its collaborators."""
 
     open_artifact: OpenArtifact
-    open_bucket: OpenBucket
+    open_site: OpenSite
     ownership: Proof
     results: Results
+    invalidate: Invalidate
     alarm: deadline.Alarm = deadline.alarm
+    at_once: int = AT_ONCE
 
     def __call__(self, event: Mapping[str, Any], context: deadline.Context) -> None:
         """Handle a job.
@@ -107,10 +91,10 @@ class S3Deployer:
             outcome = self._outcome(event, job, left)
             if not once.claim():
                 return
-        if isinstance(outcome, Deployed):
-            log.info("published", job=job, summary=outcome.summary)
+        if not isinstance(outcome, str):
+            log.info("published" if isinstance(outcome, Deployed) else "goes on", job=job, summary=outcome.summary)
             try:
-                self.results.succeeded(job, lengths.cut(outcome.summary, MAX_SUMMARY), outcome.variables)
+                self._post(job, outcome)
             except (Rejected, Broken) as error:  # for good: trying again would end here again
                 log.exception("the success is not taken", job=job)
                 outcome = f"published, and CodePipeline did not take the result: {error}"
@@ -118,7 +102,14 @@ class S3Deployer:
                 return
         self.results.failed(job, lengths.cut(outcome, MAX_MESSAGE))
 
-    def _outcome(self, event: Mapping[str, Any], job: str, left: deadline.TimeLeft) -> Deployed | str:
+    def _post(self, job: str, outcome: Deployed | Unfinished) -> None:
+        summary = lengths.cut(outcome.summary, MAX_SUMMARY)
+        if isinstance(outcome, Deployed):
+            self.results.succeeded(job, summary, outcome.variables)
+        else:
+            self.results.goes_on(job, summary, outcome.percent, outcome.progress.token())
+
+    def _outcome(self, event: Mapping[str, Any], job: str, left: deadline.TimeLeft) -> Deployed | Unfinished | str:
         try:
             return self._deploy(parse(event), left)
         except Broken as error:
@@ -132,7 +123,7 @@ class S3Deployer:
             log.error("unexpected", job=job, error_type=type(error).__name__, where=_where(error))
             return f"unexpected {type(error).__name__}; the function's log has more"
 
-    def _deploy(self, job: Job, left: deadline.TimeLeft) -> Deployed:
+    def _deploy(self, job: Job, left: deadline.TimeLeft) -> Deployed | Unfinished:
         with ExitStack() as stack:
             archives: dict[str, tuple[zipfile.ZipFile, int]] = {}
             for artifact in job.artifacts:
@@ -144,21 +135,35 @@ class S3Deployer:
                 for name, (archive, _) in archives.items()
             }
             choice = choose(names, job.parameters)
-            name = job.parameters.bucket or _bucket(archives[choice.outputs][0], job.parameters.outputs)
-            self.ownership.show(name, job)
-            site, size = archives[choice.site]
-            files = entries(site.infolist(), size)
-            waves = plan(files, job.parameters.prefix)
-            verify(site, files, left)
-            published = publish(site, waves, self.open_bucket(name, job.account), left)
-        return Deployed(name, job.parameters.prefix, published)
+            outputs = _outputs(archives[choice.outputs][0], job.parameters.outputs) if choice.outputs else {}
+            bucket, distribution = bucket_of(outputs, job.parameters), distribution_of(outputs, job.parameters)
+            environment = self.ownership.show(bucket, job)
+            if distribution:
+                self.ownership.show_distribution(distribution, environment)
+            archive, size = archives[choice.site]
+            files = entries(archive.infolist(), size)
+            waves = plan(files, job.parameters)
+            contents = verify(archive, files, left)
+            target = Target(bucket, self.open_site(bucket, job.account), distribution)
+            update = Update(
+                target,
+                job.parameters,
+                waves,
+                Archive(archive, contents),
+                job.id,
+                job.progress,
+                self.invalidate,
+                left,
+                self.at_once,
+            )
+            return update()
 
 
-def _bucket(archive: zipfile.ZipFile, file: str) -> str:
+def _outputs(archive: zipfile.ZipFile, file: str) -> Mapping[str, str]:
     with readable(file):
         if archive.getinfo(file).file_size > MAX_OUTPUTS:
             raise Rejected(f"{file} is larger than {MAX_OUTPUTS} bytes")
-        return bucket_name(archive.read(file), file)
+        return outputs_of(archive.read(file), file)
 
 
 def _where(error: BaseException) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, cast
 
@@ -13,15 +13,17 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from deployer import settings
-from deployer.buckets import Bucket, ObjectReader
+from deployer.buckets import Bucket
 from deployer.deadline import Context
 from deployer.memory import Table
+from deployer.objects import Keys, Objects
 from deployer.observability import logger, traced
 from deployer.pipelines import CodePipeline
 from deployer.stacks import CloudFormation, code_of, translated
 from s3deployer.deploying import S3Deployer, Source
 from s3deployer.job import Artifact, Credentials
 from s3deployer.ownership import Ownership
+from s3deployer.site import S3Site
 
 log = logger(__name__)
 
@@ -53,6 +55,13 @@ class JobResults:
             outputVariables=dict(variables),
         )
 
+    def goes_on(self, job: str, summary: str, percent: int, token: str) -> None:
+        """PutJobSuccessResult with a continuation token: CodePipeline invokes again with it."""
+        details = {"summary": summary, "percentComplete": percent}
+        self._post(
+            self._codepipeline.put_job_success_result, jobId=job, executionDetails=details, continuationToken=token
+        )
+
     def failed(self, job: str, message: str) -> None:
         """PutJobFailureResult."""
         details = {"type": "JobFailed", "message": message or "no reason known"}
@@ -69,23 +78,37 @@ class JobResults:
                 log.warning("the job takes no result", job=arguments["jobId"], code=code_of(error))
 
 
+class Distributions:
+    """CloudFront, through boto3, which is made when it is first needed."""
+
+    def __call__(self, distribution: str, paths: Sequence[str], reference: str) -> None:
+        """CreateInvalidation; asked for again with the same reference, it is the same one.
+
+        https://docs.aws.amazon.com/cloudfront/latest/APIReference/API_CreateInvalidation.html
+        """
+        batch = {"Paths": {"Quantity": len(paths), "Items": list(paths)}, "CallerReference": reference}
+        with translated(f"published, but {distribution} was not invalidated (retry the action)"):
+            client = boto3.client("cloudfront", config=_CONFIG)
+            client.create_invalidation(DistributionId=distribution, InvalidationBatch=batch)
+
+
 def open_artifact(artifact: Artifact, credentials: Credentials) -> Source:
     """An artifact, read with the job's own credentials."""
-    s3 = boto3.client(
-        "s3",
-        config=_CONFIG,
-        aws_access_key_id=credentials.access_key_id,
-        aws_secret_access_key=credentials.secret_access_key,
-        aws_session_token=credentials.session_token,
-    )
-    reader = ObjectReader(s3, artifact.location.bucket, artifact.location.key)
+    keys = Keys(credentials.access_key_id, credentials.secret_access_key, credentials.session_token)
+    reader = Objects(artifact.location.bucket, keys=keys).open(artifact.location.key)
     return Source(cast(IO[bytes], reader), reader.size)
+
+
+def open_site(name: str, owner: str) -> S3Site:
+    """A bucket of the account ``owner``, written with the function's own role."""
+    return S3Site(
+        Objects(name, owner), functools.cache(lambda: Bucket(boto3.client("s3", config=_CONFIG), name, owner))
+    )
 
 
 @functools.cache
 def _deployer() -> S3Deployer:
     given = settings.load(Settings, os.environ)
-    s3 = boto3.client("s3", config=_CONFIG)
     codepipeline = boto3.client("codepipeline", config=_CONFIG)
     memory = Table(boto3.client("dynamodb", config=_CONFIG), given.environments_table)
     ownership = Ownership(
@@ -94,7 +117,7 @@ def _deployer() -> S3Deployer:
         CodePipeline(codepipeline),
         pauses=(1.0, 2.0, 4.0),
     )
-    return S3Deployer(open_artifact, lambda name, owner: Bucket(s3, name, owner), ownership, JobResults(codepipeline))
+    return S3Deployer(open_artifact, open_site, ownership, JobResults(codepipeline), Distributions())
 
 
 @traced("s3deployer")

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deployer.errors import Rejected
+from s3deployer.parameters import Parameters, parameters
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -44,16 +45,30 @@ class Artifact:
 
 
 @dataclass(frozen=True, slots=True)
-class Parameters:
-    """UserParameters, a JSON object; every key may be missing.
+class Progress:
+    """What earlier invocations of the same job did, carried by CodePipeline's continuation token."""
 
-    ``bucket``: where to publish, instead of what the outputs file says. ``prefix``: put in front of every key, with a
-    slash between. ``outputs``: the name of the file that holds the outputs of the CloudFormation action.
-    """
+    uploaded: int = 0
+    bytes: int = 0
+    deleted: int = 0
 
-    bucket: str = ""
-    prefix: str = ""
-    outputs: str = "outputs.json"
+    def token(self) -> str:
+        return json.dumps({"uploaded": self.uploaded, "bytes": self.bytes, "deleted": self.deleted})
+
+    @classmethod
+    def of(cls, token: object) -> Progress:
+        """Read a token back.
+
+        Raises:
+            Rejected: where it is none of ours.
+        """
+        if not token:
+            return cls()
+        try:
+            given = json.loads(str(token))
+            return cls(int(given["uploaded"]), int(given["bytes"]), int(given["deleted"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise Rejected(f"the continuation token is none of this function's: {type(error).__name__}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +80,7 @@ class Job:
     artifacts: tuple[Artifact, ...]
     credentials: Credentials
     parameters: Parameters = field(default_factory=Parameters)
+    progress: Progress = field(default_factory=Progress)
 
 
 def job_id(event: object) -> str:
@@ -99,7 +115,8 @@ def parse(event: Mapping[str, Any]) -> Job:
         # Not chained: only a KeyError's name is known to be harmless.
         what = error.args[0] if isinstance(error, KeyError) else type(error).__name__
         raise Rejected(f"the job is not of the documented shape: {what}") from None
-    return Job(identifier, account, artifacts, credentials, parameters(str(user_parameters)))
+    progress = Progress.of(data.get("continuationToken"))
+    return Job(identifier, account, artifacts, credentials, parameters(str(user_parameters)), progress)
 
 
 def _artifact(given: Mapping[str, Any]) -> Artifact:
@@ -112,28 +129,3 @@ def _text(given: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value:
         raise KeyError(name)
     return value
-
-
-def parameters(text: str) -> Parameters:
-    """Read UserParameters.
-
-    Raises:
-        Rejected: where it is no JSON object, or has a key that this version does not know.
-    """
-    if not text.strip():
-        return Parameters()
-    try:
-        given = json.loads(text)
-    except ValueError as error:
-        raise Rejected(f"UserParameters is not JSON: {error}") from error
-    if not isinstance(given, dict):
-        raise Rejected('UserParameters must be a JSON object such as {"prefix": "docs"}')
-    known = set(Parameters.__dataclass_fields__)
-    if unknown := sorted(set(given) - known):
-        raise Rejected(f"UserParameters: unknown {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-    if wrong := sorted(key for key, value in given.items() if not isinstance(value, str)):
-        raise Rejected(f"UserParameters: {', '.join(wrong)} must be text")
-    prefix = given.get("prefix", "").rstrip("/")
-    if prefix and any(part in ("", ".", "..") for part in prefix.split("/")):
-        raise Rejected("UserParameters: prefix must be a plain relative path")
-    return Parameters(**{**given, "prefix": prefix})

@@ -22,6 +22,7 @@ from s3deployer.job import Job
 
 BUCKET_TYPE = "AWS::S3::Bucket"
 PIPELINE_TYPE = "AWS::CodePipeline::Pipeline"
+DISTRIBUTION_TYPE = "AWS::CloudFront::Distribution"
 
 
 class Resources(Protocol):
@@ -70,7 +71,7 @@ class Ownership:
         Raises:
             Rejected: where it cannot be shown.
         """
-        owner = self._owner(bucket)
+        owner = self._owner("bucket", BUCKET_TYPE, bucket)
         environment = self._environment(owner)
         if environment is None:
             raise Rejected(f"bucket {bucket} is refused: its stack {owner} belongs to no environment of the deployer")
@@ -86,6 +87,16 @@ class Ownership:
             )
         return environment
 
+    def show_distribution(self, distribution: str, environment: str) -> None:
+        """Show that a distribution belongs to the environment whose pipeline ``show`` has seen to run the job.
+
+        Raises:
+            Rejected: where it cannot be shown.
+        """
+        owner = self._owner("distribution", DISTRIBUTION_TYPE, distribution)
+        if self._environment(owner) != environment:
+            raise Rejected(f"distribution {distribution} is refused: its stack {owner} is not {environment}'s")
+
     def _runs(self, pipelines: Iterable[str], job: Job) -> bool:
         for pause in (0.0, *self.pauses):
             if pause:
@@ -94,15 +105,15 @@ class Ownership:
                 return True
         return False
 
-    def _owner(self, bucket: str) -> str:
-        found = self.resources.holder(bucket)
+    def _owner(self, what: str, kind: str, name: str) -> str:
+        found = self.resources.holder(name)
         if found is not None:
             stack_id = found[0]
             # The answer is cut at 100 resources, and another type of resource may share the physical id.
             for resource in self.resources.resources(stack_id):
-                if resource.type == BUCKET_TYPE and resource.physical_id == bucket:
+                if resource.type == kind and resource.physical_id == name:
                     return stack_id.split("/")[1]
-        raise Rejected(f"bucket {bucket} is refused: it is no resource of a stack, so nobody can tell whose it is")
+        raise Rejected(f"{what} {name} is refused: it is no resource of a stack, so nobody can tell whose it is")
 
     def _environment(self, stack: str) -> str | None:
         return next((name for name in ancestors(stack) if self.environments.holder("stack", name) is not None), None)

@@ -1,114 +1,155 @@
-"""Publish an archive's files: in which order, and doing it.
+"""Write what is planned: wave by wave, many objects at the same time, and nothing that is there already.
 
-``plan`` is pure. What pages refer to comes first, pages after it, ``index.html`` last, so that a failure midway leaves
-the old site working. Files of up to ``IN_MEMORY`` bytes are written several at a time; larger ones are streamed.
+Files of up to ``IN_MEMORY`` bytes are on their way together, at most ``IN_FLIGHT`` bytes of them; larger ones are
+streamed, one at a time. Never decides what is published or in which order.
 """
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import islice
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import IO, Protocol
 
 from deployer.deadline import TimeLeft
-from deployer.errors import Rejected
-from s3deployer.archive import MAX_KEY, Entry, readable
-from s3deployer.content_types import content_type
+from s3deployer.archive import Content, Entry, readable
+from s3deployer.planning import Put
+from s3deployer.receipt import digest
 
 IN_MEMORY = 4 << 20
-AT_ONCE = 8
+IN_FLIGHT = 16 << 20
+AT_ONCE = 64
 
 
-class Bucket(Protocol):
-    """Where to publish; ``deployer.buckets.Bucket`` over S3."""
+class Site(Protocol):
+    """Where to publish; ``s3deployer.site.S3Site`` over S3. Writes answer with the object's ETag."""
 
-    def put(self, key: str, body: bytes, content_type: str) -> None: ...
+    def put(self, key: str, body: bytes, headers: Mapping[str, str]) -> str: ...
 
-    def upload(self, key: str, stream: IO[bytes], content_type: str) -> None: ...
+    def upload(self, key: str, stream: IO[bytes], headers: Mapping[str, str]) -> str: ...
+
+    def read(self, key: str) -> bytes | None: ...
+
+    def listing(self, prefix: str) -> Mapping[str, str]: ...
+
+    def delete(self, keys: Sequence[str]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Put:
-    """One object to write."""
+class Archive:
+    """The site's archive and what ``verify`` found in it."""
 
-    entry: Entry
-    key: str
-    content_type: str
+    zip: zipfile.ZipFile
+    contents: Mapping[str, Content]
+
+    def body(self, entry: Entry) -> bytes:
+        """A file, whole."""
+        kept = self.contents[entry.name].body
+        if kept is not None:
+            return kept
+        with readable(f"{entry.name!r}"):
+            return self.zip.read(entry.info)
+
+    def digest(self, put: Put, etag: str) -> bytes:
+        """The receipt's digest of an object as planned, where S3 gave or gives it this ETag."""
+        return digest(put.key, etag, put.headers, self.contents[put.entry.name].sha256)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Published:
-    """What was written: objects, and bytes unpacked."""
+    """What was done. ``size``: bytes unpacked. ``digests``: the receipt's, of every object that is now as planned.
 
-    objects: int
-    bytes: int
-
-
-def plan(files: Sequence[Entry], prefix: str) -> tuple[tuple[Put, ...], ...]:
-    """The objects in waves; a wave starts once the one before it is complete.
-
-    Raises:
-        Rejected: where there is nothing to publish, or a key becomes too long.
+    ``complete``: false where time ran out first.
     """
-    if not files:
-        raise Rejected("the site's archive holds no files")
-    waves: dict[int, list[Put]] = {}
-    for entry in files:
-        key = f"{prefix}/{entry.name}" if prefix else entry.name
-        if len(key.encode()) > MAX_KEY:
-            raise Rejected(f"{key!r} is longer than {MAX_KEY} bytes")
-        waves.setdefault(_wave(entry.name), []).append(Put(entry, key, content_type(entry.name)))
-    return tuple(tuple(sorted(waves[wave], key=lambda put: put.key)) for wave in sorted(waves))
+
+    uploaded: int = 0
+    size: int = 0
+    digests: set[bytes] = field(default_factory=set)
+    complete: bool = True
 
 
-def _wave(name: str) -> int:
-    if name == "index.html":
-        return 3
-    if name.endswith("/index.html"):
-        return 2
-    return 1 if name.lower().endswith((".html", ".htm", ".xhtml")) else 0
+@dataclass(slots=True)
+class Publisher:
+    """Writes an archive's files to a site. ``at_once``: requests at the same time."""
 
+    archive: Archive
+    site: Site
+    left: TimeLeft
+    at_once: int = AT_ONCE
+    _published: Published = field(default_factory=Published)
+    _under_way: deque[tuple[Put, Future[str]]] = field(default_factory=deque)
+    _flying: int = 0
 
-def publish(
-    archive: zipfile.ZipFile, waves: Sequence[Sequence[Put]], bucket: Bucket, left: TimeLeft, at_once: int = AT_ONCE
-) -> Published:
-    """Write every object, wave by wave.
+    def publish(self, waves: Iterable[Sequence[Put]], known: Mapping[str, str], receipt: frozenset[bytes]) -> Published:
+        """Write every object that is not there as planned.
 
-    Raises:
-        Rejected: where time runs out; it says how far it came.
-        Transient, Broken: from the bucket.
-    """
-    done = written = 0
-    total = sum(len(wave) for wave in waves)
-    with ThreadPoolExecutor(at_once) as pool:
-        for wave in waves:
-            for group in _groups(wave, at_once):
-                if left() <= 0:
-                    raise Rejected(f"time ran out after {done} of {total} objects; pages are written last")
-                if group[0].entry.size > IN_MEMORY:
-                    with readable(f"{group[0].entry.name!r}"), archive.open(group[0].entry.info) as stream:
-                        bucket.upload(group[0].key, stream, group[0].content_type)
-                else:
-                    bodies = [_read(archive, put.entry) for put in group]
-                    # list(): waits for all of them and raises the first error.
-                    list(pool.map(bucket.put, [p.key for p in group], bodies, [p.content_type for p in group]))
-                done += len(group)
-                written += sum(put.entry.size for put in group)
-    return Published(done, written)
+        ``known``: key -> ETag of what is there, as far as the receipt may speak of it.
 
+        Raises:
+            Transient, Broken: from the site, the first that occurred; what had begun is over by then.
+            Rejected: where the archive cannot be read after all.
+        """
+        with ThreadPoolExecutor(self.at_once) as pool:
+            for wave in waves:
+                changed = [put for put in wave if not self._unchanged(put, known, receipt)]
+                large = [put for put in changed if put.entry.size > IN_MEMORY]
+                small = [put for put in changed if put.entry.size <= IN_MEMORY]
+                if not (self._stream(large) and self._send(small, pool)):
+                    self._published.complete = False
+                    break
+        return self._published
 
-def _read(archive: zipfile.ZipFile, entry: Entry) -> bytes:
-    with readable(f"{entry.name!r}"):
-        return archive.read(entry.info)
+    def _unchanged(self, put: Put, known: Mapping[str, str], receipt: frozenset[bytes]) -> bool:
+        etag = known.get(put.key)
+        if etag is None:
+            return False
+        seen = self.archive.digest(put, etag)
+        if seen in receipt:
+            self._published.digests.add(seen)
+        return seen in receipt
 
+    def _stream(self, puts: Iterable[Put]) -> bool:
+        """Large files of a wave; false where time ran out."""
+        for put in puts:
+            if self.left() <= 0:
+                return False
+            with readable(f"{put.entry.name!r}"), self.archive.zip.open(put.entry.info) as stream:
+                etag = self.site.upload(put.key, stream, put.headers)
+            self._written(put, etag)
+        return True
 
-def _groups(wave: Sequence[Put], size: int) -> Iterator[list[Put]]:
-    for put in wave:
-        if put.entry.size > IN_MEMORY:
-            yield [put]
-    small = iter([put for put in wave if put.entry.size <= IN_MEMORY])
-    while group := list(islice(small, size)):
-        yield group
+    def _send(self, puts: Iterable[Put], pool: ThreadPoolExecutor) -> bool:
+        """Small files of a wave; false where time ran out. What is on its way then still arrives."""
+        in_time = True
+        try:
+            for put in puts:
+                if self.left() <= 0:
+                    in_time = False
+                    break
+                self._make_room(put.entry.size)
+                body = self.archive.body(put.entry)
+                self._under_way.append((put, pool.submit(self.site.put, put.key, body, put.headers)))
+                self._flying += put.entry.size
+            while self._under_way:
+                self._land()
+        finally:
+            for _, future in self._under_way:
+                future.cancel()
+        return in_time
+
+    def _make_room(self, size: int) -> None:
+        while self._under_way and (len(self._under_way) >= 2 * self.at_once or self._flying + size > IN_FLIGHT):
+            self._land()
+
+    def _land(self) -> None:
+        """Wait for the object that has been on its way the longest."""
+        put, future = self._under_way.popleft()
+        self._written(put, future.result())
+        self._flying -= put.entry.size
+
+    def _written(self, put: Put, etag: str) -> None:
+        self._published.uploaded += 1
+        self._published.size += put.entry.size
+        self._published.digests.add(self.archive.digest(put, etag))
