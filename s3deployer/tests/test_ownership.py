@@ -90,6 +90,12 @@ def test_the_bucket_of_the_environments_own_stack() -> None:
     assert world.show("own-bucket") == "site-staging"
 
 
+def test_a_stack_of_its_own_with_bucket_and_pipeline_needs_no_environment() -> None:
+    world = World(environments=set())
+    world.stacks["site-staging"] += (StackResource(BUCKET_TYPE, "Site", "own-bucket"),)
+    assert world.show("own-bucket") == "site-staging"
+
+
 def test_a_bucket_beyond_the_first_hundred_resources() -> None:
     world = World()
     queues = tuple(StackResource("AWS::SQS::Queue", f"Q{n}", f"q{n}") for n in range(150))
@@ -108,7 +114,11 @@ REFUSED = {
         "site-bucket",
         "no resource of a stack",
     ),
-    "F86-a-stack-that-is-no-environments": (changed(environments=set()), "site-bucket", "no environment"),
+    "F86-a-stack-that-is-no-environments": (
+        changed(environments=set()),
+        "site-bucket",
+        "no pipeline of site-staging-app",
+    ),
     "F86-no-pipeline": (
         changed(stacks={"site-staging": (), "site-staging-app": World().stacks["site-staging-app"]}),
         "site-bucket",

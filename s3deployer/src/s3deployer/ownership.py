@@ -3,7 +3,8 @@
 A job's event names no pipeline, and GetJobDetails is for custom actions only. So the way leads from the bucket back:
 CloudFormation says which stack owns it, the deployer's memory says whose environment that stack is (itself or the
 stack it is named under), and one of that environment's pipelines must be running a Lambda action right now that reads
-exactly this job's artifacts: their keys are CodePipeline's own and known to no other pipeline. Anything that cannot
+exactly this job's artifacts: their keys are CodePipeline's own and known to no other pipeline. A stack of no
+environment vouches for itself alone: the pipeline must be in the very stack that owns the bucket. Anything that cannot
 be shown is refused. Never writes.
 """
 
@@ -66,15 +67,12 @@ class Ownership:
     sleep: Callable[[float], None] = time.sleep
 
     def show(self, bucket: str, job: Job) -> str:
-        """The name of the environment's stack.
+        """The name of the environment's stack, or of the stack that has both bucket and pipeline.
 
         Raises:
             Rejected: where it cannot be shown.
         """
-        owner = self._owner("bucket", BUCKET_TYPE, bucket)
-        environment = self._environment(owner)
-        if environment is None:
-            raise Rejected(f"bucket {bucket} is refused: its stack {owner} belongs to no environment of the deployer")
+        environment = self._environment(self._owner("bucket", BUCKET_TYPE, bucket))
         pipelines = [
             resource.physical_id
             for resource in self.resources.resources(environment)
@@ -115,8 +113,8 @@ class Ownership:
                     return stack_id.split("/")[1]
         raise Rejected(f"{what} {name} is refused: it is no resource of a stack, so nobody can tell whose it is")
 
-    def _environment(self, stack: str) -> str | None:
-        return next((name for name in ancestors(stack) if self.environments.holder("stack", name) is not None), None)
+    def _environment(self, stack: str) -> str:
+        return next((name for name in ancestors(stack) if self.environments.holder("stack", name) is not None), stack)
 
     def _running(self, pipelines: Iterable[str]) -> Iterable[ActionRun]:
         for pipeline in pipelines:
