@@ -42,8 +42,8 @@ simulate: $(VENV)/tox ## Let 10,000 worlds go wrong, or WORLDS, and say what bec
 fuzz: $(VENV)/tox ## Fuzz the listener for a minute, or for FUZZ_SECONDS
 	@$(BIN)/tox run --quiet -e fuzz -- --seconds $(FUZZ_SECONDS)
 
-bench: $(VENV)/tox ## What a push costs, and a sweep, on a virtual clock
-	@$(BIN)/tox run --quiet -e bench
+bench: $(VENV)/tox ## What a push, a sweep, publishing and emptying cost, beside others; or PARTS of it
+	@$(BIN)/tox run --quiet -e bench -- $(PARTS)
 
 names: $(VENV)/tox ## Name a million environments, and see that no two names are the same
 	@$(BIN)/tox run --quiet -e names

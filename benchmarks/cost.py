@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from benchmarks.account import PREFIX, REPOSITORY, TIMES, Account
+from benchmarks.printing import Goal, line, say, verdict
 
 from deployer.environments import EnvironmentId, owner_tags
 from deployer.events import Tick
@@ -152,19 +152,9 @@ def _multiply(account: Account, environments: int, repositories: int) -> None:
 # --- what is printed
 
 
-def line(*cells: object) -> str:
-    """One row."""
-    return "  " + str(cells[0]).ljust(38) + "".join(str(cell).rjust(12) for cell in cells[1:])
-
-
 def row(title: str, found: Cost) -> str:
     """One push."""
     return line(title, f"{found.billed:.2f} s", found.describes, found.calls, f"{found.wall:.1f} s")
-
-
-def say(text: str = "") -> None:
-    """One line."""
-    sys.stdout.write(f"{text}\n")
 
 
 def main() -> int:
@@ -204,18 +194,17 @@ def main() -> int:
     billed, asked = max(first.billed, changed.billed), max(first.describes, changed.describes)
     ratio, waiting = three.wall / changed.wall, polled(changed, 60).billed / changed.billed
     still = len({found.calls for found in rested}) == 1 and not any(found.looks for found in (*rested, apart))
-    goals = {
-        f"billed for a push: {billed:.2f} s, at most {BILLED} s": billed <= BILLED,
-        f"DescribeStacks for a push: {asked}, at most {DESCRIBES}": asked <= DESCRIBES,
-        f"three at once: {ratio:.2f} times one, at most {TOGETHER}": ratio <= TOGETHER,
-        "an environment at rest costs a sweep no call": still,
-    }
-    say()
-    for text, held in goals.items():
-        say(f"  {'✓' if held else '✗'} {text}")
+    held = verdict(
+        [
+            Goal(f"billed for a push: {billed:.2f} s, at most {BILLED} s", billed <= BILLED),
+            Goal(f"DescribeStacks for a push: {asked}, at most {DESCRIBES}", asked <= DESCRIBES),
+            Goal(f"three at once: {ratio:.2f} times one, at most {TOGETHER}", ratio <= TOGETHER),
+            Goal("an environment at rest costs a sweep no call", still),
+        ]
+    )
     say(f"\n  Assumed, in milliseconds: {', '.join(f'{name} {took:g}' for name, took in TIMES.items())}.")
     say(f"\n  The function that stays and polls is billed {waiting:.0f} times as much. Ours sleeps; so may you.\n")
-    return 0 if all(goals.values()) else 1
+    return 0 if held else 1
 
 
 if __name__ == "__main__":
