@@ -13,7 +13,7 @@ from moto.server import ThreadedMotoServer
 
 from deployer.buckets import Changed, Gone
 from deployer.errors import Broken, DeployerError, Rejected, Transient
-from deployer.objects import PART, Keys, Objects, OddKey
+from deployer.objects import BLOCK, PART, Keys, Objects, OddKey
 
 REGION = "us-east-1"
 OWNER = "123456789012"  # moto's account
@@ -183,16 +183,25 @@ class TestReading:
             archive.writestr("a.txt", b"a" * 3000)
             archive.writestr("b.txt", b"b" * 3000)
         site.put("site.zip", packed.getvalue(), {})
-        reader = site.open("site.zip", block=1000, keep=2)
-        assert reader.size == len(packed.getvalue())
-        with zipfile.ZipFile(reader) as archive:  # type: ignore[call-overload]
+        reader, size = site.open("site.zip", block=1000)
+        assert size == len(packed.getvalue())
+        with zipfile.ZipFile(reader) as archive:
             assert archive.read("b.txt") == b"b" * 3000
             assert archive.read("a.txt") == b"a" * 3000
 
+    def test_a_small_object_is_one_request(self, server: Any, scripted: Objects) -> None:
+        dated = {"Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT", "ETag": '"e"'}
+        server.answer(206, b"0123456789", **dated, **{"Content-Range": "bytes 0-9/10"})
+        reader, _ = scripted.open("a")
+        assert reader.read() == b"0123456789"
+        assert reader.seek(4) == 4
+        assert reader.read(3) == b"456"
+        assert [asked.headers["range"] for asked in server.asked] == [f"bytes=0-{BLOCK - 1}"]
+
     def test_as_a_file(self, site: Objects) -> None:
         site.put("a", b"0123456789", {})
-        reader = site.open("a", block=4, keep=1)
-        assert reader.seekable()
+        reader, size = site.open("a", block=4)
+        assert (reader.seekable(), reader.readable(), size) == (True, True, 10)
         assert reader.read(3) == b"012"
         assert reader.tell() == 3
         assert reader.seek(-4, io.SEEK_END) == 6
@@ -200,13 +209,15 @@ class TestReading:
         assert reader.read(5) == b""
         reader.seek(2)
         assert reader.seek(1, io.SEEK_CUR) == 3
+        assert reader.raw.seek(0, io.SEEK_CUR) == reader.raw.tell()
         assert reader.read(None) == b"3456789"
         with pytest.raises(OSError, match="negative"):
             reader.seek(-1)
 
     def test_an_empty_object(self, site: Objects) -> None:
         site.put("a", b"", {})
-        assert site.open("a").read() == b""
+        reader, size = site.open("a")
+        assert (reader.read(), size) == (b"", 0)
 
     def test_another_refusal_of_a_range_is_told(self, server: Any, scripted: Objects) -> None:
         server.answer(400, b"<Error><Code>KeyTooLongError</Code></Error>")
@@ -215,7 +226,7 @@ class TestReading:
 
     def test_an_object_replaced_meanwhile_is_noticed(self, site: Objects) -> None:
         site.put("a", b"0123456789", {})
-        reader = site.open("a", block=4)
+        reader, _ = site.open("a", block=4)
         site.put("a", b"abcdefghij", {})
         assert reader.read(4) == b"0123"
         with pytest.raises(Changed):
@@ -229,8 +240,10 @@ class TestReading:
         dated = {"Last-Modified": "Wed, 21 Oct 2015 07:28:00 GMT", "ETag": '"e"'}
         server.answer(206, b"0123", **dated, **{"Content-Range": "bytes 0-3/8"})
         server.answer(206, b"", **dated, **{"Content-Range": "bytes 4-7/8"})
-        with pytest.raises(Transient):
-            scripted.open("a", block=4).read()
+        reader, _ = scripted.open("a", block=4)
+        reader.seek(4)
+        with pytest.raises(Transient, match="came short"):
+            reader.read(4)
 
 
 ANSWERS: list[tuple[str, int, bytes, type[DeployerError], str]] = [

@@ -26,8 +26,8 @@ def test_F84_pages_last_and_the_entry_page_last_of_all() -> None:
     names = ["index.html", "z.js", "about/index.html", "imprint.html", "a.css", "OLD.HTM"]
     waves = plan([entry(name) for name in names], Parameters())
     assert [[put.key for put in wave] for wave in waves] == [
-        ["a.css", "z.js"],
-        ["OLD.HTM", "imprint.html"],
+        ["z.js", "a.css"],
+        ["imprint.html", "OLD.HTM"],
         ["about/index.html"],
         ["index.html"],
     ]

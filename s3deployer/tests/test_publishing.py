@@ -19,7 +19,7 @@ from s3deployer.archive import entries, verify
 from s3deployer.content_types import content_type
 from s3deployer.parameters import Parameters
 from s3deployer.planning import Waves, plan
-from s3deployer.publishing import IN_FLIGHT, IN_MEMORY, Archive, Published, Publisher
+from s3deployer.publishing import FEW, IN_FLIGHT, IN_MEMORY, Archive, Published, Publisher, Width
 
 from .jobs import SITE, zipped
 from .sites import FakeSite
@@ -87,7 +87,7 @@ def opened(files: dict[str, bytes], keep: bool = True) -> Iterator[tuple[Archive
 
 
 def publish(archive: Archive, waves: Waves, site: FakeSite, at_once: int = 2, left: TimeLeft = plenty) -> Published:
-    return Publisher(archive, site, left, at_once).publish(waves, {}, frozenset())
+    return Publisher(archive, site, left, Width(at_once)).publish(waves, {}, frozenset())
 
 
 def site(number: str, names: str) -> dict[str, bytes]:
@@ -222,3 +222,52 @@ class TestPublish:
         assert bucket.objects == SITE
         assert again.digests == first.digests
         assert again.uploaded == 2
+
+    def test_files_are_handed_over_a_few_at_a_time(self) -> None:
+        """So few that every thread has its share, and together so small that they are no burden."""
+        site = {f"{number:03}.js": bytes([number]) for number in range(100)}
+        site |= {f"large{number}.bin": os.urandom(FEW // 2) for number in range(3)}
+        with opened(site) as (archive, waves):
+            publisher = Publisher(archive, FakeSite(), plenty, Width(2))
+            fews = list(publisher._fews(waves[0]))
+            many = list(Publisher(archive, FakeSite(), plenty, Width(64))._fews(waves[0]))
+        assert [put for few in fews for put in few] == list(waves[0])
+        assert [len(few) for few in fews] == [8] * 12 + [5, 2]
+        assert {len(few) for few in many} == {1}
+
+
+class TestWidth:
+    @staticmethod
+    def width(*looks: tuple[float, float], most: int = 64) -> list[int]:
+        """The width after each look at the clocks: (seconds on the wall, of the processor) since the one before."""
+        wall, busy, times = 0.0, 0.0, [(0.0, 0.0)]
+        for passed, used in looks:
+            wall, busy = wall + passed, busy + used
+            times.append((wall, busy))
+        given = iter(times)
+        width, found = Width(most, clocks=lambda: next(given)), []
+        for _ in looks:
+            for _ in range(width.now):
+                width.landed()
+            found.append(width.now)
+        return found
+
+    @pytest.mark.parametrize(
+        ("looks", "most", "widths"),
+        [
+            pytest.param([(1.0, 0.9)] * 3, 64, [16, 16, 16], id="the-processor-is-busy"),
+            pytest.param([(1.0, 0.1)] * 4, 64, [32, 64, 64, 64], id="it-waits-for-the-network"),
+            pytest.param([(1.0, 0.9), (1.0, 0.1), (1.0, 0.9)], 64, [16, 32, 32], id="it-waits-for-a-while"),
+            pytest.param([(1.0, 0.1)] * 2, 24, [24, 24], id="no-wider-than-it-may"),
+            pytest.param([(1.0, 0.1)], 2, [2], id="a-narrow-one"),
+        ],
+    )
+    def test_it_widens_while_the_processor_is_idle(
+        self, looks: list[tuple[float, float]], most: int, widths: list[int]
+    ) -> None:
+        assert self.width(*looks, most=most) == widths
+
+    def test_the_clocks_are_real(self) -> None:
+        wall, busy = Width().clocks()
+        assert wall > 0
+        assert busy > 0

@@ -11,7 +11,6 @@ import errno
 import io
 import os
 import re
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from deployer.errors import Broken, Rejected, Transient
 
 PAGE = 1000  # keys in one page of a listing
 PART = 8 << 20  # bytes; S3 takes 10,000 parts
+BLOCK = 4 << 20  # bytes that are read at a time
 _AT_ONCE = 2  # parts of one object on their way together: each is in memory
 
 _CODE = re.compile(r"<Code>(\w+)</Code>|\(code: (\w+)\)")
@@ -179,9 +179,10 @@ class Objects:
                     raise
                 return None
 
-    def open(self, key: str, *, block: int = 1 << 20, keep: int = 4) -> ObjectReader:
-        """An object as a file to read by ranges; see ``ObjectReader``."""
-        return ObjectReader(self._store, self.name, key, block=block, keep=keep)
+    def open(self, key: str, block: int = BLOCK) -> tuple[io.BufferedReader, int]:
+        """An object as a seekable file, read by ranges of ``block`` bytes, and its size; never whole in memory."""
+        reader = ObjectReader(self._store, self.name, key, block)
+        return io.BufferedReader(reader, block), reader.size
 
     def pages(self, prefix: str = "") -> Iterator[list[str]]:
         """The keys below a folder, ``PAGE`` at a time. A folder's marker (``dir/``) is listed as ``dir``."""
@@ -199,30 +200,26 @@ class Objects:
             obstore.delete(self._store, list(keys))
 
 
-class ObjectReader:
-    """An object as a seekable file to read, fetched by ranges: a few blocks are kept, never the whole.
+class ObjectReader(io.RawIOBase):
+    """An object as a file to read, fetched by ranges of what is asked for; to be put below a ``BufferedReader``.
 
-    The first block also tells the length and the ETag, which every later range must match: a replaced object raises
+    The first range also tells the length and the ETag, which every later one must match: a replaced object raises
     ``Changed`` instead of mixing two. Not for several threads.
     """
 
-    def __init__(self, store: S3Store, bucket: str, key: str, *, block: int, keep: int) -> None:
+    def __init__(self, store: S3Store, bucket: str, key: str, first: int) -> None:
+        super().__init__()
         self._store, self._bucket, self._key = store, bucket, key
-        self._block, self._keep = block, keep
-        self._blocks: OrderedDict[int, memoryview] = OrderedDict()
         self._position = 0
         self.size = 0
-        self.etag = ""
-        self._fetch(0)
+        self._etag = ""
+        # Kept, and most often asked for next: a small object is one request.
+        self._first = self._fetch(0, first)
 
-    def _fetch(self, index: int) -> memoryview:
-        if index in self._blocks:
-            self._blocks.move_to_end(index)
-            return self._blocks[index]
-        start = index * self._block
-        options: Any = {"range": (start, start + self._block)}
-        if self.etag:
-            options["if_match"] = self.etag
+    def _fetch(self, start: int, size: int) -> memoryview:
+        options: Any = {"range": (start, start + size)}
+        if self._etag:
+            options["if_match"] = self._etag
         with _translated(f"reading {self._bucket}/{self._key}"):
             try:
                 answer = obstore.get(self._store, self._key, options=options)
@@ -231,12 +228,12 @@ class ObjectReader:
                 if "<Code>InvalidRange</Code>" not in str(error):
                     raise
                 return memoryview(b"")  # an empty object has no first byte
-        if not self.etag:
-            self.etag, self.size = answer.meta["e_tag"] or "", answer.meta["size"]
-        self._blocks[index] = data
-        while len(self._blocks) > self._keep:
-            self._blocks.popitem(last=False)
+        if not self._etag:
+            self._etag, self.size = answer.meta["e_tag"] or "", answer.meta["size"]
         return data
+
+    def readable(self) -> bool:
+        return True
 
     def seekable(self) -> bool:
         return True
@@ -251,15 +248,16 @@ class ObjectReader:
         self._position = base + offset
         return self._position
 
-    def read(self, size: int | None = -1) -> bytes:
-        """At most ``size`` bytes, fewer only at the end; all that is left where it is negative or None."""
-        end = self.size if size is None or size < 0 else min(self.size, self._position + size)
-        parts = []
-        while self._position < end:
-            index, skip = divmod(self._position, self._block)
-            part = self._fetch(index)[skip : skip + end - self._position]
-            if not part:
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer, or less at the object's end; answers with the bytes read, 0 only there."""
+        wanted = min(len(buffer), self.size - self._position)
+        if wanted <= 0:
+            return 0
+        data = self._first[self._position : self._position + wanted]
+        if len(data) < wanted:
+            data = self._fetch(self._position, wanted)
+            if len(data) < wanted:
                 raise Transient(f"{self._bucket}/{self._key}: a range came short")
-            parts.append(part)
-            self._position += len(part)
-        return b"".join(parts)
+        buffer[:wanted] = data
+        self._position += wanted
+        return wanted

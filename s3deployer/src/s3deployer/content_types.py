@@ -7,7 +7,7 @@ file has the same type everywhere. Text is UTF-8.
 from __future__ import annotations
 
 import mimetypes
-from pathlib import PurePosixPath
+from posixpath import splitext
 
 DEFAULT = "application/octet-stream"
 
@@ -82,6 +82,6 @@ _STANDARD = mimetypes.MimeTypes(filenames=())
 
 def content_type(name: str) -> str:
     """The type of a path in an archive, with ``charset=utf-8`` for text."""
-    suffix = PurePosixPath(name).suffix.lower()
+    suffix = splitext(name)[1].lower()
     found = _OURS.get(suffix) or _STANDARD.types_map[True].get(suffix) or DEFAULT
     return f"{found}; charset=utf-8" if found.startswith("text/") or found in _TEXTUAL else found

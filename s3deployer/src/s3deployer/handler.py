@@ -6,7 +6,7 @@ import functools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, cast
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -95,8 +95,7 @@ class Distributions:
 def open_artifact(artifact: Artifact, credentials: Credentials) -> Source:
     """An artifact, read with the job's own credentials."""
     keys = Keys(credentials.access_key_id, credentials.secret_access_key, credentials.session_token)
-    reader = Objects(artifact.location.bucket, keys=keys).open(artifact.location.key)
-    return Source(cast(IO[bytes], reader), reader.size)
+    return Source(*Objects(artifact.location.bucket, keys=keys).open(artifact.location.key))
 
 
 def open_site(name: str, owner: str) -> S3Site:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import PurePosixPath
+from posixpath import splitext
 
 from deployer.patterns import matches
 from s3deployer.content_types import content_type
@@ -50,11 +50,10 @@ def hashed(name: str) -> bool:
 
     Pages never are: their addresses are what people know.
     """
-    path = PurePosixPath(name)
-    suffix = path.suffix.lower()
+    stem, suffix = splitext(name.rpartition("/")[2])
+    suffix = suffix.lower()
     if suffix in _PAGES:
         return False
-    stem = path.name[: len(path.name) - len(path.suffix)]
     if any(_HEXADECIMAL.fullmatch(part) for part in _PARTED.split(stem)[1:]):
         return True
     # base64url has - and _ of its own, so it is what follows the first separator eight characters from the end.

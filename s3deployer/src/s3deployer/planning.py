@@ -30,7 +30,8 @@ Waves = tuple[tuple[Put, ...], ...]
 
 
 def plan(files: Sequence[Entry], parameters: Parameters) -> Waves:
-    """The objects in waves; a wave starts once the one before it is complete.
+    """The objects in waves; a wave starts once the one before it is complete. Within it, as the archive has them, so
+    that it is read from front to back.
 
     Raises:
         Rejected: where there is nothing to publish, two files become one object, or a key is too long or reserved.
@@ -48,7 +49,7 @@ def plan(files: Sequence[Entry], parameters: Parameters) -> Waves:
         waves.setdefault(_wave(name), []).append(Put(entry, key, headers_of(name, parameters)))
     if not waves:
         raise Rejected("the site's archive holds no files" + (" below so many folders (strip)" if files else ""))
-    planned = tuple(tuple(sorted(waves[wave], key=lambda put: put.key)) for wave in sorted(waves))
+    planned = tuple(tuple(waves[wave]) for wave in sorted(waves))
     repeated = [key for key, count in Counter(put.key for wave in planned for put in wave).items() if count > 1]
     if repeated:
         raise Rejected(f"{repeated[0]!r} would be written more than once (strip)")

@@ -6,9 +6,10 @@ streamed, one at a time. Never decides what is published or in which order.
 
 from __future__ import annotations
 
+import time
 import zipfile
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import IO, Protocol
@@ -20,6 +21,7 @@ from s3deployer.receipt import digest
 
 IN_MEMORY = 4 << 20
 IN_FLIGHT = 16 << 20
+FEW = 256 << 10
 AT_ONCE = 64
 
 
@@ -70,16 +72,50 @@ class Published:
     complete: bool = True
 
 
+def clocks() -> tuple[float, float]:
+    """Seconds on the wall, and of the processor's time."""
+    return time.monotonic(), time.process_time()
+
+
+@dataclass(slots=True)
+class Width:
+    """How many requests are made at the same time: as many as keep the processor busy, since each costs a connection.
+
+    It begins with ``least`` and doubles, up to ``most``, whenever the processor was idle for half of the time.
+    """
+
+    most: int = AT_ONCE
+    least: int = 16
+    clocks: Callable[[], tuple[float, float]] = clocks
+    now: int = 0
+    _landed: int = 0
+    _seen: tuple[float, float] = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        self.now = min(self.least, self.most)
+        self._seen = self.clocks()
+
+    def landed(self) -> None:
+        """Something has come to its end; a look at the clocks once for each that are under way."""
+        self._landed += 1
+        if self._landed < self.now or self.now == self.most:
+            return
+        wall, busy = self.clocks()
+        if busy - self._seen[1] < (wall - self._seen[0]) / 2:
+            self.now = min(self.most, 2 * self.now)
+        self._landed, self._seen = 0, (wall, busy)
+
+
 @dataclass(slots=True)
 class Publisher:
-    """Writes an archive's files to a site. ``at_once``: requests at the same time."""
+    """Writes an archive's files to a site. ``width``: requests at the same time."""
 
     archive: Archive
     site: Site
     left: TimeLeft
-    at_once: int = AT_ONCE
+    width: Width = field(default_factory=Width)
     _published: Published = field(default_factory=Published)
-    _under_way: deque[tuple[Put, Future[str]]] = field(default_factory=deque)
+    _under_way: deque[tuple[Sequence[Put], Future[list[str]]]] = field(default_factory=deque)
     _flying: int = 0
 
     def publish(self, waves: Iterable[Sequence[Put]], known: Mapping[str, str], receipt: frozenset[bytes]) -> Published:
@@ -91,7 +127,7 @@ class Publisher:
             Transient, Broken: from the site, the first that occurred; what had begun is over by then.
             Rejected: where the archive cannot be read after all.
         """
-        with ThreadPoolExecutor(self.at_once) as pool:
+        with ThreadPoolExecutor(self.width.most) as pool:
             for wave in waves:
                 changed = [put for put in wave if not self._unchanged(put, known, receipt)]
                 large = [put for put in changed if put.entry.size > IN_MEMORY]
@@ -120,18 +156,19 @@ class Publisher:
             self._written(put, etag)
         return True
 
-    def _send(self, puts: Iterable[Put], pool: ThreadPoolExecutor) -> bool:
+    def _send(self, puts: Sequence[Put], pool: ThreadPoolExecutor) -> bool:
         """Small files of a wave; false where time ran out. What is on its way then still arrives."""
         in_time = True
         try:
-            for put in puts:
+            for few in self._fews(puts):
                 if self.left() <= 0:
                     in_time = False
                     break
-                self._make_room(put.entry.size)
-                body = self.archive.body(put.entry)
-                self._under_way.append((put, pool.submit(self.site.put, put.key, body, put.headers)))
-                self._flying += put.entry.size
+                size = sum(put.entry.size for put in few)
+                self._make_room(size)
+                bodies = [self.archive.body(put.entry) for put in few]
+                self._under_way.append((few, pool.submit(self._put, few, bodies)))
+                self._flying += size
             while self._under_way:
                 self._land()
         finally:
@@ -139,15 +176,37 @@ class Publisher:
                 future.cancel()
         return in_time
 
+    def _fews(self, puts: Sequence[Put]) -> Iterator[Sequence[Put]]:
+        """A few files at a time for each thread: handing over costs as much as a tenth of an upload.
+
+        So few that every thread gets its share, and so small that they are no burden together.
+        """
+        most = max(1, min(8, len(puts) // (4 * self.width.most)))
+        few: list[Put] = []
+        size = 0
+        for put in puts:
+            if few and (len(few) == most or size + put.entry.size > FEW):
+                yield few
+                few, size = [], 0
+            few.append(put)
+            size += put.entry.size
+        if few:
+            yield few
+
+    def _put(self, few: Sequence[Put], bodies: Sequence[bytes]) -> list[str]:
+        return [self.site.put(put.key, body, put.headers) for put, body in zip(few, bodies, strict=True)]
+
     def _make_room(self, size: int) -> None:
-        while self._under_way and (len(self._under_way) >= 2 * self.at_once or self._flying + size > IN_FLIGHT):
+        while self._under_way and (len(self._under_way) >= self.width.now or self._flying + size > IN_FLIGHT):
             self._land()
 
     def _land(self) -> None:
-        """Wait for the object that has been on its way the longest."""
-        put, future = self._under_way.popleft()
-        self._written(put, future.result())
-        self._flying -= put.entry.size
+        """Wait for those that have been on their way the longest."""
+        few, future = self._under_way.popleft()
+        for put, etag in zip(few, future.result(), strict=True):
+            self._written(put, etag)
+            self._flying -= put.entry.size
+        self.width.landed()
 
     def _written(self, put: Put, etag: str) -> None:
         self._published.uploaded += 1

@@ -15,7 +15,7 @@ from deployer.errors import Rejected
 from s3deployer.job import Progress
 from s3deployer.parameters import Parameters
 from s3deployer.planning import Waves
-from s3deployer.publishing import AT_ONCE, Archive, Publisher, Site
+from s3deployer.publishing import AT_ONCE, Archive, Publisher, Site, Width
 from s3deployer.receipt import Receipt, is_receipt, key_of
 
 PAGE = 1000  # keys that one DeleteObjects takes
@@ -130,7 +130,7 @@ class Update:
 
     def _publish(self, listed: Mapping[str, str]) -> bool:
         """Write what changed; false where time ran out."""
-        publisher = Publisher(self.archive, self.target.site, self.left, self.at_once)
+        publisher = Publisher(self.archive, self.target.site, self.left, Width(self.at_once))
         published = publisher.publish(self.waves, listed, self._receipt.digests)
         self.progress = replace(
             self.progress,
