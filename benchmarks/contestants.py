@@ -120,6 +120,13 @@ def boto3_import(bucket: str, key: str) -> Work:
     return lambda: boto3
 
 
+def boto3_s3(bucket: str, key: str) -> Work:
+    """The import, and the client that publishing takes at least."""
+    import boto3
+
+    return lambda: boto3.client("s3")
+
+
 def boto3_clients(bucket: str, key: str) -> Work:
     """The import, and the clients that s3deployer needs."""
     import boto3
@@ -133,6 +140,7 @@ CONTESTANTS: dict[str, Callable[[str, str], Work]] = {
     "boto3-put": boto3_put,
     "boto3-delete": boto3_delete,
     "boto3-import": boto3_import,
+    "boto3-s3": boto3_s3,
     "boto3-clients": boto3_clients,
 }
 

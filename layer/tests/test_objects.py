@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -116,6 +117,18 @@ def test_a_large_object_goes_in_parts(s3: Any, site: Objects) -> None:
     assert (found["ETag"], found["ContentType"]) == (etag, "application/wasm")
     assert found["Body"].read() == body
     assert etag.endswith('-2"')
+
+
+def test_a_large_file_of_an_archive_that_is_itself_read_by_ranges(s3: Any, site: Objects) -> None:
+    body = random.Random(1).randbytes(2 * PART + 1)  # noqa: S311 - the same each time
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("big.bin", body)
+    s3.put_object(Bucket="site-bucket", Key="site.zip", Body=packed.getvalue())
+    reader, _ = site.open("site.zip")
+    with zipfile.ZipFile(reader) as archive, archive.open("big.bin") as stream:
+        site.upload("big.bin", stream, {})
+    assert site.read("big.bin") == body
 
 
 class Torn(io.RawIOBase):

@@ -10,11 +10,12 @@ import threading
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from deployer.deadline import TimeLeft
-from deployer.errors import Broken
+from deployer.errors import Broken, Rejected
 from s3deployer.archive import entries, verify
 from s3deployer.content_types import content_type
 from s3deployer.parameters import Parameters
@@ -162,6 +163,13 @@ class TestPublish:
             with opened(SITE) as (archive, waves), pytest.raises(Broken):
                 publish(archive, waves, bucket)
             assert not [key for key in bucket.objects if key.endswith(".html")]
+
+    def test_F82_a_file_that_became_shorter_is_not_padded(self) -> None:
+        """The archive is read twice where it is large; what is short the second time is no object."""
+        with opened(SITE, keep=False) as (archive, waves):
+            entry = replace(waves[0][0].entry, size=waves[0][0].entry.size + 1)
+            with pytest.raises(Rejected, match="is damaged: 9 bytes instead of 10"):
+                archive.body(entry)
 
     def test_large_files_are_streamed(self) -> None:
         bucket = FakeSite()

@@ -12,6 +12,7 @@ import io
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -25,9 +26,9 @@ from deployer.buckets import Changed, Gone
 from deployer.errors import Broken, Rejected, Transient
 
 PAGE = 1000  # keys in one page of a listing
-PART = 8 << 20  # bytes; S3 takes 10,000 parts
-BLOCK = 4 << 20  # bytes that are read at a time
-_AT_ONCE = 2  # parts of one object on their way together: each is in memory
+PART = 5 << 20  # bytes, the least that S3 takes; it takes 10,000 of them
+BLOCK = 1 << 20  # bytes that are read at a time
+_AT_ONCE = 1  # parts of one object on their way together: each is in memory
 
 _CODE = re.compile(r"<Code>(\w+)</Code>|\(code: (\w+)\)")
 _STATUS = re.compile(r"status code: (\d{3})")
@@ -108,15 +109,19 @@ def _translated(doing: str) -> Iterator[None]:
 
 
 class _Parts:
-    """A stream in parts. Its own error is kept: obstore passes on no more than the text."""
+    """A stream in parts, read by a thread of its own: what obstore asks from within a call can't call it again, and the
+    stream may be an object that is read through it.
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
+    The stream's own error is kept: obstore passes on no more than its text.
+    """
+
+    def __init__(self, stream: IO[bytes], reader: Executor) -> None:
+        self._stream, self._reader = stream, reader
         self.error: Exception | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            while part := self._stream.read(PART):
+            while part := self._reader.submit(self._stream.read, BLOCK).result():
                 yield part
         except Exception as error:
             self.error = error
@@ -139,7 +144,7 @@ class Objects:
         # object_store does not sign default headers of a listing, and S3 refuses unsigned x-amz ones.
         self._lists = _store(bucket, keys, {}) if owned else self._store
 
-    def put(self, key: str, body: bytes, headers: Mapping[str, str]) -> str:
+    def put(self, key: str, body: bytes | bytearray, headers: Mapping[str, str]) -> str:
         """Write one object, whole; answers with its ETag.
 
         ``headers``: Content-Type, Cache-Control, Content-Disposition, Content-Encoding, Content-Language; any other
@@ -151,8 +156,8 @@ class Objects:
 
     def upload(self, key: str, stream: IO[bytes], headers: Mapping[str, str]) -> str:
         """Write one object of any size from a stream, in parts; it appears once it is complete. Answers as ``put``."""
-        parts = _Parts(stream)
-        with _translated(f"writing {self.name}/{key}"):
+        with ThreadPoolExecutor(1) as reader, _translated(f"writing {self.name}/{key}"):
+            parts = _Parts(stream, reader)
             try:
                 written = obstore.put(
                     self._store,

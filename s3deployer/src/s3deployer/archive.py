@@ -29,7 +29,7 @@ MAX_TOTAL = 5 << 30  # bytes unpacked
 MAX_RATIO = 200  # unpacked to packed: text rarely passes 30
 SMALL = 1 << 20  # bytes unpacked up to which no ratio is judged: they harm nobody
 MAX_KEY = 1024  # bytes, https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
-CHUNK = 1 << 20
+CHUNK = 256 << 10
 KEEP = 64 << 20  # bytes unpacked; the function has 1 GiB
 
 # What zipfile and the compressions that it knows raise over hostile bytes; UnicodeError is a ValueError,
@@ -149,7 +149,7 @@ def verify(archive: zipfile.ZipFile, files: Sequence[Entry], left: TimeLeft, mos
 
 def _whole(archive: zipfile.ZipFile, entry: Entry) -> Content:
     body = archive.read(entry.info)
-    _complete(entry, len(body))
+    complete(entry, len(body))
     return Content(hashlib.sha256(body).digest(), body)
 
 
@@ -159,10 +159,11 @@ def _hashed(archive: zipfile.ZipFile, entry: Entry) -> Content:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
             read += len(chunk)
-    _complete(entry, read)
+    complete(entry, read)
     return Content(digest.digest())
 
 
-def _complete(entry: Entry, read: int) -> None:
+def complete(entry: Entry, read: int) -> None:
+    """Raise ``Rejected`` where a file is not as long as its archive says."""
     if read != entry.size:
         raise Rejected(f"{entry.name!r} is damaged: {read} bytes instead of {entry.size}")

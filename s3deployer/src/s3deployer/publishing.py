@@ -6,21 +6,22 @@ streamed, one at a time. Never decides what is published or in which order.
 
 from __future__ import annotations
 
+import io
 import time
 import zipfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import IO, Protocol
+from typing import IO, Protocol, cast
 
 from deployer.deadline import TimeLeft
-from s3deployer.archive import Content, Entry, readable
+from s3deployer.archive import CHUNK, Content, Entry, complete, readable
 from s3deployer.planning import Put
 from s3deployer.receipt import digest
 
 IN_MEMORY = 4 << 20
-IN_FLIGHT = 16 << 20
+IN_FLIGHT = 8 << 20
 FEW = 256 << 10
 AT_ONCE = 64
 
@@ -28,7 +29,7 @@ AT_ONCE = 64
 class Site(Protocol):
     """Where to publish; ``s3deployer.site.S3Site`` over S3. Writes answer with the object's ETag."""
 
-    def put(self, key: str, body: bytes, headers: Mapping[str, str]) -> str: ...
+    def put(self, key: str, body: bytes | bytearray, headers: Mapping[str, str]) -> str: ...
 
     def upload(self, key: str, stream: IO[bytes], headers: Mapping[str, str]) -> str: ...
 
@@ -46,13 +47,18 @@ class Archive:
     zip: zipfile.ZipFile
     contents: Mapping[str, Content]
 
-    def body(self, entry: Entry) -> bytes:
+    def body(self, entry: Entry) -> bytes | bytearray:
         """A file, whole."""
         kept = self.contents[entry.name].body
         if kept is not None:
             return kept
-        with readable(f"{entry.name!r}"):
-            return self.zip.read(entry.info)
+        # In pieces: zipfile's own read has a large file in memory three times.
+        body, read = bytearray(entry.size), 0
+        with readable(f"{entry.name!r}"), self.zip.open(entry.info) as stream, memoryview(body) as view:
+            while got := cast(io.BufferedIOBase, stream).readinto(view[read : read + CHUNK]):
+                read += got
+        complete(entry, read)
+        return body
 
     def digest(self, put: Put, etag: str) -> bytes:
         """The receipt's digest of an object as planned, where S3 gave or gives it this ETag."""
@@ -193,7 +199,7 @@ class Publisher:
         if few:
             yield few
 
-    def _put(self, few: Sequence[Put], bodies: Sequence[bytes]) -> list[str]:
+    def _put(self, few: Sequence[Put], bodies: Sequence[bytes | bytearray]) -> list[str]:
         return [self.site.put(put.key, body, put.headers) for put, body in zip(few, bodies, strict=True)]
 
     def _make_room(self, size: int) -> None:

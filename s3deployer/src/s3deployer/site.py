@@ -15,7 +15,7 @@ class S3Site:
     def __init__(self, objects: Objects, bucket: Callable[[], Bucket]) -> None:
         self._objects, self._bucket = objects, bucket
 
-    def put(self, key: str, body: bytes, headers: Mapping[str, str]) -> str:
+    def put(self, key: str, body: bytes | bytearray, headers: Mapping[str, str]) -> str:
         """Write one object, whole."""
         return self._objects.put(key, body, headers)
 
