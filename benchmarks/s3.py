@@ -59,7 +59,7 @@ class Bench:
     @cached_property
     def sliver(self) -> Site:
         """The site that the slow publish where each call takes its time."""
-        return self._offered("sliver.zip", small(self.folder / "sliver", self.scale.part(self.scale.objects, 0.2)))
+        return self._offered("sliver.zip", small(self.folder / "sliver", self.scale.part(self.scale.objects, 0.1)))
 
     @cached_property
     def large(self) -> Site:
