@@ -31,9 +31,10 @@ class Lasting:
 
 
 def s3deployer(bucket: str, key: str) -> Work:
-    """The pipeline action over its real clients."""
+    """The pipeline action as it is put together, its clients made: a warm function."""
+    from dataclasses import replace
+
     from s3deployer import handler
-    from s3deployer.deploying import S3Deployer
 
     class Proven:
         """Whose bucket it is, is asked of CloudFormation and CodePipeline: a few calls, whatever the archive."""
@@ -56,11 +57,8 @@ def s3deployer(bucket: str, key: str) -> Work:
         def failed(self, job: str, message: str) -> None:
             raise AssertionError(message)
 
-    def publish() -> None:
-        function = S3Deployer(handler.open_artifact, handler.open_site, Proven(), Results(), handler.Distributions())
-        function(job(bucket, key), Lasting())
-
-    return publish
+    function = replace(handler._deployer(), ownership=Proven(), results=Results())
+    return lambda: function(job(bucket, key), Lasting())
 
 
 def s3cleaner(bucket: str, key: str) -> Work:

@@ -83,6 +83,7 @@ class Track:
             **dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), "us-east-1"),
             **dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull),
             "AWS_EC2_METADATA_DISABLED": "true",
+            "ENVIRONMENTS_TABLE": "environments",
             "PYTHONPATH": str(ROOT),
         }
 
