@@ -51,7 +51,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.Bench]:
     ("part", "contestants"),
     [
         ("upload", ["s3deployer", "boto3, one by one", "aws s3 sync", "s5cmd, 2 workers", "s5cmd"]),
-        ("memory", ["s3deployer", "import boto3", "and four clients"]),
+        ("memory", ["s3deployer", "the same, idle", "boto3 with four clients", "import boto3"]),
         ("keys", ["s3cleaner", "boto3, one by one", "s5cmd rm"]),
         ("versions", ["s3cleaner", "boto3, one by one", "s5cmd rm"]),
     ],

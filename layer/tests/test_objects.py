@@ -300,6 +300,15 @@ def test_f77_what_s3_answers_to_a_deletion(
     server.answers.clear()
 
 
+def test_a_panic_of_the_client_is_an_error_like_others(server: Any, scripted: Objects) -> None:
+    """It takes S3's word for it that an error names a key that was asked for."""
+    server.answer(
+        200, b"<DeleteResult><Error><Key>other</Key><Code>X</Code><Message>y</Message></Error></DeleteResult>"
+    )
+    with pytest.raises(Broken, match="the client failed"):
+        scripted.delete(["a"])
+
+
 def test_throttling_is_tried_again_and_then_told_as_such(server: Any, scripted: Objects) -> None:
     for _ in range(5):
         server.answer(503, b"<Error><Code>SlowDown</Code></Error>")

@@ -23,7 +23,7 @@ from obstore.exceptions import BaseError, GenericError, InvalidPathError, Precon
 from obstore.store import S3Store
 
 from deployer.buckets import Changed, Gone
-from deployer.errors import Broken, Rejected, Transient
+from deployer.errors import Broken, DeployerError, Rejected, Transient
 
 PAGE = 1000  # keys in one page of a listing
 PART = 5 << 20  # bytes, the least that S3 takes; it takes 10,000 of them
@@ -93,19 +93,26 @@ def _translated(doing: str) -> Iterator[None]:
             raise Gone(f"{doing}: no such bucket") from error
         raise Broken(f"{doing}: there is no such object") from error
     except BaseError as error:
-        text = str(error)
-        found, answered = _CODE.search(text), _STATUS.search(text)
-        code = next((group for group in found.groups() if group), "") if found else ""
-        status = int(answered[1]) if answered else 0
-        if kept := _KEPT.search(text):
-            if code in _AGAIN:
-                raise Transient(f"{doing}: S3 answered {code}") from error
-            raise Rejected(f"{doing}: S3 kept {kept[1]!r}: {code}: {kept[2]}") from error
-        if not found and not answered:
-            raise Transient(f"{doing}: S3 did not answer ({type(error).__name__})") from error
-        if code in _AGAIN or status >= 500 or status == 429:
-            raise Transient(f"{doing}: S3 answered {code or status}") from error
-        raise Broken(f"{doing}: S3 answered {code or status}") from error
+        raise _refusal(doing, error) from error
+    except BaseException as error:
+        # A panic of Rust is no Exception, and nobody's whole process is to end for it.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise Broken(f"{doing}: the client failed ({error})") from error
+
+
+def _refusal(doing: str, error: BaseError) -> DeployerError:
+    text = str(error)
+    found, answered = _CODE.search(text), _STATUS.search(text)
+    code = next((group for group in found.groups() if group), "") if found else ""
+    status = int(answered[1]) if answered else 0
+    if not found and not answered:
+        return Transient(f"{doing}: S3 did not answer ({type(error).__name__})")
+    if code in _AGAIN or status >= 500 or status == 429:
+        return Transient(f"{doing}: S3 answered {code or status}")
+    if kept := _KEPT.search(text):
+        return Rejected(f"{doing}: S3 kept {kept[1]!r}: {code}: {kept[2]}")
+    return Broken(f"{doing}: S3 answered {code or status}")
 
 
 class _Parts:
