@@ -112,6 +112,8 @@ def _responses(whole: dict[str, Any], operation: str, method: str, described: di
             known = merged.get(status, response)
             headers = response.get("headers", {}) | known.get("headers", {})
             merged[status] = known | ({"headers": headers} if headers else {})
+            if int(status) == 409 and "content" in response:  # described at times without its body
+                merged[status] = {"content": response["content"]} | merged[status]
             if int(status) >= 500:  # whoever stands before GitHub speaks in its own way
                 merged[status] = merged[status] | {"content": response["content"] | known.get("content", {})}
     if operation in omitted()["media"]:

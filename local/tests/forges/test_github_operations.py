@@ -18,6 +18,7 @@ from deployer_local.github.rest.server import OF_A_REPOSITORY, OF_NONE
 from .conftest import TOKEN, Forge, Work, receiving, running
 
 REPO, EMPTY, NONE, OLD = "/repos/acme/site", "/repos/acme/empty", "/repos/acme/none", "/repos/acme/old"
+DEPLOYMENT = {"ref": "main", "environment": "staging", "auto_merge": False, "required_contexts": []}
 BY_THE_SERVER = ("GET /rate_limit",)
 """Answered before the routes are asked."""
 
@@ -44,12 +45,28 @@ class World:
             forge.github.create_repository(name)
         work.git("remote", "add", "origin", f"{forge.url}/acme/site.git")
         sha = work.commit("First", README__md="hello\n")
-        work.git("push", "-q", "origin", "main")
+        work.git("branch", "topic")
+        sha = work.commit("Second", more__md="more\n")
+        work.git("branch", "feature")
+        work.git("push", "-q", "origin", f"{sha}~:refs/heads/main", f"{sha}:refs/heads/feature")
+        self.pull = forge.github.open_pull_request("acme/site", "feature", "main", "More").number
+        work.git("push", "-q", "origin", "main", "topic")
+        deployments = [self._deployed(forge) for _ in range(3)]
         hooks = [forge.github.add_hook("acme/site", f"{address}/{number}", "secret").id for number in range(2)]
         assert forge.github.settle()
         self.names = {"sha": sha, "hook": hooks[0], "spare": hooks[1], "delivery": forge.github.deliveries()[0].id}
+        self.names |= dict(zip(("deployment", "active", "inactive"), deployments, strict=True))
+        self.names |= {"pull": self.pull}
+        inactive = f"{REPO}/deployments/{deployments[2]}/statuses"
+        assert forge.call("POST", inactive, {"state": "inactive"}).status == 201
         forge.github.rename("acme/site", "acme/old")
         self.number = forge.github.rename("acme/old", "acme/site").id
+
+    @staticmethod
+    def _deployed(forge: Forge) -> int:
+        answer = forge.call("POST", f"{REPO}/deployments", DEPLOYMENT)
+        assert answer.status == 201, answer.data
+        return int(answer.json()["id"])
 
     def ask(self, asked: Asked) -> urllib3.BaseHTTPResponse:
         """The answer."""
@@ -69,6 +86,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 R, H, HERE = "/repos/{owner}/{repo}", "/repos/{owner}/{repo}/hooks", f"{REPO}/hooks/{{hook}}"
 STATUS = {"state": "success", "context": "c"}
+D, DEPLOYED = f"{R}/deployments", f"{REPO}/deployments"
 HOOK = {"config": {"url": "http://127.0.0.1:1/x"}}
 TABLE = {
     "GET /user 200": Asked("GET", "/user"),
@@ -99,6 +117,35 @@ TABLE = {
     f"GET {R}/contents/{{path}} 304": Asked("GET", f"{REPO}/contents/README.md", again=True),
     f"GET {R}/contents/{{path}} 404": Asked("GET", f"{REPO}/contents/none"),
     f"GET {R}/tarball/{{ref}} 302": Asked("GET", f"{REPO}/tarball/main"),
+    f"GET {D} 200": Asked("GET", DEPLOYED),
+    f"POST {D} 202": Asked("POST", DEPLOYED, {"ref": "topic"}),
+    f"POST {D} 201": Asked("POST", DEPLOYED, DEPLOYMENT),
+    f"POST {D} 409": Asked("POST", DEPLOYED, DEPLOYMENT | {"required_contexts": ["never/reported"]}),
+    f"POST {D} 422": Asked("POST", DEPLOYED, DEPLOYMENT | {"ref": "none"}),
+    f"GET {D}/{{deployment_id}} 200": Asked("GET", f"{DEPLOYED}/{{deployment}}"),
+    f"GET {D}/{{deployment_id}} 404": Asked("GET", f"{DEPLOYED}/999"),
+    f"DELETE {D}/{{deployment_id}} 204": Asked("DELETE", f"{DEPLOYED}/{{inactive}}"),
+    f"DELETE {D}/{{deployment_id}} 404": Asked("DELETE", f"{DEPLOYED}/999"),
+    f"DELETE {D}/{{deployment_id}} 422": Asked("DELETE", f"{DEPLOYED}/{{active}}"),
+    f"GET {D}/{{deployment_id}}/statuses 200": Asked("GET", f"{DEPLOYED}/{{deployment}}/statuses"),
+    f"GET {D}/{{deployment_id}}/statuses 404": Asked("GET", f"{DEPLOYED}/999/statuses"),
+    f"POST {D}/{{deployment_id}}/statuses 201": Asked(
+        *("POST", f"{DEPLOYED}/{{deployment}}/statuses", {"state": "in_progress", "log_url": "https://x/1"})
+    ),
+    f"POST {D}/{{deployment_id}}/statuses 422": Asked(
+        *("POST", f"{DEPLOYED}/{{deployment}}/statuses", {"state": "success", "environment_url": "ftp://x"})
+    ),
+    f"GET {R}/environments 200": Asked("GET", f"{REPO}/environments"),
+    f"PUT {R}/environments/{{environment_name}} 200": Asked("PUT", f"{REPO}/environments/feature%2Fa%23b", {}),
+    f"PUT {R}/environments/{{environment_name}} 422": Asked("PUT", f"{REPO}/environments/{'x' * 256}"),
+    f"DELETE {R}/environments/{{environment_name}} 204": Asked("DELETE", f"{REPO}/environments/feature%2Fa%23b"),
+    f"GET {R}/pulls 200": Asked("GET", f"{REPO}/pulls"),
+    f"GET {R}/pulls 304": Asked("GET", f"{REPO}/pulls", again=True),
+    f"GET {R}/pulls/{{pull_number}} 200": Asked("GET", f"{REPO}/pulls/{{pull}}"),
+    f"GET {R}/pulls/{{pull_number}} 304": Asked("GET", f"{REPO}/pulls/{{pull}}", again=True),
+    f"GET {R}/pulls/{{pull_number}} 404": Asked("GET", f"{REPO}/pulls/999"),
+    f"GET {R}/commits/{{commit_sha}}/pulls 200": Asked("GET", f"{REPO}/commits/{{sha}}/pulls"),
+    f"GET {R}/commits/{{commit_sha}}/pulls 409": Asked("GET", f"{EMPTY}/commits/main/pulls"),
     f"GET {H} 200": Asked("GET", f"{REPO}/hooks"),
     f"GET {H} 404": Asked("GET", f"{NONE}/hooks"),
     f"POST {H} 201": Asked("POST", f"{REPO}/hooks", HOOK),
@@ -135,6 +182,10 @@ NEVER_GIVEN = {
     f"GET {R}/commits/{{ref}} 503": "nothing fails here by itself; on demand it does",
     f"GET {R}/contents/{{path}} 302": "only names and archives are redirected",
     f"GET {R}/contents/{{path}} 403": "only for a file over 100 MB: test_github_rest.py has one that only says so",
+    f"GET {R}/pulls 422": "a filter that means nothing here is ignored",
+    f"GET {R}/pulls/{{pull_number}} 406": "other media types than JSON are not served, and not refused",
+    f"GET {R}/pulls/{{pull_number}} 500": "nothing fails here by itself; on demand it does",
+    f"GET {R}/pulls/{{pull_number}} 503": "nothing fails here by itself; on demand it does",
     f"POST {H} 403": "the token may do everything",
     f"POST {H}/{{hook_id}}/deliveries/{{delivery_id}}/attempts 422": "a delivery is there, or it is not: 404",
 }

@@ -3,8 +3,20 @@
 `GitHub` is the whole of it: an ASGI application to mount at the root of a server, and handles for the engine and tests.
 """
 
+from .deployments import Deployment, DeploymentStatus, Environment
 from .forge import GitHub, Status
+from .pulls import PullRequest
 from .repositories import Repository
 from .webhooks import Delivery, Hook
 
-__all__ = ["Delivery", "GitHub", "Hook", "Repository", "Status"]
+__all__ = [
+    "Delivery",
+    "Deployment",
+    "DeploymentStatus",
+    "Environment",
+    "GitHub",
+    "Hook",
+    "PullRequest",
+    "Repository",
+    "Status",
+]

@@ -16,6 +16,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import Mount
 
 from . import shapes
+from .deployments import Deployment, Deployments, Environment
+from .pulls import PullRequest, Pulls
 from .pushes import Pushes
 from .repositories import Clock, Repositories, Repository
 from .rest import hooks as rest_hooks
@@ -65,9 +67,13 @@ class GitHub:
         self._webhooks = Webhooks(self._store, clock)
         self._pushes = Pushes(self._store, self._repositories, self._webhooks, self._urls, clock)
         self._login = login
-        forge = Forge(self._store, self._repositories, self._webhooks, self._urls, clock, login)
+        self._deployments, self._pulls = Deployments(self._store, clock), Pulls(self._store, clock)
+        self._forge = Forge(
+            *(self._store, self._repositories, self._webhooks, self._urls, clock, login),
+            *(self._deployments, self._pulls, self._moved),
+        )
         tickets = Tickets(secrets.token_bytes(32), clock)
-        self._rest = Rest(forge, token, tickets, rate_limit)
+        self._rest = Rest(self._forge, token, tickets, rate_limit)
         git = SmartHttp(self._repositories, self._pushed, self._webhooks.send_pending, lambda: self._urls().base)
         codeload = Codeload(self._repositories, tickets)
         self.app = Starlette(routes=[Mount("/api/v3", self._rest), Mount("/codeload", codeload), Mount("/", git)])
@@ -168,6 +174,31 @@ class GitHub:
         sql = f"select {columns} from statuses where repository_id = ? and sha = ? order by id"  # noqa: S608 - constant
         return [Status(*row) for row in self._store.read(sql, self._repositories.known(full_name).id, sha)]
 
+    def deployments(self, full_name: str) -> list[Deployment]:
+        """Every deployment, newest first, with its statuses."""
+        return self._deployments.listed(self._repositories.known(full_name))
+
+    def environments(self, full_name: str) -> list[Environment]:
+        """Every environment, oldest first."""
+        return self._deployments.environments(self._repositories.known(full_name))
+
+    def open_pull_request(self, full_name: str, head: str, base: str, title: str) -> PullRequest:
+        """A new pull request from branch `head` into `base`, in the owner's name; the open one where there is one.
+
+        ValueError where there is nothing to pull.
+        """
+        repository = self._repositories.known(full_name)
+        refs = self._repositories.git(repository).refs()
+        return self._pulls.open(repository, refs, head=head, base=base, title=title)
+
+    def pull_requests(self, full_name: str) -> list[PullRequest]:
+        """Every pull request, newest first."""
+        return self._pulls.listed(self._repositories.known(full_name))
+
+    def allow_administration(self, *, allowed: bool) -> None:
+        """Whether the token may make and remove environments, as one for deployments alone may not (403)."""
+        self._forge.rights.administration = allowed
+
     def fail_next(
         self,
         path_regex: str,
@@ -192,6 +223,10 @@ class GitHub:
 
     def _urls(self) -> Urls:
         return Urls(self._base_url if isinstance(self._base_url, str) else self._base_url())
+
+    def _moved(self, repository: Repository) -> None:
+        self._pushes.look(repository.id, self._login)
+        self._webhooks.send_pending()
 
     async def _pushed(self, identity: int, login: str | None) -> None:
         await run_in_threadpool(self._pushes.look, identity, login)

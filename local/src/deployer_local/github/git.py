@@ -147,6 +147,24 @@ class GitRepository:
         code, _ = self._try("merge-base", "--is-ancestor", old, new)
         return code == 0
 
+    def difference(self, base: str, head: str) -> tuple[int, int, int]:
+        """(lines added, lines removed, files changed) since `head` left `base`; binary files have no lines."""
+        out = self._run("diff", "--numstat", "-z", "--no-renames", f"{base}...{head}").decode("utf-8", "replace")
+        counts = [record.split("\t")[:2] for record in out.split("\0") if record]
+        added, removed = (sum(int(pair[at]) for pair in counts if pair[at] != "-") for at in (0, 1))
+        return added, removed, len(counts)
+
+    def merge(self, ref: str, ours: str, theirs: str, message: str, login: str) -> str | None:
+        """Merges the commit `theirs` into `ref`, which is at `ours`; None where they conflict or the ref has moved."""
+        code, out = self._try("merge-tree", "--write-tree", ours, theirs)
+        if code != 0:
+            return None
+        tree, who = out.decode().strip(), (f"user.name={login}", f"user.email={login}@users.noreply.github.invalid")
+        settings = [word for setting in who for word in ("-c", setting)]
+        made = self._run(*settings, "commit-tree", tree, "-p", ours, "-p", theirs, "-m", message).decode().strip()
+        code, _ = self._try("update-ref", ref, made, ours)
+        return made if code == 0 else None
+
     def line_counts(self, sha: str) -> dict[str, tuple[int, int]]:
         """Path -> (lines added, lines removed) of a commit against its first parent; 0, 0 for binary files."""
         out = self._run(

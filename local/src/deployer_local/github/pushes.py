@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from . import shapes
 from .git import Commit, GitRepository
 from .names import ZERO
+from .pulls import Pulls
 from .repositories import Clock, Repositories, Repository
 from .shapes import Json, Urls
 from .store import Store
@@ -80,6 +81,7 @@ class Pushes:
         self._webhooks = webhooks
         self._urls = urls
         self._clock = clock
+        self._pulls = Pulls(store, clock)
         self._lock = threading.Lock()
 
     def look(self, identity: int, pusher: str | None = None) -> list[Moved]:
@@ -111,6 +113,7 @@ class Pushes:
                 connection.executemany(
                     "insert into seen_refs values (?, ?, ?)", [(identity, ref, sha) for ref, sha in new.items()]
                 )
+                self._pulls.follow(repository, new)
                 for event, payload in told:
                     self._webhooks.record(repository, event, payload)
             return changes

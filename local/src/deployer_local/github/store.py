@@ -1,7 +1,7 @@
 """The local GitHub's memory: one sqlite file, shared by every thread of the process.
 
-Holds what git itself does not know: numbers, hooks, deliveries, statuses. Each change is one transaction
-in write-ahead mode, so that a process killed at any point leaves whole rows. Never holds git objects.
+Holds what git itself does not know: numbers, hooks, deliveries, statuses, deployments, pull requests. Each change is
+one transaction in write-ahead mode, so that a process killed at any point leaves whole rows. Never holds git objects.
 """
 
 import sqlite3
@@ -34,6 +34,25 @@ create table if not exists statuses (
     id integer primary key autoincrement, repository_id integer not null, sha text not null, context text not null,
     state text not null, description text, target_url text, creator text not null, created_at integer not null);
 create index if not exists statuses_of_commit on statuses (repository_id, sha, context);
+create table if not exists environments (
+    id integer primary key autoincrement, repository_id integer not null, name text not null collate nocase,
+    created_at integer not null, updated_at integer not null, unique (repository_id, name));
+create table if not exists deployments (
+    id integer primary key autoincrement, repository_id integer not null, sha text not null, ref text not null,
+    task text not null, environment text not null collate nocase, original_environment text not null,
+    description text not null, payload text not null, production integer not null, transient integer not null,
+    creator text not null, created_at integer not null, updated_at integer not null);
+create index if not exists deployments_of_repository on deployments (repository_id, environment);
+create table if not exists deployment_statuses (
+    id integer primary key autoincrement, deployment_id integer not null, state text not null,
+    description text not null, log_url text not null, environment_url text not null, environment text not null,
+    creator text not null, created_at integer not null);
+create index if not exists statuses_of_deployment on deployment_statuses (deployment_id);
+create table if not exists pulls (
+    id integer primary key autoincrement, repository_id integer not null, number integer not null,
+    title text not null, head text not null, head_sha text not null, base text not null, base_sha text not null,
+    state text not null, creator text not null, created_at integer not null, updated_at integer not null,
+    closed_at integer, unique (repository_id, number));
 """
 
 

@@ -11,13 +11,22 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 from urllib.parse import urlencode, urlsplit
 
+from deployer_local.github.deployments import Deployments
 from deployer_local.github.git import GitRepository
+from deployer_local.github.pulls import Pulls
 from deployer_local.github.repositories import Clock, Repositories, Repository
 from deployer_local.github.shapes import Json, Urls
 from deployer_local.github.store import Store
 from deployer_local.github.webhooks import Webhooks
 
 DOCUMENTATION = "https://docs.github.com/rest"
+
+
+@dataclass
+class Rights:
+    """What the token may do beyond reading and writing. `administration`: make and remove environments."""
+
+    administration: bool = True
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,11 @@ class Forge:
     clock: Clock
     login: str
     """Whom the token belongs to."""
+    deployments: Deployments
+    pulls: Pulls
+    moved: Callable[[Repository], object]
+    """To be told when a call has moved a ref."""
+    rights: Rights = field(default_factory=Rights)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 from deployer_local.github.repositories import Repository
 from deployer_local.github.smart_http import raw_path
 
-from . import archives, contents, hooks, refs, statuses
+from . import archives, contents, deployments, environments, hooks, pulls, refs, statuses
 from .account import ROUTES as ACCOUNT_ROUTES
 from .account import RateLimit, rate_limit_body
 from .exchange import DOCUMENTATION, Answer, Call, Forge, RefusalError, Route, not_found
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 OF_A_REPOSITORY: tuple[Route, ...] = (
     *(refs.ROUTES + contents.ROUTES + archives.ROUTES + statuses.ROUTES + hooks.ROUTES),
+    *(deployments.ROUTES + environments.ROUTES + pulls.ROUTES),
     *refs.LATE_ROUTES,
 )
 _SUBJECT = re.compile(r"/(?:repos/([^/]+/[^/]+)|repositories/([0-9]{1,18}))(/.*)?", re.ASCII)

@@ -75,14 +75,12 @@ def listed(call: Call) -> Answer:
 def combined(call: Call) -> Answer:
     """GET .../commits/{ref}/status: the newest of each context, and what they say together."""
     sha = _commit(call)
-    newest: dict[str, sqlite3.Row] = {}
-    for row in _rows(call, sha):
-        newest.setdefault(row["context"], row)
-    states = {row["state"] for row in newest.values()}
+    held = newest(call, sha)
+    states = {row["state"] for row in held.values()}
     worst = (
         "failure" if states & {"error", "failure"} else "pending" if not states or "pending" in states else "success"
     )
-    shown = sorted(newest.values(), key=lambda row: int(row["id"]))
+    shown = sorted(held.values(), key=lambda row: int(row["id"]))
     here = f"{call.urls.repo(call.repository)}/commits/{sha}"
     body = {
         "state": worst,
@@ -94,6 +92,14 @@ def combined(call: Call) -> Answer:
         "url": f"{here}/status",
     }
     return Answer(body, headers=links(call, len(shown)))
+
+
+def newest(call: Call, sha: str) -> dict[str, sqlite3.Row]:
+    """The status of each context that holds for a commit."""
+    found: dict[str, sqlite3.Row] = {}
+    for row in _rows(call, sha):
+        found.setdefault(row["context"], row)
+    return found
 
 
 def _commit(call: Call) -> str:
