@@ -65,6 +65,11 @@ GOOD = {
     ),
     "moved": exchange(f"{REPO}/branches", moved("https://x"), 301, Location="https://x"),
     "html-503": exchange(REPO, b"<html>", 503, Content_Type="text/html"),
+    "409-of-a-deployment": exchange(
+        *(f"{REPO}/deployments", error(409, "Conflict merging main into topic."), 409),
+        method="POST",
+        sent={"ref": "topic"},
+    ),
     "422-of-a-status": posted({"state": "error"}, error(422, "No commit found for SHA: 0"), 422),
 }
 
@@ -123,6 +128,7 @@ def test_a_request_that_github_does_not_describe_is_named(wrong: Exchange, said:
     assert any(said in each and str(wrong) in each for each in found), found
 
 
+HOOK = {"config": {"url": "https://x"}}
 BAD_ANSWERS = {
     "missing-field": (exchange(REPO, {k: v for k, v in REPOSITORY.items() if k != "default_branch"}), "default_branch"),
     "missing-field-within": (exchange(REPO, REPOSITORY | {"owner": {"login": "acme"}}), "owner"),
@@ -142,6 +148,11 @@ BAD_ANSWERS = {
         exchange(f"{REPO}/contents/x", b"x", Content_Type="application/vnd.github.raw+json"),
         "nobody asked",
     ),
+    "conflict-without-message": (
+        exchange(f"{REPO}/deployments", {"message": 1}, 409, method="POST", sent={"ref": "x"}),
+        "message",
+    ),
+    "conflict-where-none-is": (exchange(f"{REPO}/hooks", error(409, "x"), 409, method="POST", sent=HOOK), "409"),
     "error-without-message": (exchange(REPO, {"message": 1}, 404), "message"),
     "moved-nowhere": (exchange(REPO, moved("https://x"), 301), "Location"),
     "moved-without-a-word": (exchange(f"{REPO}/branches", error(301, "Moved"), 301, Location="x"), "url"),

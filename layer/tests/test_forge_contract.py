@@ -1,6 +1,6 @@
-"""Repositories, Files and Statuses: the in-memory twin and GitHub's adapter, held to one contract.
+"""Repositories, Files, Statuses and Deployments: the in-memory twin and GitHub's adapters, held to one contract.
 
-The adapter stands in front of a scripted server that answers as GitHub documents.
+The adapters stand in front of a scripted server that answers as GitHub documents.
 Source: https://docs.github.com/rest (version 2022-11-28)
 """
 
@@ -11,11 +11,23 @@ from typing import Any, Protocol
 
 import pytest
 
-from deployer.errors import Rejected, Transient
+from deployer.errors import Broken, Rejected, Transient
 from deployer.events import RepositoryName
 from deployer.github import GitHub
-from deployer.ports import Commit, CommitStatus, Files, Refs, Repositories, Repository, Statuses
-from deployer.states import CommitState
+from deployer.github_deployments import GitHubDeployments
+from deployer.ports import (
+    Commit,
+    CommitStatus,
+    Deployment,
+    Deployments,
+    DeploymentStatus,
+    Files,
+    Refs,
+    Repositories,
+    Repository,
+    Statuses,
+)
+from deployer.states import CommitState, DeploymentState
 from deployer.testing import Forge
 
 NAME = RepositoryName(42, "acme", "site")
@@ -42,12 +54,24 @@ Says = Callable[..., None]
 def forge(request: pytest.FixtureRequest, server: Any) -> tuple[All, Says]:
     """The forge, and what its server is to answer next."""
     if request.param == "in-memory":
-        twin = Forge()
-        repo = twin.add(NAME)
-        repo.commits[SHA] = {"deploy/pipeline.json": b"{}", "deploy/more/x": b"", "README.md": b""}
-        repo.refs |= {"refs/heads/main": SHA, "refs/tags/v1": SHA}
-        return twin, lambda *_, **__: None
+        return in_memory(), lambda *_, **__: None
     return GitHub(server.url, lambda: "ghp_canary"), server.answer
+
+
+@pytest.fixture(params=["in-memory", "github"])
+def deployments(request: pytest.FixtureRequest, server: Any) -> tuple[Deployments, Says]:
+    """The forge's deployments, and what its server is to answer next."""
+    if request.param == "in-memory":
+        return in_memory(), lambda *_, **__: None
+    return GitHubDeployments(server.url, lambda: "ghp_canary"), server.answer
+
+
+def in_memory() -> Forge:
+    twin = Forge()
+    repo = twin.add(NAME)
+    repo.commits[SHA] = {"deploy/pipeline.json": b"{}", "deploy/more/x": b"", "README.md": b""}
+    repo.refs |= {"refs/heads/main": SHA, "refs/tags/v1": SHA}
+    return twin
 
 
 def test_a_commit(forge: tuple[All, Says]) -> None:
@@ -214,3 +238,172 @@ def test_what_is_no_commit_has_no_states(forge: tuple[All, Says]) -> None:
     github, says = forge
     says(404, {"message": "Not Found"})
     assert github.states(NAME, LOST) == {}
+
+
+# --- Deployments
+
+
+def deployed(number: int = 1, environment: str = "feature/a", **more: object) -> dict[str, object]:
+    """A deployment as GitHub tells of it."""
+    told = {"id": number, "sha": SHA, "environment": environment, "description": "", "payload": {}}
+    return told | {"production_environment": False, "transient_environment": False} | more
+
+
+def deploy(deployments: tuple[Deployments, Says], number: int = 1, environment: str = "feature/a", **more: Any) -> int:
+    github, says = deployments
+    says(201, deployed(number, environment))
+    flags = {"production": False, "transient": False} | more
+    return github.deploy(NAME, SHA, environment, **flags)
+
+
+def test_a_deployment_is_made_and_found_in_its_environment_alone(deployments: tuple[Deployments, Says]) -> None:
+    github, says = deployments
+    more = {"production": True, "transient": True, "description": "d", "payload": {"run": "1"}}
+    assert deploy(deployments, 1, "feature/a", **more) == 1
+    assert deploy(deployments, 2, "Feature/A") == 2
+    assert deploy(deployments, 3, "feature/a") == 3
+    told = {"production_environment": True, "transient_environment": True, "description": "d", "payload": {"run": "1"}}
+    says(200, [deployed(3), deployed(2, "Feature/A"), deployed(1, **told)])
+    assert github.deployments(NAME, "feature/a") == [
+        Deployment(3, SHA, "feature/a"),
+        Deployment(1, SHA, "feature/a", "d", production=True, transient=True, payload={"run": "1"}),
+    ]
+    says(200, [])
+    assert github.deployments(NAME, "elsewhere") == []
+
+
+def test_F42_deployments_of_what_can_not_be_read_are_refused_and_never_none(
+    deployments: tuple[Deployments, Says],
+) -> None:
+    github, says = deployments
+    gone = RepositoryName(44, "acme", "gone")
+    says(404, {"message": "Not Found"})
+    with pytest.raises(Rejected, match="GitHub answered 404: Not Found"):
+        github.deployments(gone, "staging")
+    says(404, {"message": "Not Found"})
+    with pytest.raises(Broken, match="deployments of acme/gone are not ours to write"):
+        github.deploy(gone, SHA, "staging", production=False, transient=False)
+
+
+@pytest.mark.parametrize(
+    ("sha", "environment", "refusal"),
+    [(LOST, "staging", f"422: No ref found for: {LOST}"), (SHA, "x" * 256, "422: Validation Failed")],
+    ids=["what-is-no-commit", "256-characters"],
+)
+def test_what_github_does_not_deploy_is_refused(
+    deployments: tuple[Deployments, Says], sha: str, environment: str, refusal: str
+) -> None:
+    github, says = deployments
+    says(422, {"message": refusal.removeprefix("422: ")})
+    with pytest.raises(Rejected, match=refusal):
+        github.deploy(NAME, sha, environment, production=False, transient=False)
+
+
+def test_a_deployment_in_an_archived_repository_is_refused(deployments: tuple[Deployments, Says]) -> None:
+    github, says = deployments
+    if isinstance(github, Forge):
+        github.repos["acme/site"].archived = True
+    says(403, {"message": "Repository was archived so is read-only."})
+    with pytest.raises(Rejected, match="GitHub answered 403: Repository was archived so is read-only"):
+        github.deploy(NAME, SHA, "staging", production=False, transient=False)
+
+
+def test_what_was_said_of_a_deployment_is_told_newest_first(deployments: tuple[Deployments, Says]) -> None:
+    github, says = deployments
+    number = deploy(deployments)
+    urls = {"log_url": "https://log.example/1", "environment_url": "https://site.example/"}
+    for _ in range(2):
+        says(201, {})
+    github.post_deployment(NAME, number, DeploymentState.IN_PROGRESS)
+    github.post_deployment(NAME, number, DeploymentState.SUCCESS, **urls, description="x" * 141)
+    plain = {"state": "in_progress", "description": "", "log_url": "", "environment_url": ""}
+    says(200, [{"state": "success", "description": "x" * 139 + "…", **urls}, plain])
+    assert github.deployment_states(NAME, number) == [
+        DeploymentStatus(DeploymentState.SUCCESS, "x" * 139 + "…", **urls),
+        DeploymentStatus(DeploymentState.IN_PROGRESS),
+    ]
+
+
+def test_an_address_that_is_none_is_refused(deployments: tuple[Deployments, Says]) -> None:
+    github, says = deployments
+    number = deploy(deployments)
+    says(422, {"message": "Validation Failed"})
+    with pytest.raises(Rejected, match="GitHub answered 422: Validation Failed"):
+        github.post_deployment(NAME, number, DeploymentState.SUCCESS, environment_url="javascript:alert(1)")
+
+
+def test_a_success_ends_what_succeeded_there_before(deployments: tuple[Deployments, Says]) -> None:
+    """But for what is in production or transient, and what is elsewhere or did not succeed."""
+    github, says = deployments
+    others: dict[str, dict[str, Any]] = {"production": {"production": True}, "transient": {"transient": True}}
+    plain, failed = deploy(deployments, 1), deploy(deployments, 2)
+    kept = [deploy(deployments, number, **more) for number, more in enumerate(others.values(), 3)]
+    kept.append(deploy(deployments, 5, "elsewhere"))
+    newest = deploy(deployments, 6, "Feature/A")
+    for number in (plain, *kept, failed, newest):
+        says(201, {})
+        state = DeploymentState.FAILURE if number == failed else DeploymentState.SUCCESS
+        github.post_deployment(NAME, number, state)
+    success, inactive = {"state": "success"}, {"state": "inactive"}
+    for number in (plain, failed, *kept, newest):
+        says(200, [inactive, success] if number == plain else [{"state": "failure"} if number == failed else success])
+    said = {number: github.deployment_states(NAME, number)[0].state for number in (plain, failed, *kept, newest)}
+    ended = {plain: DeploymentState.INACTIVE, failed: DeploymentState.FAILURE}
+    assert said == ended | dict.fromkeys((*kept, newest), DeploymentState.SUCCESS)
+
+
+def test_of_a_deployment_that_is_gone(deployments: tuple[Deployments, Says]) -> None:
+    github, says = deployments
+    for _ in range(3):
+        says(404, {"message": "Not Found"})
+    assert github.deployment_states(NAME, 7) == []
+    github.remove_deployment(NAME, 7)
+    with pytest.raises(Rejected, match="deployment 7 of acme/site is gone"):
+        github.post_deployment(NAME, 7, DeploymentState.INACTIVE)
+
+
+def test_a_deployment_is_removed_once_it_is_inactive(deployments: tuple[Deployments, Says]) -> None:
+    github, says = deployments
+    first, second = deploy(deployments, 1), deploy(deployments, 2)
+    says(201, {})
+    github.post_deployment(NAME, first, DeploymentState.SUCCESS)
+    for number in (first, second):
+        says(422, {"message": "We cannot delete an active deployment unless it is the only one"})
+        with pytest.raises(Rejected, match="GitHub answered 422: We cannot delete an active deployment unless it is"):
+            github.remove_deployment(NAME, number)
+    says(201, {})
+    github.post_deployment(NAME, first, DeploymentState.INACTIVE)
+    says(204)
+    github.remove_deployment(NAME, first)
+    says(204)
+    github.remove_deployment(NAME, second)
+    says(200, [])
+    assert github.deployments(NAME, "feature/a") == []
+
+
+@pytest.mark.parametrize("times", [1, 2], ids=["there", "gone"])
+def test_an_environment_is_removed(deployments: tuple[Deployments, Says], times: int) -> None:
+    github, says = deployments
+    deploy(deployments)
+    for status in (204, 404)[:times]:
+        says(status, b"" if status == 204 else {"message": "Not Found"})
+        assert github.remove_environment(NAME, "feature/a") is True
+    assert not (isinstance(github, Forge) and github.environments[NAME.id])
+    says(200, [deployed()])
+    assert [each.id for each in github.deployments(NAME, "feature/a")] == [1]
+
+
+def test_that_an_environment_may_not_be_removed_is_an_answer(deployments: tuple[Deployments, Says]) -> None:
+    github, says = deployments
+    deploy(deployments)
+    if isinstance(github, Forge):
+        github.administers = False
+    says(403, {"message": "Resource not accessible by personal access token"})
+    assert github.remove_environment(NAME, "feature/a") is False
+    assert not isinstance(github, Forge) or github.environments[NAME.id] == {"feature/a": "feature/a"}
+
+
+def test_an_environment_of_a_repository_that_is_gone_is_gone(deployments: tuple[Deployments, Says]) -> None:
+    github, says = deployments
+    says(404, {"message": "Not Found"})
+    assert github.remove_environment(RepositoryName(44, "acme", "gone"), "staging") is True

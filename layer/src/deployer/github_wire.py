@@ -23,6 +23,7 @@ from deployer.events import RepositoryName
 TIMEOUT = urllib3.Timeout(connect=5.0, read=20.0)
 PLAIN = "application/vnd.github+json"
 _ANSWERS = frozenset({200, 201, 404, 409, 422})
+_OF_A_REMOVAL = frozenset({204, 403, 404, 422})
 _UNCHANGED = 304
 _REDIRECTS = frozenset({301, 302, 307, 308})
 _MAX_REDIRECTS = 3
@@ -48,6 +49,11 @@ class Answer:
     def empty(self) -> bool:
         """Whether it is refused because the repository is empty: 409, as where it is out of reach for a while."""
         return self.status == 409 and b"Git Repository is empty" in self.body
+
+    @property
+    def forbidden(self) -> bool:
+        """Whether it says that the token may not do this; a 403 may also be a limit, or an archived repository."""
+        return self.status == 403 and isinstance(refusal(self.status, self.headers, self.body), Broken)
 
     @property
     def validator(self) -> str:
@@ -103,6 +109,10 @@ class Wire:
         """POST as JSON."""
         headers = self._headers(PLAIN) | {"Content-Type": "application/json"}
         return self._ask("POST", path, headers, json.dumps(payload).encode())
+
+    def delete(self, path: str) -> Answer:
+        """DELETE: 204 with no content, or 403, 404, 422."""
+        return self._ask("DELETE", path, self._headers(PLAIN), statuses=_OF_A_REMOVAL)
 
     def pages(self, path: str, first: Answer | None = None) -> Iterator[tuple[str, Answer]]:
         """Each page of a list with the path that it is asked by; ``first`` where that one was read already.

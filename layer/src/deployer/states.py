@@ -2,7 +2,7 @@
 
 Pure. Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html,
 https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_PipelineExecutionSummary.html,
-https://docs.github.com/rest/commits/statuses
+https://docs.github.com/rest/commits/statuses, https://docs.github.com/rest/deployments
 """
 
 from __future__ import annotations
@@ -17,6 +17,21 @@ class CommitState(StrEnum):
     SUCCESS = "success"
     FAILURE = "failure"
     ERROR = "error"
+
+
+class DeploymentState(StrEnum):
+    """The state of a GitHub deployment; ``inactive`` of a transient one is shown as destroyed.
+
+    Source: https://docs.github.com/rest/deployments/statuses#create-a-deployment-status
+    """
+
+    QUEUED = "queued"
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    SUCCESS = "success"
+    FAILURE = "failure"
+    ERROR = "error"
+    INACTIVE = "inactive"
 
 
 class StackPhase(Enum):

@@ -10,9 +10,14 @@ from urllib.parse import quote
 
 import pytest
 
+from deployer.errors import Rejected
+from deployer.events import RepositoryName
+from deployer.github_deployments import GitHubDeployments
+from deployer.ports import Deployment
+from deployer.states import DeploymentState
 from deployer_local.github import DeploymentStatus
 
-from .conftest import Forge, Work, running
+from .conftest import TOKEN, Forge, Work, running
 
 REPO = "/repos/acme/site"
 DEPLOYMENTS = f"{REPO}/deployments"
@@ -299,6 +304,43 @@ def test_F98_all_of_it_is_there_after_a_restart(tmp_path: Path) -> None:
             *(github.deployments("acme/site"), github.environments("acme/site"), github.pull_requests("acme/site"))
         ]
     assert isinstance(before[0][0].statuses[0], DeploymentStatus)
+
+
+# The deployer's own client
+
+
+@pytest.mark.parametrize("name", ["site", "old"], ids=["F40-hostile-names", "F41-by-its-old-name"])
+def test_the_client_tells_the_life_of_an_environment(forge: Forge, site: Work, name: str) -> None:
+    forge.github.rename("acme/site", "acme/old")
+    forge.github.rename("acme/old", "acme/site")
+    github = GitHubDeployments(f"{forge.url}/api/v3", lambda: TOKEN)
+    repository, sha = RepositoryName(1, "acme", name), site.git("rev-parse", "HEAD")
+    assert forge.call("POST", f"{REPO}/statuses/{sha}", {"state": "failure", "context": "build"}).status == 201
+    ids = [
+        github.deploy(repository, sha, HOSTILE, production=False, transient=True, payload={"run": "1"}) for _ in "ab"
+    ]
+    for deployment in ids:
+        github.post_deployment(repository, deployment, DeploymentState.IN_PROGRESS, log_url="https://log.example/")
+        github.post_deployment(repository, deployment, DeploymentState.SUCCESS, environment_url="https://site.example/")
+    assert github.deployments(repository, HOSTILE) == [
+        Deployment(each, sha, HOSTILE, transient=True, payload={"run": "1"}) for each in reversed(ids)
+    ]
+    last, first = github.deployment_states(repository, ids[0])
+    assert (last.state, last.environment_url) == (DeploymentState.SUCCESS, "https://site.example/")
+    assert (first.state, first.log_url) == (DeploymentState.IN_PROGRESS, "https://log.example/")
+    with pytest.raises(Rejected, match="We cannot delete an active deployment"):
+        github.remove_deployment(repository, ids[0])
+    for deployment in ids:
+        github.post_deployment(repository, deployment, DeploymentState.INACTIVE)
+        github.remove_deployment(repository, deployment)
+        github.remove_deployment(repository, deployment)
+    assert github.deployments(repository, HOSTILE) == []
+    forge.github.allow_administration(allowed=False)
+    assert github.remove_environment(repository, HOSTILE) is False
+    forge.github.allow_administration(allowed=True)
+    assert names(forge) == [HOSTILE]
+    assert [github.remove_environment(repository, HOSTILE) for _ in "ab"] == [True, True]
+    assert names(forge) == []
 
 
 # Pull requests

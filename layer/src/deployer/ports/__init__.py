@@ -5,7 +5,19 @@ holds both to the same contract.
 """
 
 from deployer.ports.aws import Leftovers, Pipelines, Resources, Run, Source, Stack, StackRequest, StackResource, Stacks
-from deployer.ports.github import Commit, CommitStatus, Files, Refs, Repositories, Repository, Statuses, Tip
+from deployer.ports.github import (
+    Commit,
+    CommitStatus,
+    Deployment,
+    Deployments,
+    DeploymentStatus,
+    Files,
+    Refs,
+    Repositories,
+    Repository,
+    Statuses,
+    Tip,
+)
 from deployer.ports.memory import Baseline, Baselines, Environment, Memory, Operation, Outcome, Parked, Parking
 from deployer.ports.queues import Looks, Notices, SourceObject, SourceStore, Sweeps
 
@@ -14,6 +26,9 @@ __all__ = [
     "Baselines",
     "Commit",
     "CommitStatus",
+    "Deployment",
+    "DeploymentStatus",
+    "Deployments",
     "Environment",
     "Files",
     "Leftovers",

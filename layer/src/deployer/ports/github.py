@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Protocol
 
 from deployer.events import RepositoryName
-from deployer.states import CommitState
+from deployer.states import CommitState, DeploymentState
 
 
 @dataclass(frozen=True)
@@ -121,3 +121,76 @@ class Statuses(Protocol):
 
     def states(self, repository: RepositoryName, sha: str) -> Mapping[str, CommitState]:
         """Context -> the state that holds, of a commit's statuses; none where there is no such commit."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A commit on its way to an environment, as GitHub knows it. ``payload``: what was given with it, if an object."""
+
+    id: int
+    sha: str
+    environment: str
+    description: str = ""
+    production: bool = False
+    transient: bool = False
+    payload: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DeploymentStatus:
+    """What was said of a deployment. URLs are empty where there are none; ``state`` None where it is not known here."""
+
+    state: DeploymentState | None
+    description: str = ""
+    log_url: str = ""
+    environment_url: str = ""
+
+
+class Deployments(Protocol):
+    """Tell GitHub what is deployed where.
+
+    Every call raises ``Rejected`` where GitHub refuses it, as for a repository that can't be read.
+    """
+
+    def deployments(self, repository: RepositoryName, environment: str) -> Sequence[Deployment]:
+        """The deployments to an environment (its name as it is, slashes and all), newest first."""
+
+    def deploy(
+        self,
+        repository: RepositoryName,
+        sha: str,
+        environment: str,
+        *,
+        production: bool,
+        transient: bool,
+        description: str = "",
+        payload: Mapping[str, object] | None = None,
+    ) -> int:
+        """A new deployment of this very commit, whatever its statuses say; answers with its id.
+
+        The first one makes its environment. ``transient``: the environment will be gone some day.
+        """
+
+    def deployment_states(self, repository: RepositoryName, deployment: int) -> Sequence[DeploymentStatus]:
+        """What was said of a deployment, newest first; nothing where it is gone."""
+
+    def post_deployment(
+        self,
+        repository: RepositoryName,
+        deployment: int,
+        state: DeploymentState,
+        *,
+        log_url: str = "",
+        environment_url: str = "",
+        description: str = "",
+    ) -> None:
+        """Say how a deployment stands. A success makes GitHub end what succeeded in its environment before.
+
+        GitHub itself leaves transient and production deployments as they are then.
+        """
+
+    def remove_deployment(self, repository: RepositoryName, deployment: int) -> None:
+        """Remove a deployment; one that is gone is fine. GitHub refuses an active one, unless it is the only one."""
+
+    def remove_environment(self, repository: RepositoryName, environment: str) -> bool:
+        """Remove an environment, which leaves its deployments; one that is gone is fine. False: not permitted."""

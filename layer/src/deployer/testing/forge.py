@@ -1,6 +1,6 @@
-"""GitHub in memory: repositories with refs and files, statuses as they were posted.
+"""GitHub in memory: repositories with refs and files, statuses and deployments as they were posted.
 
-Implements ``Repositories``, ``Files`` and ``Statuses``.
+Implements ``Repositories``, ``Files``, ``Statuses`` and ``Deployments``.
 """
 
 from __future__ import annotations
@@ -8,16 +8,17 @@ from __future__ import annotations
 import gzip
 import io
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import IO
 
-from deployer.errors import Rejected, Transient
+from deployer.errors import Broken, Rejected, Transient
 from deployer.events import RepositoryName
-from deployer.lengths import FOUR_BYTES, description
-from deployer.ports import Commit, CommitStatus, Refs, Repository, Tip
-from deployer.states import CommitState
+from deployer.lengths import FOUR_BYTES
+from deployer.lengths import description as as_taken
+from deployer.ports import Commit, CommitStatus, Deployment, DeploymentStatus, Refs, Repository, Tip
+from deployer.states import CommitState, DeploymentState
 from deployer.testing.tape import Tape
 
 
@@ -36,13 +37,30 @@ class Repo:
     archived: bool = False
 
 
+@dataclass
+class Deployed:
+    """A deployment of a repository (its number), and what was said of it, oldest first."""
+
+    repository: int
+    deployment: Deployment
+    said: list[DeploymentStatus] = field(default_factory=list)
+
+    @property
+    def state(self) -> DeploymentState | None:
+        """What was said last."""
+        return self.said[-1].state if self.said else None
+
+
 class Forge:
-    """All of GitHub that a test needs."""
+    """All of GitHub that a test needs. ``administers``: whether the token may remove environments."""
 
     def __init__(self, tape: Tape | None = None) -> None:
         self.tape = tape or Tape()
         self.repos: dict[str, Repo] = {}
         self.statuses: list[CommitStatus] = []
+        self.deployed: dict[int, Deployed] = {}
+        self.environments: dict[int, dict[str, str]] = {}
+        self.administers = True
         self._moved: dict[str, str] = {}
 
     def add(self, name: RepositoryName, default_branch: str = "main") -> Repo:
@@ -150,12 +168,108 @@ class Forge:
                 raise Rejected(f"GitHub answered 422: No commit found for SHA: {status.sha}")
             if len(status.context) > 255 or FOUR_BYTES.search(status.context):
                 raise Rejected(f"GitHub answered 422: Validation Failed: {status.context}")
-            self.statuses.append(replace(status, description=description(status.description)))
+            self.statuses.append(replace(status, description=as_taken(status.description)))
 
     def states(self, repository: RepositoryName, sha: str) -> Mapping[str, CommitState]:
         """The statuses that hold."""
         with self.tape.call("github.states"):
             return {context: status.state for context, status in self.latest(sha).items()}
+
+    # --- Deployments
+
+    def deployments(self, repository: RepositoryName, environment: str) -> Sequence[Deployment]:
+        """Newest first."""
+        with self.tape.call("github.deployments"):
+            found = self._find(repository.full_name)
+            if found is None or not found.readable:
+                raise Rejected("GitHub answered 404: Not Found")
+            ours = [each.deployment for each in self.deployed.values() if each.repository == found.name.id]
+            return [each for each in reversed(ours) if each.environment == environment]
+
+    def deploy(
+        self,
+        repository: RepositoryName,
+        sha: str,
+        environment: str,
+        *,
+        production: bool,
+        transient: bool,
+        description: str = "",
+        payload: Mapping[str, object] | None = None,
+    ) -> int:
+        """Make a deployment, and its environment with the first one."""
+        with self.tape.call("github.deploy"):
+            found = self._find(repository.full_name)
+            if found is None or not found.readable:
+                raise Broken(f"deployments of {repository.full_name} are not ours to write")
+            if found.archived:
+                raise Rejected("GitHub answered 403: Repository was archived so is read-only.")
+            if sha not in found.commits:
+                raise Rejected(f"GitHub answered 422: No ref found for: {sha}")
+            if len(environment) > 255:
+                raise Rejected("GitHub answered 422: Validation Failed")
+            number = max(self.deployed, default=0) + 1
+            flags = (production, transient, dict(payload or {}))
+            made = Deployment(number, sha, environment, as_taken(description), *flags)
+            self.deployed[number] = Deployed(found.name.id, made)
+            self.environments.setdefault(found.name.id, {}).setdefault(environment.lower(), environment)
+            return number
+
+    def deployment_states(self, repository: RepositoryName, deployment: int) -> Sequence[DeploymentStatus]:
+        """Newest first."""
+        with self.tape.call("github.deployment_states"):
+            found = self._deployed(repository, deployment)
+            return found.said[::-1] if found else []
+
+    def post_deployment(
+        self,
+        repository: RepositoryName,
+        deployment: int,
+        state: DeploymentState,
+        *,
+        log_url: str = "",
+        environment_url: str = "",
+        description: str = "",
+    ) -> None:
+        """Keep what is said, and end what succeeded before where GitHub does."""
+        with self.tape.call("github.post_deployment"):
+            found = self._deployed(repository, deployment)
+            if found is None:
+                raise Rejected(f"deployment {deployment} of {repository.full_name} is gone")
+            if not all(url.startswith(("http://", "https://")) for url in (log_url, environment_url) if url):
+                raise Rejected("GitHub answered 422: Validation Failed")
+            found.said.append(DeploymentStatus(state, as_taken(description), log_url, environment_url))
+            for other in self.deployed.values() if state is DeploymentState.SUCCESS else ():
+                one, this = other.deployment, found.deployment
+                same = (other.repository, one.environment.lower()) == (found.repository, this.environment.lower())
+                ends = one.id < this.id and other.state is DeploymentState.SUCCESS
+                if same and ends and not (one.transient or one.production):
+                    other.said.append(DeploymentStatus(DeploymentState.INACTIVE))
+
+    def remove_deployment(self, repository: RepositoryName, deployment: int) -> None:
+        """Remove one that is not active, or the only one."""
+        with self.tape.call("github.remove_deployment"):
+            found = self._deployed(repository, deployment)
+            if found is None:
+                return
+            others = [each for each in self.deployed.values() if each.repository == found.repository]
+            if found.state in (None, DeploymentState.SUCCESS) and len(others) > 1:
+                raise Rejected("GitHub answered 422: We cannot delete an active deployment unless it is the only one")
+            del self.deployed[deployment]
+
+    def remove_environment(self, repository: RepositoryName, environment: str) -> bool:
+        """Remove an environment where that is permitted."""
+        with self.tape.call("github.remove_environment"):
+            found = self._find(repository.full_name)
+            if not self.administers:
+                return False
+            if found is not None:
+                self.environments.get(found.name.id, {}).pop(environment.lower(), None)
+            return True
+
+    def _deployed(self, repository: RepositoryName, deployment: int) -> Deployed | None:
+        repo, found = self._find(repository.full_name), self.deployed.get(deployment)
+        return found if repo and found and repo.readable and found.repository == repo.name.id else None
 
     def _find(self, name: str) -> Repo | None:
         return self.repos.get(self._today(name))
