@@ -25,8 +25,12 @@ from deployer.queues import LONGEST, process
 from deployer.slack import Slack as RealSlack
 from deployer.states import CommitState, RunState
 from notifier.builds import Failure
-from notifier.handler import receive
-from notifier.notify import Notifier, commit_of
+from notifier.commits import Commits
+from notifier.handler import Function, receive
+from notifier.notify import Notifier
+from notifier.observing import Observer, commit_of
+from notifier.reasons import Reasons
+from notifier.threads import Threads
 
 REPOSITORY = RepositoryName(7, "acme", "site")
 OLD, NEW, RUN, PIPELINE = "a" * 40, "b" * 40, "11111111-2222-3333-4444-555555555555", "site-x-Pipeline"
@@ -189,15 +193,22 @@ class World:
     slack_made: int = 0
 
     @property
-    def notifier(self) -> Notifier:
+    def function(self) -> Function:
         def slack() -> Slack:
             self.slack_made += 1
             return self.slack
 
         github: Any = self.github
-        return Notifier(
-            self.memory, self.runs, self.builds, github, github, self.notes, slack, self.channel, "eu-west-1"
+        reasons = Reasons(self.builds)
+        return Function.of(
+            Commits(self.memory, github, self.notes, reasons),
+            Threads(self.memory, github, self.notes, reasons, slack, self.channel),
+            Observer(self.runs, "eu-west-1"),
         )
+
+    @property
+    def notifier(self) -> Notifier:
+        return self.function.notifier
 
     def notice(self, stage: str = "", run: str = RUN) -> None:
         self.notifier.notice(RunChange(PIPELINE, run, "STARTED", stage))
@@ -308,21 +319,23 @@ def test_F65_no_token_is_fetched_for_somebody_elses_pipeline(memory: Memory, fet
     github: Any = RealGitHub("http://127.0.0.1:1", lambda: token("github"))
     slack = RealSlack("http://127.0.0.1:1/", lambda: token("slack"))
     runs = Runs(RunState.SUCCEEDED, LIFE[-1][1])
-    subject = Notifier(memory, runs, Builds(), github, github, Notes(), lambda: slack, "deployments", "eu-west-1")
+    reasons, notes = Reasons(Builds()), Notes()
+    threads = Threads(memory, github, notes, reasons, lambda: slack, "deployments")
+    subject = Function.of(Commits(memory, github, notes, reasons), threads, Observer(runs, "eu-west-1"))
     with suppress(Broken):
-        subject.notice(RunChange(PIPELINE, RUN, "STARTED", "Source"))
+        subject.notifier.notice(RunChange(PIPELINE, RUN, "STARTED", "Source"))
     assert set(asked) == fetched
 
 
 def test_F64_the_source_stage_starts_before_the_run_has_read_anything() -> None:
     world = World(runs=Runs(RunState.IN_PROGRESS, LIFE[1][1], revisions={}))
-    receive(world.notifier, record(envelope(stage="Source", state="STARTED")))
+    receive(world.function, record(envelope(stage="Source", state="STARTED")))
     [status] = world.github.statuses
     assert (status.sha, status.context, str(status.state)) == (NEW, "pipeline/Source", "pending")
     [message] = world.slack.messages.values()
     assert NEW[:7] in message
     world.runs = Runs(RunState.IN_PROGRESS, LIFE[2][1], revisions={"GitHub": ("version-8", OLD)})
-    receive(world.notifier, record(envelope(stage="Source", state="SUCCEEDED")))
+    receive(world.function, record(envelope(stage="Source", state="SUCCEEDED")))
     assert world.github.statuses[-1].sha == OLD, "and once it has, what it read is believed"
 
 
@@ -498,7 +511,7 @@ def test_the_message_stays_away_until_nobody_asks_to_wait(
     world.runs.state, world.runs.done = LIFE[4]
     away: list[int] = []
     batch = {"Records": [record(envelope())]}
-    process(batch, lambda each: receive(world.notifier, each), lambda _, seconds: away.append(seconds))
+    process(batch, lambda each: receive(world.function, each), lambda _, seconds: away.append(seconds))
     assert away == [hidden]
 
 
@@ -703,7 +716,7 @@ def world() -> World:
 
 
 def test_an_event_in_the_queue(world: World) -> None:
-    receive(world.notifier, record(envelope()))
+    receive(world.function, record(envelope()))
     assert len(world.github.statuses) == 2
 
 
@@ -724,10 +737,10 @@ def test_an_event_in_the_queue(world: World) -> None:
 )
 def test_F19_what_nobody_of_ours_sent(world: World, body: str) -> None:
     with pytest.raises(Malformed):
-        receive(world.notifier, record(body))
+        receive(world.function, record(body))
     hidden: list[int] = []
     batch = {"Records": [record(body), record(envelope(), "2")]}
-    answer = process(batch, lambda each: receive(world.notifier, each), lambda _, seconds: hidden.append(seconds))
+    answer = process(batch, lambda each: receive(world.function, each), lambda _, seconds: hidden.append(seconds))
     assert answer == {"batchItemFailures": []}
     assert len(world.github.statuses) == 2
 
@@ -739,14 +752,14 @@ def test_F19_whatever_an_event_lacks_the_rest_is_processed(world: World, name: s
     lacking += [{k: v for k, v in event.items() if k != each} for each in event]
     batch = {"Records": [record(each, str(number)) for number, each in enumerate([*lacking, envelope()])]}
     hidden: list[int] = []
-    answer = process(batch, lambda each: receive(world.notifier, each), lambda _, seconds: hidden.append(seconds))
+    answer = process(batch, lambda each: receive(world.function, each), lambda _, seconds: hidden.append(seconds))
     assert (answer, hidden) == ({"batchItemFailures": []}, [])
     assert len(world.github.statuses) == 2
 
 
 def test_events_of_another_kind_are_none_of_ours(world: World) -> None:
-    receive(world.notifier, record({**envelope(), "detail-type": "CodePipeline Action Execution State Change"}))
-    receive(world.notifier, record({"source": "aws.s3", "detail-type": "Object Created", "detail": {}}))
+    receive(world.function, record({**envelope(), "detail-type": "CodePipeline Action Execution State Change"}))
+    receive(world.function, record({"source": "aws.s3", "detail-type": "Object Created", "detail": {}}))
     assert world.github.statuses == []
 
 
@@ -762,7 +775,7 @@ def test_the_builder_makes_sure_that_an_end_was_told(heard: int) -> None:
     live(world, list(range(heard)))
     world.runs.state, world.runs.done = LIFE[-1]
     before = len(world.github.statuses)
-    receive(world.notifier, record(NOTICE.to_json()))
+    receive(world.function, record(NOTICE.to_json()))
     assert world.github.final() == {
         (NEW, "pipeline/Source"): CommitState.SUCCESS,
         (NEW, "pipeline/Build"): CommitState.SUCCESS,
@@ -773,14 +786,14 @@ def test_the_builder_makes_sure_that_an_end_was_told(heard: int) -> None:
     assert "is deployed" in message
     said = (list(world.github.statuses), dict(world.slack.messages), list(world.slack.replies))
     for _ in range(2):
-        receive(world.notifier, record(NOTICE.to_json()))
+        receive(world.function, record(NOTICE.to_json()))
     assert (world.github.statuses, world.slack.messages, world.slack.replies) == said, "where all was said, nothing is"
 
 
 def test_F63_all_events_were_lost_and_the_stages_end_once_each() -> None:
     world = World(runs=Runs(RunState.FAILED, LIFE[4][1]))
     for _ in range(2):
-        receive(world.notifier, record(NOTICE.to_json()))
+        receive(world.function, record(NOTICE.to_json()))
     assert [(each.context, str(each.state)) for each in world.github.statuses] == [
         ("pipeline/Source", "success"),
         ("pipeline/Build", "failure"),
@@ -790,7 +803,7 @@ def test_F63_all_events_were_lost_and_the_stages_end_once_each() -> None:
 
 def test_F65_a_notice_of_somebody_elses_pipeline() -> None:
     world = World(memory=Memory())
-    receive(world.notifier, record(NOTICE.to_json()))
+    receive(world.function, record(NOTICE.to_json()))
     assert (world.github.reads, world.slack_made, world.notes.ranks) == (0, 0, {})
 
 
@@ -802,7 +815,7 @@ SAID = ":bell: *acme/site* `feature/login` has been idle for 30 days and is &lt;
 def test_an_announcement_is_made_once_for_each_of_its_keys(world: World) -> None:
     later, other = replace(SOON, key="idle/1900000000"), replace(SOON, environment="7/staging")
     for each in (SOON, SOON, later, SOON, other, later, other):
-        receive(world.notifier, record(each.to_json()))
+        receive(world.function, record(each.to_json()))
     assert list(world.slack.messages.values()) == [SAID, SAID, SAID.replace("*acme/site* `feature/login` ", "")]
     assert (world.github.statuses, world.slack.replies) == ([], [])
 
@@ -813,19 +826,19 @@ def test_an_announcement_that_is_being_made_is_left_to_who_makes_it(world: World
     def post(channel: str, text: str, thread: str = "") -> tuple[str, str]:
         rival = World(world.memory, world.runs, world.github, Slack(), world.builds, world.notes)
         with pytest.raises(Transient):
-            rival.notifier.announce(SOON)
+            rival.function.threads.announce(SOON)
         assert rival.slack.messages == {}
         return inner(channel, text, thread)
 
     world.slack.post = post  # type: ignore[method-assign]
-    world.notifier.announce(SOON)
-    world.notifier.announce(SOON)
+    world.function.threads.announce(SOON)
+    world.function.threads.announce(SOON)
     assert list(world.slack.messages.values()) == [SAID]
 
 
 def test_without_a_channel_an_announcement_is_dropped() -> None:
     world = World(channel="")
-    receive(world.notifier, record(SOON.to_json()))
+    receive(world.function, record(SOON.to_json()))
     assert (world.slack_made, world.notes.ranks) == (0, {})
 
 
@@ -833,15 +846,15 @@ def test_without_a_channel_an_announcement_is_dropped() -> None:
 def test_an_announcement_waits_until_slack_is_back(world: World, failure: DeployerError) -> None:
     world.slack.failure = failure
     with pytest.raises(type(failure)):
-        world.notifier.announce(SOON)
+        world.function.threads.announce(SOON)
     world.slack.failure = None
-    world.notifier.announce(SOON)
+    world.function.threads.announce(SOON)
     assert list(world.slack.messages.values()) == [SAID]
 
 
 def test_an_announcement_that_slack_refuses_for_good_ends_there(world: World) -> None:
     world.slack.failure = Rejected("channel_not_found")
-    world.notifier.announce(SOON)
+    world.function.threads.announce(SOON)
     assert world.slack.messages == {}
 
 
@@ -861,13 +874,13 @@ def test_an_announcement_that_slack_refuses_for_good_ends_there(world: World) ->
 def test_F19_what_the_builder_does_not_send(body: str, channel: str) -> None:
     world = World(channel=channel)
     with pytest.raises(Malformed):
-        receive(world.notifier, record(body))
+        receive(world.function, record(body))
     assert (world.github.reads, world.slack_made) == (0, 0)
 
 
 def test_an_announcement_of_a_branch_whose_name_is_no_utf_8(world: World) -> None:
     """Notes are kept under a name that DynamoDB takes."""
     odd = replace(SOON, environment="7/refs/heads/\udcff")
-    receive(world.notifier, record(odd.to_json()))
+    receive(world.function, record(odd.to_json()))
     assert len(world.slack.messages) == 1
     assert all(name.isascii() and len(name) < 100 for name, _ in world.notes.ranks)

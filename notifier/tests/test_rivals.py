@@ -12,7 +12,8 @@ from deployer.errors import Broken, Transient
 from deployer.pipelines import RunDetails
 from deployer.states import RunState
 from notifier.builds import Builds
-from notifier.notify import MAX_ROUNDS, commit_of
+from notifier.notify import MAX_ROUNDS
+from notifier.observing import commit_of
 
 from .test_notify import LIFE, NEW, OLD, RUN, Notes, Runs, World, environment, live
 

@@ -97,7 +97,7 @@ class Slack:
 
 
 @dataclass
-class Reasons:
+class Builds:
     """Why a build failed."""
 
     tape: Tape

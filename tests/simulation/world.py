@@ -16,7 +16,7 @@ from tests.simulation.chaos import SILENT, Chaos
 from tests.simulation.commits import Kind, make
 from tests.simulation.people import BRANCHES, HALTING, NAMES, People, Team, body_of
 from tests.simulation.queues import Invocation, Queue, Trigger
-from tests.simulation.said import Notes, Reasons, Secrets, Slack
+from tests.simulation.said import Builds, Notes, Secrets, Slack
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.shelves import Desk, Hub
 from tests.simulation.verdict import OURS, STRANGE
@@ -42,8 +42,12 @@ from deployer.states import CommitState, RunState
 from deployer.testing import InTurn, Killed, Tape
 from listener.handler import Listener
 from listener.signature import Verifier
+from notifier.commits import Commits
+from notifier.handler import Function
 from notifier.handler import receive as tell
-from notifier.notify import Notifier
+from notifier.observing import Observer as Notifying
+from notifier.reasons import Reasons
+from notifier.threads import Threads
 
 PREFIX, SECRET = OURS, "s3cret"
 BEGINNING = 1_700_000_000_000
@@ -142,16 +146,11 @@ class World:
             Sweeper(hub, desk, desk, desk, sky, sky, desk, desk, installation, (), MOST, clock),
         )
         slack, self.notes = Slack(self.tape), Notes(self.tape, clock)
-        self.notifier = Notifier(
-            memory=desk,
-            runs=sky,
-            builds=Reasons(self.tape),
-            repositories=hub,
-            statuses=hub,
-            notes=self.notes,
-            slack=lambda: slack,
-            channel=self.rng.choice(("", "C1")),
-            region="us-east-1",
+        reasons, channel = Reasons(Builds(self.tape)), self.rng.choice(("", "C1"))
+        self.notifier = Function.of(
+            Commits(desk, hub, self.notes, reasons),
+            Threads(desk, hub, self.notes, reasons, lambda: slack, channel),
+            Notifying(sky, "us-east-1"),
         )
         verifier = Verifier(Secrets(self.tape, SECRET), "hmac", lambda: clock() / 1000)
         self.listener = Listener(verifier, desk, "acme/*,beta/*")

@@ -15,7 +15,11 @@ from deployer.events import Announcement, RunChange, RunNotice, decode, parse_bu
 from deployer.observability import traced
 from deployer.queues import Hide, Record, hider, process
 from deployer.settings import load
-from notifier.notify import Channel, Notifier
+from notifier.commits import Commits
+from notifier.notify import Notifier
+from notifier.observing import Observer
+from notifier.reasons import Reasons
+from notifier.threads import Channel, Threads
 
 
 @dataclass(frozen=True)
@@ -30,18 +34,31 @@ class Settings:
     slack_channel: str = ""
 
 
-def receive(notifier: Notifier, record: Record) -> None:
+@dataclass(frozen=True)
+class Function:
+    """Who handles which message."""
+
+    notifier: Notifier
+    threads: Threads
+
+    @classmethod
+    def of(cls, commits: Commits, threads: Threads, observer: Observer) -> Function:
+        """Put together from its parts."""
+        return cls(Notifier(threads.memory, observer, (commits, threads)), threads)
+
+
+def receive(function: Function, record: Record) -> None:
     """Handle one queue message."""
     message = decode(str(record.get("body", "")))
     match parse_notice(message) or parse_bus_event(message):
         case RunNotice() | RunChange() as run:
-            notifier.notice(run)
+            function.notifier.notice(run)
         case Announcement() as announcement:
-            notifier.announce(announcement)
+            function.threads.announce(announcement)
 
 
 @functools.cache
-def _notifier() -> tuple[Notifier, Hide]:
+def _notifier() -> tuple[Function, Hide]:
     import boto3  # noqa: PLC0415 - the tests' fakes need none
     from botocore.config import Config  # noqa: PLC0415
 
@@ -65,22 +82,19 @@ def _notifier() -> tuple[Notifier, Hide]:
 
         return Slack(settings.slack_api_url, lambda: secrets.get(settings.slack_token_parameter))
 
-    notifier = Notifier(
-        memory=Table(dynamodb, settings.environments_table),
-        runs=CodePipeline(boto3.client("codepipeline", config=config)),
-        builds=Builds(boto3.client("codebuild", config=config), boto3.client("logs", config=config)),
-        repositories=github,
-        statuses=github,
-        notes=Notes(dynamodb, settings.environments_table),
-        slack=slack,
-        channel=settings.slack_channel,
-        region=os.environ.get("AWS_REGION", ""),
+    memory = Table(dynamodb, settings.environments_table)
+    notes = Notes(dynamodb, settings.environments_table)
+    reasons = Reasons(Builds(boto3.client("codebuild", config=config), boto3.client("logs", config=config)))
+    function = Function.of(
+        Commits(memory, github, notes, reasons),
+        Threads(memory, github, notes, reasons, slack, settings.slack_channel),
+        Observer(CodePipeline(boto3.client("codepipeline", config=config)), os.environ.get("AWS_REGION", "")),
     )
-    return notifier, hider(boto3.client("sqs", config=config))
+    return function, hider(boto3.client("sqs", config=config))
 
 
 @traced("notifier")
 def handler(event: Any, context: Any) -> Any:
     """AWS Lambda's entry point."""
-    notifier, hidden = _notifier()
-    return process(event, functools.partial(receive, notifier), hidden)
+    function, hidden = _notifier()
+    return process(event, functools.partial(receive, function), hidden)

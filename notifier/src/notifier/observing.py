@@ -1,0 +1,102 @@
+"""One run of one environment, as it stands now: observed, never taken from an event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from deployer.environments import EnvironmentId
+from deployer.events import RunChange, RunNotice
+from deployer.observability import logger
+from deployer.pipelines import ActionRun, RunDetails
+from deployer.ports import Environment
+from deployer.refs import is_commit
+from notifier.progress import StageProgress, overruled, progress
+
+log = logger("notifier")
+
+
+class Runs(Protocol):
+    """What a run did; ``deployer.pipelines.CodePipeline`` is one."""
+
+    def run(self, pipeline: str, run: str) -> RunDetails | None: ...
+
+    def actions(self, pipeline: str, run: str) -> tuple[ActionRun, ...]: ...
+
+    def stages(self, pipeline: str, version: int) -> dict[str, int]: ...
+
+
+@dataclass(frozen=True)
+class Observed:
+    """One run of one environment, now."""
+
+    environment: Environment
+    pipeline: str
+    run: RunDetails
+    commit: str
+    stages: tuple[StageProgress, ...]
+    began: int
+    """When its first action started, in milliseconds; 0 where none did."""
+    url: str = ""
+    """The run in CodePipeline's console."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether there will be another event, or nothing is left to be said."""
+        return self.run.state.active or all(stage.ended for stage in self.stages)
+
+    @property
+    def id(self) -> EnvironmentId:
+        """The environment's id."""
+        return self.environment.id
+
+    @property
+    def rank(self) -> int:
+        """Rises while the run goes on, a retry of a failed stage included."""
+        return 1 + sum(stage.rank for stage in self.stages)
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Observes runs; ``region`` is that of the console."""
+
+    runs: Runs
+    region: str
+
+    def observe(self, change: RunChange | RunNotice, environment: Environment) -> Observed | None:
+        """The run that an event or the builder names, or None where there is none of a commit of ours."""
+        run = self.runs.run(change.pipeline, change.execution)
+        if run is None:
+            return None
+        commit = commit_of(run, environment)
+        if not commit:
+            log.info("a run of no commit of ours", revisions=sorted(run.revisions))
+            return None
+        stages = self.runs.stages(change.pipeline, run.version)
+        actions = self.runs.actions(change.pipeline, change.execution)
+        told = progress(stages, actions, run.state, overruled(environment, commit))
+        url = (
+            f"https://{self.region}.console.aws.amazon.com/codesuite/codepipeline/pipelines/{change.pipeline}"
+            f"/executions/{run.id}/timeline?region={self.region}"
+        )
+        return Observed(environment, change.pipeline, run, commit, told, _began(actions), url)
+
+
+def _began(actions: Iterable[ActionRun]) -> int:
+    return min((action.started for action in actions), default=0)
+
+
+def commit_of(run: RunDetails, environment: Environment) -> str:
+    """The commit a run built, read back from what it read; before it has read anything, from our own record.
+
+    A source object says its commit in its revision summary; a connection's revision is the commit itself. The version
+    of the source object that we remember is at the commit that we remember. Of several sources, the one that is at
+    the wanted commit speaks for the run.
+    """
+    if environment.source and any(revision == environment.source for revision, _ in run.revisions.values()):
+        return environment.commit
+    named = [text for revision, summary in run.revisions.values() for text in (summary, revision) if is_commit(text)]
+    if environment.commit in named or not run.revisions:
+        return environment.commit if is_commit(environment.commit) else ""
+    return named[0] if named else ""

@@ -1,0 +1,32 @@
+"""Say one thing once: claim it, say it, confirm it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Said(Protocol):
+    """What has been said already; ``notifier.notes.Notes`` is one."""
+
+    def claim(self, run: str, topic: str, rank: int) -> bool: ...
+
+    def confirm(self, run: str, topic: str, rank: int) -> bool: ...
+
+    def release(self, run: str, topic: str, rank: int) -> None: ...
+
+    def message(self, run: str) -> tuple[str, str] | None: ...
+
+    def posted(self, run: str, channel: str, ts: str) -> None: ...
+
+
+def say(notes: Said, run: str, topic: str, rank: int, speak: Callable[[], None]) -> bool:
+    """Say it unless it has been said; False where somebody overtook it and all is to be looked at again."""
+    if not notes.claim(run, topic, rank):
+        return True
+    try:
+        speak()
+    except Exception:
+        notes.release(run, topic, rank)
+        raise
+    return notes.confirm(run, topic, rank)
