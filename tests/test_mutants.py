@@ -229,8 +229,8 @@ MUTANTS = [
     Mutant(
         "a-custom-resource-answers-before-its-deadline",
         f"{LAYER}/cleanups.py",
-        "                self._responder.send(cleanup.request, Failed(reason))\n\n        with",
-        "                pass\n\n        with",
+        "                self._responder.send(cleanup.request, Failed(reason))\n\n        def due",
+        "                pass\n\n        def due",
         ("layer/tests/test_cleanups.py",),
     ),
     Mutant(

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import boto3
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from moto import mock_aws
 
-from deployer.cleanups import Cleaner, Cleanup, Outcome, SqsQueue, Unfinished, pause
+from deployer.cleanups import MOST_RECEIVES, Cleaner, Cleanup, Outcome, SqsQueue, Unfinished, pause
 from deployer.custom_resource import Answer, Done, Failed, Request, parse
 from deployer.deadline import TimeLeft, alarm
 from deployer.errors import Broken, Rejected, Transient
@@ -32,6 +35,13 @@ EVENT = {
 }
 
 
+VISIBILITY = 360  # the queue's own
+
+
+class Killed(BaseException):
+    """Lambda's way to end an invocation that lasts too long, or takes too much memory."""
+
+
 @dataclass
 class Message:
     body: str
@@ -47,17 +57,22 @@ class World:
     remaining: float = 900.0
     answers: list[tuple[float, Request, Answer]] = field(default_factory=list)
     deaf: int = 0  # how many answers are not taken
-    refusing: bool = False  # the URL has expired
+    expired: int = 0  # how many are refused
+    refusing: bool = False  # the URL has expired for good
     full: int = 0  # how many sends fail
     fixed: bool = False  # no message can be hidden
     messages: dict[str, Message] = field(default_factory=dict)
     sent: int = 0
-    pauses: list[int] = field(default_factory=list)
+    hidden: list[int] = field(default_factory=list)
+    pauses: list[int] = field(default_factory=list)  # between looks
+    invoked: float = 1_000_000.0
+    rings: float = math.inf
     ring: Callable[[], None] | None = None
 
     # CloudFormation
     def deliver(self, request: Request, answer: Answer) -> None:
-        if self.refusing:
+        if self.refusing or self.expired:
+            self.expired = max(0, self.expired - 1)
             raise Broken("HTTP 403")
         if self.deaf:
             self.deaf -= 1
@@ -75,17 +90,28 @@ class World:
     def hide(self, receipt: str, seconds: int) -> None:
         if self.fixed:
             raise Transient("no queue")
-        self.pauses.append(seconds)
+        self.hidden.append(seconds)
         self.messages[receipt].visible = self.now + seconds
 
     # Lambda
     def get_remaining_time_in_millis(self) -> int:
-        return int(self.remaining * 1000)
+        return int((self.invoked + self.remaining - self.now) * 1000)
 
     @contextmanager
     def alarm(self, seconds: float, action: Callable[[], None]) -> Iterator[None]:
-        self.ring = action
+        self.rings, self.ring = self.now + seconds, action
         yield
+
+    def hang(self) -> None:
+        """A call that does not come back: the alarm rings, if it is set for so early, and Lambda ends it all."""
+        assert self.ring is not None
+        end = self.invoked + self.remaining
+        if self.rings < end:
+            self.now = max(self.now, self.rings)
+            with suppress(Transient, Broken):  # too late to tell anybody: the invocation is killed
+                self.ring()
+        self.now = end
+        raise Killed
 
     def run(self, cleaner: Cleaner, for_: float = 7200.0) -> None:
         """Deliver messages in the order in which they become visible, until there are none or the time is over."""
@@ -96,10 +122,13 @@ class World:
             if self.now > end:
                 return
             message.receives += 1
-            message.visible = self.now + 120
-            answer = cleaner({"Records": [record(identifier, message)]}, self)
-            if answer == {"batchItemFailures": []}:
-                del self.messages[identifier]
+            message.visible = self.now + VISIBILITY
+            self.invoked, seen = self.now, len(self.hidden)
+            with suppress(Killed):
+                answer = cleaner({"Records": [record(identifier, message)]}, self)
+                if answer == {"batchItemFailures": []}:
+                    del self.messages[identifier]
+            self.pauses += self.hidden[seen + 1 :]  # the first is for as long as the invocation may last
 
 
 def record(identifier: str, message: Message) -> dict[str, Any]:
@@ -116,22 +145,28 @@ class Mailbox:
         self.send = world.deliver
 
 
+Act = Outcome | BaseException | Callable[[], None]
+
+
 @dataclass
 class Steps:
     """A step that does what it is told, one thing a call; the last one for ever."""
 
-    script: deque[Outcome | Exception]
+    script: deque[Act]
     seen: list[Mapping[str, str]] = field(default_factory=list)
 
     def __call__(self, request: Request, state: Mapping[str, str], left: TimeLeft) -> Outcome:
         self.seen.append(dict(state))
         act = self.script.popleft() if len(self.script) > 1 else self.script[0]
-        if isinstance(act, Exception):
+        if callable(act):
+            act()
+        if isinstance(act, BaseException):
             raise act
+        assert not callable(act)
         return act
 
 
-def start(*script: Outcome | Exception, world: World | None = None) -> tuple[World, Steps, Cleaner]:
+def start(*script: Act, world: World | None = None) -> tuple[World, Steps, Cleaner]:
     world = world or World()
     steps = Steps(deque(script))
     return world, steps, Cleaner(steps, world, Mailbox(world), lambda: world.now, world.alarm)
@@ -275,6 +310,83 @@ def test_failed_comes_before_cloudformation_gives_up(timeout: str, seconds: int)
     assert len(world.pauses) < 250
 
 
+TIMEOUTS = [3600, 600, 120, 30]
+
+
+def deletion(timeout: int) -> dict[str, Any]:
+    return {**EVENT, "ResourceProperties": {"Bucket": "b", "ServiceTimeout": str(timeout)}}
+
+
+@pytest.mark.parametrize("timeout", TIMEOUTS)
+def test_F72_a_step_has_no_longer_than_until_the_answer_is_due(timeout: int) -> None:
+    world, given = World(remaining=60.0), list[float]()
+
+    def step(request: Request, state: Mapping[str, str], left: TimeLeft) -> Outcome:
+        given.append(left())
+        return Unfinished("busy", after=10) if len(given) == 1 else Done()
+
+    cleaner = Cleaner(step, world, Mailbox(world), lambda: world.now, world.alarm)
+    cleaner(deletion(timeout), world)
+    world.run(cleaner)
+    assert given == [min(40.0, timeout * 11 / 12), min(40.0, timeout * 11 / 12 - 10)]
+    assert world.rings <= 1_000_000 + timeout * 23 / 24
+
+
+@pytest.mark.parametrize("timeout", TIMEOUTS)
+@pytest.mark.parametrize("late", [0, 1, 2], ids=["the-first-look", "the-second", "the-third"])
+@pytest.mark.parametrize("how", ["hangs", "killed"])
+def test_F72_failed_comes_in_time_though_every_look_from_one_on_never_ends(how: str, late: int, timeout: int) -> None:
+    """And though a killed one tells nobody anything: the message is back before the queue itself would bring it."""
+    world = World(remaining=60.0)
+
+    def never_ends() -> None:
+        if how == "hangs":
+            world.hang()
+        world.now = min(world.now + 10, world.invoked + 60)
+        raise Killed
+
+    _, _, cleaner = start(*[Unfinished("busy")] * late, never_ends, world=world)
+    with suppress(Killed):
+        cleaner(deletion(timeout), world)
+    if how == "killed" and late == 0:
+        assert not world.answers, "this one Lambda itself tries again"
+        return
+    world.run(cleaner)
+    answered = [at - 1_000_000 for at, _, answer in world.answers if isinstance(answer, Failed)]
+    assert answered
+    assert answered[0] < timeout
+    assert not world.messages
+
+
+@pytest.mark.parametrize(("receives", "answered"), [(MOST_RECEIVES - 1, False), (MOST_RECEIVES, True)])
+def test_F72_failed_comes_before_the_queue_puts_the_message_away(receives: int, answered: bool) -> None:
+    """As where Lambda has no concurrency left: SQS counts a receive that comes to nothing."""
+    world, _, cleaner = start(Unfinished("busy", after=0))
+    message = Message(Cleanup(parse(EVENT), world.now).to_json(), 0, receives)
+    world.messages["m1"] = message
+    cleaner({"Records": [record("m1", message)]}, world)
+    said = Failed(f"Cleaner: not done after {receives} looks: busy")
+    assert [answer for _, _, answer in world.answers] == [said] * answered
+
+
+@pytest.mark.parametrize("timeout", [3600, 600, 120])
+def test_F73_there_are_several_tries_to_deliver_failed_before_cloudformation_gives_up(timeout: int) -> None:
+    world, _, cleaner = start(Unfinished("busy"))
+    cleaner(deletion(timeout), world)
+    world.deaf = 3
+    world.run(cleaner)
+    ((at, _, answer),) = world.answers
+    assert isinstance(answer, Failed)
+    assert at - 1_000_000 < timeout
+
+
+def test_a_pause_is_no_longer_than_until_the_answer_is_due() -> None:
+    world, _, cleaner = start(Transient("throttled", retry_after=500))
+    cleaner(deletion(120), world)
+    world.run(cleaner)
+    assert [at - 1_000_000 for at, _, _ in world.answers] == [110]
+
+
 def test_nothing_is_acted_on_once_cloudformation_stops_listening() -> None:
     world, steps, cleaner = start(Unfinished("busy"))
     cleaner(EVENT, world)
@@ -282,6 +394,7 @@ def test_nothing_is_acted_on_once_cloudformation_stops_listening() -> None:
     world.run(cleaner)
     assert len(steps.seen) == 1
     assert isinstance(world.answers[0][2], Failed)
+    assert world.hidden == [905], "nobody else receives it meanwhile"
 
 
 class TestTheAnswerIsNeverLost:
@@ -292,12 +405,45 @@ class TestTheAnswerIsNeverLost:
         world.run(cleaner)
         assert [answer for _, _, answer in world.answers] == [Done("3 removed")]
 
+    @pytest.mark.parametrize("resumed", [False, True], ids=["at-once", "by-the-queue"])
+    @pytest.mark.parametrize(
+        ("trouble", "act"),
+        [
+            pytest.param({trouble: times}, act, id=f"F73-{times}-{trouble}-{name}")
+            for trouble in ("deaf", "expired")
+            for times in (1, 5)
+            for name, act in (("done", Done("3 removed")), ("failed", Failed("kept")), ("bug", ZeroDivisionError()))
+        ],
+    )
+    def test_whatever_becomes_of_the_put(
+        self, trouble: dict[str, int], act: Outcome | Exception, resumed: bool
+    ) -> None:
+        """The step is asked again before each: whatever it says must be as true the second time."""
+        world, steps, cleaner = start(*[Unfinished("busy")] * resumed, act, world=World(**trouble))  # type: ignore[arg-type]
+        cleaner(EVENT, world)
+        world.run(cleaner)
+        ((at, _, answer),) = world.answers
+        assert isinstance(answer, type(act) if not isinstance(act, Exception) else Failed)
+        assert at - 1_000_000 < 120
+        assert len(steps.seen) == 1 + resumed + sum(trouble.values())
+        assert not world.messages
+
     def test_F73_an_answer_that_is_refused_ends_in_the_dead_letter_queue(self) -> None:
         world, _, cleaner = start(Unfinished("busy"), Done())
         cleaner(EVENT, world)
         world.refusing = True
         world.run(cleaner, for_=300)
         assert len(world.messages) == 1  # kept: its receives are bounded by the queue
+
+    def test_F73_a_url_that_has_expired_is_no_reason_to_act_again(self) -> None:
+        world, steps, cleaner = start(Unfinished("busy"), Done())
+        world.refusing = True
+        cleaner(EVENT, world)
+        world.now += 3600
+        world.run(cleaner, for_=3600)
+        assert len(steps.seen) == 1
+        assert len(world.messages) == 1
+        assert world.messages["m1"].receives < 250
 
     def test_F72_no_queue_is_answered_with_failed(self) -> None:
         world, _, cleaner = start(Unfinished("busy"))
@@ -349,6 +495,69 @@ class TestState:
         assert steps.seen == [{}, {}, {}, {"child": "arn"}]
 
 
+class Anything:
+    """What a look may come to."""
+
+    outcomes = st.one_of(
+        st.builds(Unfinished, st.just("busy"), after=st.none() | st.floats(0, 5000)),
+        st.builds(Unfinished, st.just("busy"), st.sampled_from([{"child": "a"}, {"child": "a", "asked": "b"}])),
+        st.builds(Transient, st.just("throttled"), st.none() | st.floats(0, 5000)),
+        st.sampled_from(["hangs", "killed", "slow"]),
+        st.sampled_from([Done(), Failed("kept"), Broken("no"), Rejected("no"), KeyError("x")]),
+    )
+
+
+@given(
+    script=st.lists(Anything.outcomes, min_size=1, max_size=12),
+    timeout=st.sampled_from([3600, 600, 120]),
+    full=st.integers(0, 2),
+    deaf=st.integers(0, 1),
+)
+def test_F72_whatever_happens_it_is_answered_before_cloudformation_gives_up(
+    *, script: list[Any], timeout: int, full: int, deaf: int
+) -> None:
+    world = World(remaining=60.0, full=full, deaf=deaf)
+
+    def slow() -> None:
+        world.now = min(world.now + 30, world.invoked + 60)
+
+    def killed() -> None:
+        slow()
+        raise Killed
+
+    acts = {"hangs": world.hang, "killed": killed, "slow": slow}
+    looks = iter([acts[each] if isinstance(each, str) else each for each in script])
+
+    def step(request: Request, state: Mapping[str, str], left: TimeLeft) -> Outcome:
+        act = next(looks, None)
+        if callable(act):
+            act()
+        if isinstance(act, BaseException):
+            raise act
+        if isinstance(act, (Done, Failed)):
+            return act
+        act = act if isinstance(act, Unfinished) else Unfinished("busy")
+        return replace(act, state={**state, **act.state})  # what is known stays known
+
+    cleaner = Cleaner(step, world, Mailbox(world), lambda: world.now, world.alarm)
+    for wait in (60, 120, 0):  # as Lambda tries an event again that failed
+        world.invoked = world.now
+        try:
+            cleaner(deletion(timeout), world)
+        except (Killed, Transient):
+            world.now += wait
+        else:
+            break
+    first = world.invoked
+    world.run(cleaner)
+    assert not world.messages, "nothing goes round for ever"
+    assert world.sent <= 3, "no chain"
+    # Lambda tries an event three times; one that is killed thrice, nobody is left to answer.
+    assert world.answers or all(each in ("hangs", "killed") for each in script[:3])
+    # From when it was first heard of: Lambda's own pauses come before that.
+    assert all(at - first < timeout for at, _, _ in world.answers[:1])
+
+
 def test_F19_a_foreign_message_does_not_stop_the_others() -> None:
     world, _, cleaner = start(Done())
     world.messages = {
@@ -367,7 +576,7 @@ def test_a_message_that_cannot_be_hidden_comes_back_at_the_queues_own_pace() -> 
     began = world.now
     world.run(cleaner)
     assert [answer for _, _, answer in world.answers] == [Done("3 removed")]
-    assert world.now - began == 1 + 120 + 120
+    assert world.now - began == 1 + VISIBILITY + VISIBILITY
     assert len(steps.seen) == 4
 
 

@@ -8,6 +8,7 @@ after 16. The message holds the request with its ResponseURL, so the queue is en
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ log = logger(__name__)
 # Seconds kept back from a step: what one more call may take.
 RESERVE = 20.0
 LONGEST_PAUSE = 60
+_AFTER_THE_END = 5  # seconds; by then an invocation that is killed is dead
+# Looks from one message; after 250 receives the queue puts it away unanswered, and some may come to nothing.
+MOST_RECEIVES = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,27 +150,20 @@ class Cleaner:
         return {"batchItemFailures": [{"itemIdentifier": message} for message in failures]}
 
     def _begin(self, cleanup: Cleanup, left: deadline.TimeLeft) -> None:
-        once = deadline.Once()
-
-        def last_word() -> None:
-            if once.claim():
-                log.error("the deadline came first", **_names(cleanup.request))
-                reason = f"{cleanup.request.logical_id}: the function ran out of time within one call"
-                self._responder.send(cleanup.request, Failed(reason))
-
-        with self._alarm(left() + RESERVE - deadline.LAST_WORD, last_word):
-            outcome = self._look(cleanup, left)
-            if not once.claim():
-                return
+        outcome = self._look(cleanup, left, left() + RESERVE - deadline.LAST_WORD)
+        if outcome is None:
+            return
         if not isinstance(outcome, Unfinished):
             try:
                 self._responder.send(cleanup.request, outcome)
-            except Transient as error:
+            except (Transient, Broken) as error:
+                log.error("the answer is not delivered", reason=str(error), **_names(cleanup.request))
                 outcome = Unfinished(str(error), cleanup.state)
             else:
                 return
+        kept = Cleanup(cleanup.request, cleanup.began, outcome.state)
         try:
-            self._queue.send(Cleanup(cleanup.request, cleanup.began, outcome.state).to_json(), _seconds(outcome, 0))
+            self._queue.send(kept.to_json(), self._seconds(kept, outcome, 0))
         except Transient as error:
             log.exception("cannot go on later", **_names(cleanup.request))
             self._responder.send(cleanup.request, Failed(f"{outcome.note}; then {error}"))
@@ -184,21 +181,26 @@ class Cleaner:
             log.error("left for the dead-letter queue", message_id=record["messageId"], reason=str(error))
             self._hide(record, LONGEST_PAUSE)
             return False
-        over = self._clock() >= cleanup.last_look
+        ends, silence = left() + RESERVE + _AFTER_THE_END, cleanup.last_look - self._clock()
+        over = silence <= 0
+        # Should this invocation be killed, the queue's own timeout would bring the message back too late.
+        self._hide(record, math.ceil(ends if over else min(ends, silence)))
         outcome = Unfinished("its time is over") if over else self._look(cleanup, left)
-        remaining = cleanup.limit - self._clock()
-        if isinstance(outcome, Unfinished) and remaining <= 0:
-            minutes = round((cleanup.limit - cleanup.began) / 60)
-            outcome = Failed(f"{cleanup.request.logical_id}: not done within {minutes} minutes: {outcome.note}")
+        if outcome is None:
+            return True
+        if isinstance(outcome, Unfinished):
+            outcome = self._given_up(cleanup, outcome, receives)
         if not isinstance(outcome, Unfinished):
             try:
                 self._responder.send(cleanup.request, outcome)
             except (Transient, Broken) as error:
                 log.error("the answer is not delivered", reason=str(error), **_names(cleanup.request))
-                self._hide(record, pause(receives))
+                heard = cleanup.began + cleanup.request.timeout - self._clock()
+                # Several tries as long as somebody listens; then some more, in case that our clock is wrong.
+                self._hide(record, min(pause(receives), max(1, round(heard / 2))) if heard > 0 else LONGEST_PAUSE)
                 return False
             return True
-        seconds = max(0, min(_seconds(outcome, receives), round(remaining)))
+        seconds = self._seconds(cleanup, outcome, receives)
         if outcome.state != cleanup.state:
             # A message cannot be changed. A state changes at most twice, so this is no chain.
             try:
@@ -210,13 +212,47 @@ class Cleaner:
         self._hide(record, seconds)
         return False
 
+    def _given_up(self, cleanup: Cleanup, outcome: Unfinished, receives: int) -> Outcome:
+        """FAILED where nobody would wait for another look: CloudFormation, or the queue itself."""
+        if self._clock() >= cleanup.limit:
+            minutes = round((cleanup.limit - cleanup.began) / 60)
+            return Failed(f"{cleanup.request.logical_id}: not done within {minutes} minutes: {outcome.note}")
+        if receives >= MOST_RECEIVES:
+            return Failed(f"{cleanup.request.logical_id}: not done after {receives} looks: {outcome.note}")
+        return outcome
+
+    def _seconds(self, cleanup: Cleanup, outcome: Unfinished, receives: int) -> int:
+        """Until the next look; that is never later than the answer is due."""
+        wanted = pause(receives) if outcome.after is None else min(900, round(outcome.after))
+        return max(0, min(wanted, round(cleanup.limit - self._clock())))
+
     def _hide(self, record: Mapping[str, Any], seconds: int) -> None:
         try:
             self._queue.hide(record["receiptHandle"], seconds)
         except Transient as error:
             log.warning("comes back at the queue's own pace", reason=str(error), message_id=record["messageId"])
 
-    def _look(self, cleanup: Cleanup, left: deadline.TimeLeft) -> Outcome:
+    def _look(self, cleanup: Cleanup, left: deadline.TimeLeft, most: float = math.inf) -> Outcome | None:
+        """The step's outcome; None where the deadline came first, within one call, and FAILED was answered.
+
+        The deadline: ``most`` seconds from now, or that at which CloudFormation is about to stop listening.
+        """
+        once = deadline.Once()
+
+        def last_word() -> None:
+            if once.claim():
+                log.error("the deadline came first", **_names(cleanup.request))
+                reason = f"{cleanup.request.logical_id}: the function ran out of time within one call"
+                self._responder.send(cleanup.request, Failed(reason))
+
+        def due() -> float:
+            return min(left(), cleanup.limit - self._clock())
+
+        with self._alarm(min(most, cleanup.last_look - self._clock()), last_word):
+            outcome = self._stepped(cleanup, due)
+            return outcome if once.claim() else None
+
+    def _stepped(self, cleanup: Cleanup, left: deadline.TimeLeft) -> Outcome:
         request = cleanup.request
         if request.type is RequestType.DELETE and not created_by_us(request):
             log.info("never created, nothing to undo", **_names(request))
@@ -239,10 +275,6 @@ class Cleaner:
             case Failed(reason):
                 log.warning("failed", reason=reason, **_names(request))
         return outcome
-
-
-def _seconds(outcome: Unfinished, receives: int) -> int:
-    return min(900, max(0, round(outcome.after))) if outcome.after is not None else pause(receives)
 
 
 def _names(request: Request) -> dict[str, str]:
