@@ -405,11 +405,24 @@ def going(stack_id: str) -> None:
     get_backend("cloudformation")[ACCOUNT][REGION].get_stack(stack_id).status = "DELETE_IN_PROGRESS"
 
 
+@pytest.fixture
+def s3_served(account: Account) -> Iterator[None]:
+    """The same moto as a server, for what speaks to S3 without botocore."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    account.environ.setenv("AWS_ENDPOINT_URL_S3", f"http://{host}:{port}")
+    yield
+    server.stop()
+
+
+@pytest.mark.usefixtures("s3_served")
 def test_s3cleaner_empties_a_bucket_in_two_invocations_and_answers(account: Account) -> None:
     bucket = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "site-bucket"}}
     caller = stack(account, "site-staging-app", {"Site": bucket})
     going(caller)
     for number in range(3):
+        account.client("s3").create_multipart_upload(Bucket="site-bucket", Key=str(number))
         account.client("s3").put_object(Bucket="site-bucket", Key=str(number), Body=b"x")
     url = account.queue("bucket-cleanups")
     values = {"BucketCleanupsQueueUrl": url}
@@ -437,8 +450,11 @@ def test_stack_cleaner_deletes_a_child_and_answers_once_it_is_gone(account: Acco
     assert account.server.of("PUT /answer") == []
     [sent] = account.server.of("SendMessage")
     assert (sent["QueueUrl"], sent["DelaySeconds"]) == (values["StackCleanupsQueueUrl"], 1)
-    record = message(json.loads(sent["MessageBody"]))
+    account.server.answers["ChangeMessageVisibility"] = {}
+    record = {**message(json.loads(sent["MessageBody"])), "receiptHandle": "receipt"}
     assert account.call("stack-cleaner", {"Records": [record]}, **values) == {"batchItemFailures": []}
+    [hidden] = account.server.of("ChangeMessageVisibility")
+    assert hidden["VisibilityTimeout"] == account.remaining + 5, "F72: back soon if this invocation is killed"
     [answer] = account.server.of("PUT /answer")
     assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", request["PhysicalResourceId"])
     left = account.client("cloudformation").describe_stacks()["Stacks"]

@@ -38,18 +38,40 @@ def test_objects_versions_and_markers_are_listed_and_deleted(s3: Any) -> None:
         s3.put_object(Bucket="site-bucket", Key="a", Body=body)
     s3.delete_object(Bucket="site-bucket", Key="a")
     bucket = Bucket(s3, "site-bucket")
-    found = bucket.versions()
+    assert not bucket.never_versioned()
+    [found] = bucket.versions()
     assert [version.key for version in found] == ["a", "a", "a"]
     bucket.delete(found)
-    assert bucket.versions() == []
+    assert list(bucket.versions()) == []
 
 
 def test_a_bucket_without_versioning(s3: Any) -> None:
     s3.put_object(Bucket="site-bucket", Key="a", Body=b"1")
     bucket = Bucket(s3, "site-bucket", "123456789012")
-    assert bucket.versions() == [Version("a", "null")]
-    bucket.delete(bucket.versions())
+    assert bucket.never_versioned()
+    assert list(bucket.versions()) == [[Version("a", "null")]]
+    bucket.delete([Version("a", "null")])
     s3.delete_bucket(Bucket="site-bucket")
+
+
+def test_suspended_versioning_has_left_versions_behind(s3: Any) -> None:
+    for status in ("Enabled", "Suspended"):
+        s3.put_bucket_versioning(Bucket="site-bucket", VersioningConfiguration={"Status": status})
+    assert not Bucket(s3, "site-bucket").never_versioned()
+
+
+def test_F76_a_listing_goes_on_behind_its_last_version(stub: Stubber) -> None:
+    """Even where a page shows nothing, as S3 may answer after many deletions."""
+    owned = {"Bucket": "site-bucket", "ExpectedBucketOwner": "123456789012", "MaxKeys": 1000}
+    more = {"IsTruncated": True, "NextKeyMarker": "a b", "NextVersionIdMarker": "2"}
+    behind = {**owned, "KeyMarker": "a b", "VersionIdMarker": "2"}
+    marker = {"DeleteMarkers": [{"Key": "c", "VersionId": "3"}], "IsTruncated": False}
+    stub.add_response("list_object_versions", {"Versions": [{"Key": "a b", "VersionId": "1"}], **more}, owned)
+    stub.add_response("list_object_versions", more, behind)
+    stub.add_response("list_object_versions", marker, behind)
+    found = list(Bucket(stub.client, "site-bucket", "123456789012").versions())
+    assert found == [[Version("a b", "1")], [Version("c", "3")]]
+    stub.assert_no_pending_responses()
 
 
 def test_uploads(s3: Any) -> None:
@@ -64,9 +86,11 @@ def test_uploads(s3: Any) -> None:
 def test_F78_a_bucket_that_is_gone(s3: Any) -> None:
     bucket = Bucket(s3, "no-such-bucket")
     assert not bucket.exists()
-    for call in (bucket.versions, bucket.uploads, lambda: bucket.delete([Version("a", "null")])):
+    for call in (lambda: list(bucket.versions()), bucket.uploads, lambda: bucket.delete([Version("a", "null")])):
         with pytest.raises(Gone):
             call()
+    with pytest.raises(Gone):
+        bucket.never_versioned()
 
 
 def test_a_bucket_that_is_there(s3: Any) -> None:
@@ -96,6 +120,22 @@ def test_F77_errors_in_an_answer_of_200(stub: Stubber) -> None:
 
 
 @pytest.mark.parametrize(
+    ("codes", "kind", "says"),
+    [
+        pytest.param(["SlowDown", "InternalError"], Transient, "SlowDown", id="F77-F88-only-busy"),
+        pytest.param(["SlowDown", "AccessDenied"], Rejected, "kept 1 of 3 objects; the first is 'b'", id="F77-both"),
+    ],
+)
+def test_what_s3_kept_because_it_was_busy_is_no_refusal(
+    stub: Stubber, codes: list[str], kind: type[Exception], says: str
+) -> None:
+    errors = [{"Key": key, "Code": code} for key, code in zip("abc", codes, strict=False)]
+    stub.add_response("delete_objects", {"Errors": errors})
+    with pytest.raises(kind, match=says):
+        Bucket(stub.client, "site-bucket").delete([Version(key, "null") for key in "abc"])
+
+
+@pytest.mark.parametrize(
     ("code", "status", "kind"),
     [
         ("SlowDown", 503, Transient),
@@ -111,7 +151,7 @@ def test_F77_errors_in_an_answer_of_200(stub: Stubber) -> None:
 def test_errors_say_what_to_do(stub: Stubber, code: str, status: int, kind: type[Exception]) -> None:
     stub.add_client_error("list_object_versions", code, http_status_code=status)
     with pytest.raises(kind, match="listing site-bucket"):
-        Bucket(stub.client, "site-bucket").versions()
+        list(Bucket(stub.client, "site-bucket").versions())
 
 
 def test_no_connection_is_transient() -> None:
@@ -120,7 +160,7 @@ def test_no_connection_is_transient() -> None:
             raise ConnectTimeoutError(endpoint_url="https://s3")
 
     with pytest.raises(Transient, match="ConnectTimeoutError"):
-        Bucket(Unreachable(), "site-bucket").versions()
+        list(Bucket(Unreachable(), "site-bucket").versions())
 
 
 def test_what_is_there_is_listed_and_removed(s3: Any) -> None:

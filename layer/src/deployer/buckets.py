@@ -97,30 +97,49 @@ class Bucket:
             return True
         return True
 
-    def versions(self) -> list[Version]:
-        """The first objects, versions and delete markers, at most ``PAGE``; empty once there are none."""
-        with _translated(f"listing {self.name}"):
-            page = self._s3.list_object_versions(**self._bucket, MaxKeys=PAGE)
-        found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
-        return [Version(entry["Key"], entry["VersionId"]) for entry in found]
+    def never_versioned(self) -> bool:
+        """Whether versioning was never turned on: every object then is all that there is of its key.
+
+        Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketVersioning.html
+        """
+        with _translated(f"asking for the versioning of {self.name}"):
+            return "Status" not in self._s3.get_bucket_versioning(**self._bucket)
+
+    def versions(self) -> Iterator[list[Version]]:
+        """The objects, versions and delete markers, at most ``PAGE`` at a time; no page is empty."""
+        after: dict[str, str] = {}
+        while True:
+            with _translated(f"listing {self.name}"):
+                page = self._s3.list_object_versions(**self._bucket, MaxKeys=PAGE, **after)
+            found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+            if found:
+                yield [Version(entry["Key"], entry["VersionId"]) for entry in found]
+            if not page.get("IsTruncated"):
+                return
+            after = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
 
     def delete(self, versions: Sequence[Version]) -> None:
         """Delete at most ``PAGE`` versions for good.
 
         Raises:
             Rejected: where S3 kept some of them; it answers 200 and says so in ``Errors``. The first is named.
+            Transient: where it kept them only because it was busy.
         """
         self._delete([{"Key": version.key, "VersionId": version.id} for version in versions])
 
     def _delete(self, objects: Sequence[dict[str, str]]) -> None:
         with _translated(f"emptying {self.name}"):
             answer = self._s3.delete_objects(**self._bucket, Delete={"Objects": objects, "Quiet": True})
-        if errors := answer.get("Errors"):
-            first = errors[0]
+        errors = answer.get("Errors", ())
+        refused = [error for error in errors if error.get("Code") not in _AGAIN]
+        if refused:
+            first = refused[0]
             raise Rejected(
-                f"{self.name}: S3 kept {len(errors)} of {len(objects)} objects; the first is {first.get('Key')!r}: "
+                f"{self.name}: S3 kept {len(refused)} of {len(objects)} objects; the first is {first.get('Key')!r}: "
                 f"{first.get('Code')}: {first.get('Message', '')}"
             )
+        if errors:
+            raise Transient(f"emptying {self.name}: S3 answered {errors[0].get('Code')}")
 
     def uploads(self) -> list[Upload]:
         """The first unfinished multipart uploads, at most ``PAGE``."""
