@@ -317,6 +317,40 @@ def test_what_failed_first(aws: Aws, events: list[Any], token: str, expected: st
     assert stacks.failure(ARN, token) == expected
 
 
+INNER = f"{ARN}-Web-1ABC"
+EMBEDDED = f"Embedded stack {INNER} was not successfully deleted: The following resource(s) failed to delete: [Site]."
+OUTER = [
+    event("site-staging", "DELETE_IN_PROGRESS"),
+    event("Web", "DELETE_FAILED", EMBEDDED)
+    | {"ResourceType": "AWS::CloudFormation::Stack", "PhysicalResourceId": INNER},
+]
+FULL = event("Site", "DELETE_FAILED", "The bucket is not empty", token="another")
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "expected"),
+    [
+        pytest.param(OUTER, [FULL], "Web/Site (AWS::S3::Bucket): The bucket is not empty", id="what-failed-in-there"),
+        pytest.param(OUTER, [], f"Web (AWS::CloudFormation::Stack): {EMBEDDED}", id="nothing-is-told-in-there"),
+        pytest.param(
+            [OUTER[0], {**OUTER[1], "PhysicalResourceId": ""}],
+            None,
+            f"Web (AWS::CloudFormation::Stack): {EMBEDDED}",
+            id="it-was-never-made",
+        ),
+    ],
+)
+def test_of_a_nested_stack_what_failed_in_it(
+    aws: Aws, outer: list[Any], inner: list[Any] | None, expected: str
+) -> None:
+    stacks, stub = aws
+    stub.add_response("describe_stack_events", {"StackEvents": outer[::-1]}, {"StackName": ARN})
+    if inner is not None:
+        stub.add_response("describe_stack_events", {"StackEvents": inner}, {"StackName": INNER})
+    assert stacks.failure(ARN, "token-1") == expected
+    stub.assert_no_pending_responses()
+
+
 # --- what belongs to which stack
 
 RESOURCE = {

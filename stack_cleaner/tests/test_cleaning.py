@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import botocore.session
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,31 +32,11 @@ ROLE = "arn:aws:iam::123456789012:role/app/site-staging-DeployRole-1ABC"
 PARENT = Stack(f"{ARN}/site-staging/01", "site-staging", "DELETE_IN_PROGRESS")
 CHILD = Stack(f"{ARN}/site-staging-app/02", "site-staging-app", "CREATE_COMPLETE")
 
-BUSY = [
-    "CREATE_IN_PROGRESS",
-    "ROLLBACK_IN_PROGRESS",
-    "DELETE_IN_PROGRESS",
-    "UPDATE_IN_PROGRESS",
-    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
-    "UPDATE_ROLLBACK_IN_PROGRESS",
-    "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
-    "IMPORT_IN_PROGRESS",
-]
-IDLE = [
-    "CREATE_FAILED",
-    "CREATE_COMPLETE",
-    "ROLLBACK_FAILED",
-    "ROLLBACK_COMPLETE",
-    "DELETE_FAILED",
-    "UPDATE_COMPLETE",
-    "UPDATE_FAILED",
-    "UPDATE_ROLLBACK_FAILED",
-    "UPDATE_ROLLBACK_COMPLETE",
-    "REVIEW_IN_PROGRESS",
-    "IMPORT_COMPLETE",
-    "IMPORT_ROLLBACK_FAILED",
-    "IMPORT_ROLLBACK_COMPLETE",
-]
+# Every one that there is, from the service's own description.
+STATUSES = sorted(botocore.session.get_session().get_service_model("cloudformation").shape_for("StackStatus").enum)
+# A stack whose only change set was never executed is waiting for nobody.
+BUSY = [status for status in STATUSES if status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"]
+IDLE = [status for status in STATUSES if status not in (*BUSY, "DELETE_COMPLETE")]
 LIVING = sorted({*BUSY, *IDLE} - {"DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"})
 
 
@@ -144,6 +125,28 @@ class TestDecide:
     def test_a_busy_child_is_waited_for(self, status: str) -> None:
         assert isinstance(decide(Sight(PARENT, replace(CHILD, status=status))), Wait)
 
+    @pytest.mark.parametrize("parent", [*STATUSES, ""], ids=lambda status: status or "no-parent")
+    @pytest.mark.parametrize("asked", [False, True], ids=["not-asked", "asked"])
+    def test_every_status_of_child_and_parent(self, parent: str, asked: bool) -> None:
+        assert len(STATUSES) >= 23
+        above = replace(PARENT, status=parent) if parent else None
+        for status in STATUSES:
+            decision = decide(Sight(above, replace(CHILD, status=status), asked=asked))
+            if status == "DELETE_COMPLETE":
+                expected: type = Done
+            elif asked:
+                expected = Failed if status == "DELETE_FAILED" else Wait
+            elif parent not in ("DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"):
+                expected = Done
+            else:
+                expected = Wait if status in BUSY else Delete
+            assert type(decision) is expected, status
+
+    @pytest.mark.parametrize("status", STATUSES)
+    def test_protection_is_said_at_once_in_any_status(self, status: str) -> None:
+        decision = decide(Sight(PARENT, replace(CHILD, status=status, protected=True)))
+        assert type(decision) is (Done if status == "DELETE_COMPLETE" else Failed)
+
     @pytest.mark.parametrize("asked", [False, True])
     @pytest.mark.parametrize("child", [None, replace(CHILD, status="DELETE_COMPLETE")], ids=["F78-none", "deleted"])
     def test_a_child_that_is_gone_is_success(self, child: Stack | None, asked: bool) -> None:
@@ -201,6 +204,12 @@ class TestRefusal:
             pytest.param(replace(CHILD, name="site"), set(), "neither", id="F79-its-own-ancestor"),
             pytest.param(replace(CHILD, name="x", role=ROLE), set(), "neither", id="F79-a-role-of-somebody-else"),
             pytest.param(PARENT, set(), "itself", id="F79-itself"),
+            pytest.param(
+                replace(CHILD, name="site-staging-app-Web-1ABC", parent=CHILD.id),
+                set(),
+                "nested in site-staging-app, which deletes it",
+                id="F79-nested-in-another",
+            ),
             pytest.param(CHILD, {"site-staging-app"}, "environment's own", id="F79-an-environment-in-memory"),
             pytest.param(replace(CHILD, tags={OWNER_TAG: "1/staging"}), set(), "environment's own", id="F79-tagged"),
             pytest.param(
@@ -238,6 +247,26 @@ class TestLooks:
         cloudformation.become(CHILD.id, "UPDATE_COMPLETE")
         assert "asked" in state_of(look(cloudformation, state_of(first)))
         assert len(cloudformation.deletions) == 1
+
+    @pytest.mark.parametrize("status", sorted({*STATUSES} - {"DELETE_COMPLETE"}))
+    def test_from_any_status_to_the_end_with_one_deletion_at_most(self, status: str) -> None:
+        """A busy child comes to rest some time; nothing is asked for twice, and what is known stays known."""
+        cloudformation = world(PARENT, replace(CHILD, status=status))
+        state: Mapping[str, str] = {}
+        outcomes = []
+        for _ in range(4):
+            outcome = look(cloudformation, state)
+            outcomes.append(type(outcome))
+            if not isinstance(outcome, Unfinished):
+                break
+            assert outcome.state.items() >= state.items()
+            state = outcome.state
+            if state.get("asked") or status == "DELETE_IN_PROGRESS":
+                cloudformation.stacks.pop(CHILD.id, None)
+            else:
+                cloudformation.become(CHILD.id, status.replace("_IN_PROGRESS", "_COMPLETE"))
+        assert outcomes[-1] is Done
+        assert len(cloudformation.deletions) == (status != "DELETE_IN_PROGRESS")
 
     def test_F90_a_stack_that_takes_the_name_later_is_not_touched(self) -> None:
         cloudformation = world()

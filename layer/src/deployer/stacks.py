@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ from deployer.errors import Broken, Rejected, Transient
 from deployer.ports import Stack, StackRequest, StackResource
 
 MAX_INLINE_TEMPLATE = 51_200
+NESTED = "AWS::CloudFormation::Stack"
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 _THROTTLED = frozenset(
     {
@@ -160,11 +162,12 @@ class CloudFormation:
     def failure(self, stack_id: str, token: str = "") -> str:
         """The first failed resource of the latest operation: ``Site (AWS::S3::Bucket): reason``; empty if none failed.
 
-        The cascade ("Resource creation cancelled") is left out. Where no resource failed, what was wrong with the
-        stack itself, as with an export that is missing or has the name of another: only its own rollback tells.
+        The cascade ("Resource creation cancelled") is left out; of a nested stack it is what failed in there, named
+        by its way: ``Web/Site (AWS::S3::Bucket): reason``. Where no resource failed, what was wrong with the stack
+        itself, as with an export that is missing or has the name of another: only its own rollback tells.
         Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_StackEvent.html
         """
-        first = of_stack = ""
+        first, of_stack = _Failed(), ""
         with translated(f"events of stack {stack_id}"):
             pages = self._client.get_paginator("describe_stack_events").paginate(StackName=stack_id)
             for event in (event for page in pages for event in page["StackEvents"]):
@@ -173,12 +176,18 @@ class CloudFormation:
                 reason = event.get("ResourceStatusReason", "")
                 is_stack = event.get("PhysicalResourceId") == event.get("StackId")
                 if event["ResourceStatus"].endswith("_FAILED") and not is_stack and not reason.startswith(_CASCADE):
-                    first = f"{event['LogicalResourceId']} ({event['ResourceType']}): {reason}"
+                    first = _Failed(
+                        event["LogicalResourceId"], event["ResourceType"], reason, event.get("PhysicalResourceId", "")
+                    )
                 if is_stack and event["ResourceStatus"].endswith(_TROUBLES) and reason not in ("", _ASKED_FOR):
                     of_stack = reason.removesuffix(_ROLLED_BACK)
                 if is_stack and event["ResourceStatus"] in _BEGINNINGS:
                     break
-        return first or of_stack
+        if first.type == NESTED and first.physical_id:
+            # Its own latest operation: whether that has our token, CloudFormation does not say.
+            inner = self.failure(first.physical_id)
+            return f"{first.logical_id}/{inner}" if inner else str(first)
+        return str(first) or of_stack
 
     def resources(self, stack_id: str) -> tuple[StackResource, ...]:
         """ListStackResources, all pages; none where the stack is gone."""
@@ -202,6 +211,19 @@ class CloudFormation:
                 raise
         held = _resources(found)
         return (str(found[0]["StackId"]), held) if any(entry.physical_id == physical_id for entry in held) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """The event of a resource that failed."""
+
+    logical_id: str = ""
+    type: str = ""
+    reason: str = ""
+    physical_id: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.logical_id} ({self.type}): {self.reason}" if self.logical_id else ""
 
 
 def _stack(stack: dict[str, Any]) -> Stack:

@@ -16,6 +16,7 @@ from deployer.cleanups import Outcome, Unfinished
 from deployer.custom_resource import Done, Failed, Request, RequestType
 from deployer.deadline import TimeLeft
 from deployer.environments import OWNER_TAG, ancestors
+from deployer.events import stack_name_of
 from deployer.ports import Stack, StackResource
 from deployer.states import GOING
 
@@ -98,10 +99,13 @@ def refusal(parent: Stack, child: Stack, resources: Resources, environments: Env
     """Why ``child`` is not ``parent``'s, or empty where it is: named under it, or carrying a role that is its resource.
 
     A name alone misleads where one environment is called like the beginning of another (``shop`` and ``shop-web``):
-    what is named under a nearer environment is that one's, and an environment's own stack is nobody's child.
+    what is named under a nearer environment is that one's, and an environment's own stack is nobody's child. Nor is a
+    nested stack, which goes with the stack that it is nested in.
     """
     if child.id == parent.id:
         return "it is the calling stack itself"
+    if child.parent:
+        return f"it is nested in {stack_name_of(child.parent)}, which deletes it"
     if OWNER_TAG in child.tags or environments.holder("stack", child.name) is not None:
         return "it is an environment's own stack"
     if child.name.startswith(f"{parent.name}-"):
