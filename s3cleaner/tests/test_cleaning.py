@@ -234,6 +234,13 @@ def test_the_real_bucket_is_opened_by_both_ways_in(s3: Any) -> None:
         empty(opened, plenty)
 
 
+def test_dates_are_not_read(s3: Any) -> None:
+    s3.create_bucket(Bucket="site-bucket-of-dates")
+    s3.put_object(Bucket="site-bucket-of-dates", Key="a", Body=b"x")
+    [version] = session().client("s3").list_object_versions(Bucket="site-bucket-of-dates")["Versions"]
+    assert isinstance(version["LastModified"], str)
+
+
 def test_without_credentials_nothing_is_opened() -> None:
     class Nobody:
         def client(self, service: str, config: object) -> None: ...

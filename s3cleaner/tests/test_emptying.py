@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from s3cleaner.tests.fake_bucket import FakeBucket
 
+from deployer import tracing
 from deployer.buckets import Upload, Version
 from deployer.cleanups import Outcome, Unfinished
 from deployer.custom_resource import Done
@@ -18,18 +19,15 @@ from s3cleaner.emptying import TOGETHER, Contents, empty
 MANY = 7_500
 
 
-def plenty() -> float:
-    return 600.0
-
-
 def ticks(looks: int) -> Any:
     """A clock that is looked at ``looks`` times before time is up."""
     left = iter([1.0] * looks)
     return lambda: next(left, 0.0)
 
 
-def run(bucket: FakeBucket, left: Any = plenty) -> Outcome:
-    return empty(Contents(bucket, bucket.paths), left)
+def run(bucket: FakeBucket, left: Any = None) -> Outcome:
+    """Far more looks at the clock than are needed, so that what never ends fails."""
+    return empty(Contents(bucket, bucket.paths), left or ticks(1_000))
 
 
 def objects(count: int, key: str = "o{:06}") -> list[Version]:
@@ -156,6 +154,7 @@ class TestOverSeveralInvocations:
             def _remove(self, going: set[Version]) -> None:
                 super()._remove(going)
                 self.written += 1
+                assert self.written < 100
                 self.contents = [*self.contents, Version(f"log-{self.written}", "null")]
 
         bucket = Written(objects(1), versioned=True)
@@ -189,3 +188,18 @@ def test_an_empty_iterator_of_pages_is_an_empty_bucket() -> None:
             return iter(())
 
     assert run(Bare(versioned=True)) == Done("0 removed")
+
+
+def test_a_trace_goes_along_with_what_other_threads_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Recorder:
+        told: ClassVar[list[tuple[str, bool]]] = []
+
+        def get_trace_entity(self) -> str:
+            return "this invocation"
+
+        def set_trace_entity(self, entity: str) -> None:
+            self.told.append((entity, threading.current_thread() is threading.main_thread()))
+
+    monkeypatch.setattr(tracing, "_recorder", Recorder())
+    run(FakeBucket(objects(1), versioned=True))
+    assert Recorder.told == [("this invocation", False)]
