@@ -406,18 +406,17 @@ def going(stack_id: str) -> None:
 
 
 @pytest.fixture
-def s3_served(account: Account) -> Iterator[None]:
-    """The same moto as a server, for what speaks to S3 without botocore."""
+def s3_server(account: Account) -> Iterator[str]:
+    """moto's S3 as a server: what goes by the thousand does not go through boto3. It has what ``account`` has."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    account.environ.setenv("AWS_ENDPOINT_URL_S3", f"http://{host}:{port}")
-    yield
+    yield f"http://{host}:{port}"
     server.stop()
 
 
-@pytest.mark.usefixtures("s3_served")
-def test_s3cleaner_empties_a_bucket_in_two_invocations_and_answers(account: Account) -> None:
+def test_s3cleaner_empties_a_bucket_in_two_invocations_and_answers(account: Account, s3_server: str) -> None:
+    account.environ.setenv("AWS_ENDPOINT_URL_S3", s3_server)
     bucket = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "site-bucket"}}
     caller = stack(account, "site-staging-app", {"Site": bucket})
     going(caller)
@@ -480,16 +479,6 @@ def zipped(files: dict[str, bytes]) -> bytes:
         for name, content in files.items():
             archive.writestr(name, content)
     return packed.getvalue()
-
-
-@pytest.fixture
-def s3_server(account: Account) -> Iterator[str]:
-    """moto's S3 as a server: what is published does not go through boto3. It has what ``account`` has."""
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 def test_s3deployer_publishes_a_jobs_site_and_posts_the_result(account: Account, s3_server: str) -> None:

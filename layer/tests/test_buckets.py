@@ -179,4 +179,5 @@ def test_what_is_removed_of_a_bucket_with_versions_can_be_had_back(s3: Any) -> N
     s3.put_object(Bucket="site-bucket", Key="a", Body=b"1")
     Bucket(s3, "site-bucket").remove(["a"])
     assert Bucket(s3, "site-bucket").etags() == {}
-    assert len(Bucket(s3, "site-bucket").versions()) == 2
+    [found] = Bucket(s3, "site-bucket").versions()
+    assert len(found) == 2

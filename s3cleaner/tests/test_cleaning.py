@@ -17,7 +17,7 @@ from deployer.buckets import Bucket as S3Bucket
 from deployer.buckets import Gone, Upload, Version
 from deployer.cleanups import Cleaner
 from deployer.custom_resource import Answer, Done, Failed, Request, RequestType
-from deployer.errors import Broken, Rejected, Transient
+from deployer.errors import Rejected, Transient
 from deployer.ports import Stack, StackResource
 from deployer.states import GOING, StackPhase, stack_phase
 from s3cleaner.cleaning import BUCKET_TYPE, Empty, S3Cleaner, Sight, decide
@@ -239,13 +239,3 @@ def test_dates_are_not_read(s3: Any) -> None:
     s3.put_object(Bucket="site-bucket-of-dates", Key="a", Body=b"x")
     [version] = session().client("s3").list_object_versions(Bucket="site-bucket-of-dates")["Versions"]
     assert isinstance(version["LastModified"], str)
-
-
-def test_without_credentials_nothing_is_opened() -> None:
-    class Nobody:
-        def client(self, service: str, config: object) -> None: ...
-
-        def get_credentials(self) -> None: ...
-
-    with pytest.raises(Broken, match="credentials"):
-        Buckets(Nobody()).open("site-bucket", "123456789012")  # type: ignore[arg-type]

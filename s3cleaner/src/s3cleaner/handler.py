@@ -19,8 +19,7 @@ from deployer import settings
 from deployer.buckets import Bucket
 from deployer.cleanups import Cleaner, SqsQueue
 from deployer.deadline import Context
-from deployer.errors import Broken
-from deployer.objects import Keys, Objects, Place
+from deployer.objects import Objects
 from deployer.observability import traced
 from deployer.stacks import CloudFormation
 from s3cleaner.cleaning import S3Cleaner
@@ -48,20 +47,14 @@ def session() -> boto3.Session:
 
 
 class Buckets:
-    """Opens buckets with the credentials and the endpoint that boto3 finds."""
+    """Opens buckets by both ways in."""
 
     def __init__(self, aws: boto3.Session) -> None:
-        self._aws, self._s3 = aws, aws.client("s3", config=_CONFIG)
+        self._s3 = aws.client("s3", config=_CONFIG)
 
     def open(self, name: str, owner: str) -> Contents:
-        """A bucket by both ways in. ``owner``: the account that must own it, 12 digits; S3 refuses another's."""
-        found = self._aws.get_credentials()
-        if found is None:
-            raise Broken("there are no credentials to sign with")
-        frozen = found.get_frozen_credentials()
-        keys = Keys(frozen.access_key, frozen.secret_key, frozen.token or "")
-        place = Place(self._s3.meta.region_name, self._s3.meta.endpoint_url)
-        return Contents(Bucket(self._s3, name, owner), Objects(place, keys, name, owner))
+        """A bucket. ``owner``: the account that must own it, 12 digits; S3 refuses another's."""
+        return Contents(Bucket(self._s3, name, owner), Objects(name, owner))
 
 
 @functools.cache
