@@ -69,17 +69,13 @@ def s3deployer_idle(bucket: str, key: str) -> Work:
 
 
 def s3cleaner(bucket: str, key: str) -> Work:
-    """The custom resource's way to empty a bucket, over its real client."""
-    import boto3
-
-    from deployer.buckets import Bucket
+    """The custom resource's way to empty a bucket, over its real clients."""
     from deployer.custom_resource import Done
-    from s3cleaner import handler
-    from s3cleaner.cleaning import empty
+    from s3cleaner.emptying import empty
+    from s3cleaner.handler import Buckets, session
 
     def clean() -> None:
-        s3 = boto3.client("s3", config=handler._CONFIG)
-        outcome = empty(Bucket(s3, bucket, OWNER), lambda: 600.0)
+        outcome = empty(Buckets(session()).open(bucket, OWNER), lambda: 600.0)
         if not isinstance(outcome, Done):
             raise AssertionError(outcome)
 
