@@ -226,6 +226,23 @@ def test_F72_a_call_that_hangs_is_answered_for() -> None:
     assert "ran out of time" in answer.reason
 
 
+def test_F72_so_is_one_that_hangs_when_cloudformation_is_about_to_stop_listening() -> None:
+    """By the queue; the call comes back afterwards, and its message is done with."""
+    world = World(remaining=60.0)
+    message = Message(Cleanup(parse(EVENT), world.now - 3_440).to_json(), 0, 1)
+    world.messages["m1"] = message
+
+    def hang(request: Request, state: Mapping[str, str], left: TimeLeft) -> Outcome:
+        world.passes(20)
+        return Done("too late")
+
+    cleaner = Cleaner(hang, world, Mailbox(world), lambda: world.now, world.alarm)
+    assert cleaner({"Records": [record("m1", message)]}, world) == {"batchItemFailures": []}
+    ((at, _, answer),) = world.answers
+    assert isinstance(answer, Failed)
+    assert at - 1_000_000 == 10
+
+
 def test_F72_the_alarm_is_silent_after_an_answer() -> None:
     world, _, cleaner = start(Done())
     cleaner(EVENT, world)
