@@ -31,7 +31,7 @@ class Scale:
     keys: int = 20_000
     megabytes: int = 500
     rounds: int = 9
-    slow: float = 0.2
+    slow: float = 0.1
 
     def part(self, objects: int, of: float = 1.0) -> int:
         """What a slow contestant does of so many."""
