@@ -28,6 +28,7 @@ from deployer.errors import Broken, DeployerError, Rejected, Transient
 PAGE = 1000  # keys in one page of a listing
 PART = 5 << 20  # bytes, the least that S3 takes; it takes 10,000 of them
 BLOCK = 1 << 20  # bytes that are read at a time
+PIECE = 256 << 10  # bytes that are handed over at a time; the client makes parts of them
 _AT_ONCE = 1  # parts of one object on their way together: each is in memory
 
 _CODE = re.compile(r"<Code>(\w+)</Code>|\(code: (\w+)\)")
@@ -128,7 +129,7 @@ class _Parts:
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            while part := self._reader.submit(self._stream.read, BLOCK).result():
+            while part := self._reader.submit(self._stream.read, PIECE).result():
                 yield part
         except Exception as error:
             self.error = error

@@ -91,7 +91,7 @@ class Width:
     """
 
     most: int = AT_ONCE
-    least: int = 16
+    least: int = 32
     clocks: Callable[[], tuple[float, float]] = clocks
     now: int = 0
     _landed: int = 0
