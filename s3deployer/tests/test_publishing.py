@@ -263,9 +263,11 @@ class TestWidth:
     @pytest.mark.parametrize(
         ("looks", "most", "widths"),
         [
-            pytest.param([(1.0, 0.9)] * 3, 64, [32, 32, 32], id="the-processor-is-busy"),
-            pytest.param([(1.0, 0.1)] * 3, 128, [64, 128, 128], id="it-waits-for-the-network"),
-            pytest.param([(1.0, 0.9), (1.0, 0.1), (1.0, 0.9)], 128, [32, 64, 64], id="it-waits-for-a-while"),
+            pytest.param([(1.0, 0.9)] * 3, 64, [16, 16, 16], id="the-processor-is-busy"),
+            pytest.param([(1.0, 0.4)] * 3, 64, [40, 64, 64], id="it-waits-for-the-network"),
+            pytest.param([(1.0, 0.1)] * 2, 64, [64, 64], id="it-waits-for-it-most-of-the-time"),
+            pytest.param([(1.0, 0.0)] * 2, 64, [64, 64], id="it-does-nothing-else"),
+            pytest.param([(1.0, 0.9), (1.0, 0.4), (1.0, 0.9)], 64, [16, 40, 40], id="it-waits-for-a-while"),
             pytest.param([(1.0, 0.1)] * 2, 24, [24, 24], id="no-wider-than-it-may"),
             pytest.param([(1.0, 0.1)], 2, [2], id="a-narrow-one"),
         ],

@@ -87,11 +87,12 @@ def clocks() -> tuple[float, float]:
 class Width:
     """How many requests are made at the same time: as many as keep the processor busy, since each costs a connection.
 
-    It begins with ``least`` and doubles, up to ``most``, whenever the processor was idle for half of the time.
+    It begins with ``least``. Where the processor was idle for more than half of the time, it becomes as many times as
+    wide as would have kept it busy, up to ``most``.
     """
 
     most: int = AT_ONCE
-    least: int = 32
+    least: int = 16
     clocks: Callable[[], tuple[float, float]] = clocks
     now: int = 0
     _landed: int = 0
@@ -106,10 +107,11 @@ class Width:
         self._landed += 1
         if self._landed < self.now or self.now == self.most:
             return
-        wall, busy = self.clocks()
-        if busy - self._seen[1] < (wall - self._seen[0]) / 2:
-            self.now = min(self.most, 2 * self.now)
-        self._landed, self._seen = 0, (wall, busy)
+        seen = self.clocks()
+        passed, used = seen[0] - self._seen[0], seen[1] - self._seen[1]
+        if 2 * used < passed:
+            self.now = self.most if self.now * passed >= self.most * used else round(self.now * passed / used)
+        self._landed, self._seen = 0, seen
 
 
 @dataclass(slots=True)
