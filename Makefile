@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 WORLDS ?= 10000
 PACKAGES := layer listener builder notifier s3deployer s3cleaner stack_cleaner deploy local cli
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test simulate bench names fuzz lint types clean
+.PHONY: help setup demo test simulate bench look names fuzz lint types clean
 
 help: ## What can be done
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/:/' | awk -F: '{printf "make %-8s %s\n", $$1, $$2}'
@@ -44,6 +44,9 @@ fuzz: $(VENV)/tox ## Fuzz the listener for a minute, or for FUZZ_SECONDS
 
 bench: $(VENV)/tox ## What a push, a sweep, publishing and emptying cost, beside others; or PARTS of it
 	@$(BIN)/tox run --quiet -e bench -- $(PARTS)
+
+look: $(VENV)/ready ## Photograph the pages of the laptop engine into docs/images; Chromium has to be there
+	@$(BIN)/python -m tests.look
 
 names: $(VENV)/tox ## Name a million environments, and see that no two names are the same
 	@$(BIN)/tox run --quiet -e names

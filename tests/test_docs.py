@@ -41,6 +41,18 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), f"{target} in {page.name}"
 
 
+PICTURE = re.compile(r'(?:src|srcset)="([^"]+)"')
+
+
+def test_pictures_are_there_and_no_larger_than_need_be() -> None:
+    """`make look` takes them."""
+    shown = {(page.parent / name).resolve() for page in PAGES for name in PICTURE.findall(page.read_text())}
+    assert shown == set((ROOT / "docs" / "images").iterdir())
+    for image in shown:
+        assert image.read_bytes().startswith(b"\x89PNG"), image.name
+        assert image.stat().st_size < 200_000, image.name
+
+
 @pytest.mark.parametrize(("page", "line"), lines(), ids=lambda value: getattr(value, "name", value))
 def test_commands_are_there(page: Path, line: str) -> None:
     """Every command is known to its own parser; what it does is tested where it lives."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -65,6 +66,9 @@ def test_up_says_where_everything_is_until_it_is_interrupted_and_reset_forgets_i
         )
         assert refs.status == 200
 
+        for page in ("GitHub", "Slack"):
+            assert urllib3.request("GET", found[page], retries=False, timeout=PATIENCE).status == 200
+
         second = deployer("up", "--data", str(data))
         assert second.returncode == 1
         assert "another engine runs on" in second.stdout
@@ -86,6 +90,8 @@ def test_the_demo_holds_and_says_so_to_people_and_programs(tmp_path: Path) -> No
     done = deployer("demo", "--json", str(tmp_path / "demo.json"), "--patience", str(PATIENCE), patience=4 * PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Everything held" in done.stdout
+    assert re.search(r"Watch it, as long as it runs: http://127.0.0.1:\d+/github\?follow and http://", done.stdout)
+    assert "/slack" not in done.stdout.partition("Everything held")[2]
     environments = {each["name"]: each for each in json.loads((tmp_path / "demo.json").read_text())["environments"]}
     assert set(environments) == {"staging", "production", "feature/hello"}
     assert environments["feature/hello"]["stack"] is None

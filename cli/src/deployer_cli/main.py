@@ -80,6 +80,8 @@ def up(
             console.print(f"Webhook      {endpoint}", highlight=False, soft_wrap=True)
             console.print(f"Sites        {engine.site_url('BUCKET')}", highlight=False, soft_wrap=True)
             console.print(f"AWS          {engine.aws_url}", highlight=False, soft_wrap=True)
+            console.print(f"GitHub       {engine.web_url}/github", highlight=False, soft_wrap=True)
+            console.print(f"Slack        {engine.web_url}/slack", highlight=False, soft_wrap=True)
             console.print(
                 f"\nNext: git push {engine.git_url(repository)} HEAD:main   (Ctrl-C ends)",
                 highlight=False,
@@ -130,6 +132,8 @@ def run_demo(
             with narrator.step("Install the deployer into the engine"):
                 install(engine, tree, narrator.installed)
             prepare(engine)
+            watch = f"{engine.web_url}/github?follow and {engine.web_url}/slack?follow"
+            console.print(f"\nWatch it, as long as it runs: {watch}", highlight=False, soft_wrap=True)
             scenario = Demo(engine, tree.root / "examples" / "static-site", folder / "site", narrator, patience)
             try:
                 scenario.run()

@@ -55,6 +55,7 @@ from .aws.stack_operations import Hold, StackOperation, StackOperations
 from .codepipeline import CodePipeline, ServiceError
 from .codepipeline.template import declaration
 from .github import GitHub
+from .pages import Pages
 from .sites import Sites
 from .slack import Slack
 
@@ -152,7 +153,12 @@ class Engine:
 
     def _start(self) -> None:
         self._host.start()
-        routes = [*Sites(self.client).routes(), Mount("/slack/api", self.slack.app), Mount("/", self.github.app)]
+        routes = [
+            *Sites(self.client).routes(),
+            Mount("/slack/api", self.slack.app),
+            *Pages(self.github, self.slack, self.client, lambda: self.web_url).routes(),
+            Mount("/", self.github.app),
+        ]
         self._web.start(self._around(Starlette(routes=routes)), "the local web")
         self._resources.callback(self._web.stop)
         self.github.resume()

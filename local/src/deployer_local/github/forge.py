@@ -17,6 +17,7 @@ from starlette.routing import Mount
 
 from . import shapes
 from .deployments import Deployment, Deployments, Environment
+from .git import GitRepository
 from .pulls import PullRequest, Pulls
 from .pushes import Pushes
 from .repositories import Clock, Repositories, Repository
@@ -109,9 +110,13 @@ class GitHub:
         """Changes the default branch to one that exists (ValueError otherwise)."""
         return self._repositories.set_default_branch(full_name, branch)
 
+    def git(self, full_name: str) -> GitRepository:
+        """The bare repository itself."""
+        return self._repositories.git(self._repositories.known(full_name))
+
     def refs(self, full_name: str) -> dict[str, str]:
         """Every branch and tag, by its full name, with its object id."""
-        return self._repositories.git(self._repositories.known(full_name)).refs()
+        return self.git(full_name).refs()
 
     def hide(self, full_name: str) -> None:
         """Takes the repository from the token's sight: REST answers 404 for it."""
@@ -188,7 +193,7 @@ class GitHub:
         ValueError where there is nothing to pull.
         """
         repository = self._repositories.known(full_name)
-        refs = self._repositories.git(repository).refs()
+        refs = self.refs(full_name)
         return self._pulls.open(repository, refs, head=head, base=base, title=title)
 
     def pull_requests(self, full_name: str) -> list[PullRequest]:

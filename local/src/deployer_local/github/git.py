@@ -136,6 +136,10 @@ class GitRepository:
         """The newest `most` commits that `after` reaches and none of `without` does, oldest first."""
         return self._log(f"--max-count={most}", "--topo-order", after, *(f"^{sha}" for sha in without))[::-1]
 
+    def history(self, tips: list[str], most: int) -> list[Commit]:
+        """The newest `most` commits that any of these reach, newest first."""
+        return self._log(f"--max-count={most}", "--date-order", *tips) if tips else []
+
     def reachable(self, after: str, without: list[str], most: int) -> set[str]:
         """Ids of the commits that `after` reaches and none of `without` does."""
         lines = [after, *(f"^{sha}" for sha in without)]

@@ -12,7 +12,9 @@ _OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,38})", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}", re.ASCII)
 _SHA = re.compile(r"[0-9a-f]{40}", re.ASCII)
 
-RESERVED_OWNERS = frozenset({"api", "codeload", "slack", "sites", "repositories", "_aws"})
+RESERVED_OWNERS = frozenset(
+    ["api", "assets", "builds", "codeload", "github", "repositories", "runs", "sites", "slack", "stacks", "_aws"]
+)
 """First path segments that the engine serves itself."""
 
 ZERO = "0" * 40

@@ -110,6 +110,11 @@ class Messages:
             )
             return str(self._rows.execute("select id from people where email = ?", (email,)).fetchone()["id"])
 
+    def people(self) -> dict[str, str]:
+        """Everybody's name, by id."""
+        with self._lock:
+            return {row["id"]: row["name"] for row in self._rows.execute("select id, name from people")}
+
     def person(self, key: str) -> tuple[str, str, str] | None:
         """(id, email, name) of the person with this id or address."""
         with self._lock:

@@ -86,6 +86,14 @@ class Slack:
         """The id of the person with this address, who joins if not there."""
         return self._messages.add_person(email, name)
 
+    def channels(self) -> list[Channel]:
+        """Every channel, direct messages included."""
+        return self._messages.channels()
+
+    def people(self) -> dict[str, str]:
+        """Everybody's name, by id."""
+        return self._messages.people()
+
     def messages(self, channel: str | None = None) -> list[Message]:
         """Messages (of one channel, by id or name), oldest first; replies are within the message they reply to.
 
