@@ -41,9 +41,9 @@ def main() -> int:
         try:
             with lived(Path(folder)) as engine:
                 for page, size in SIZES.items():
-                    for scheme in SCHEMES:
+                    for scheme, preference in SCHEMES.items():
                         name = page if scheme == "light" else f"{page}-{scheme}"
-                        arguments = (f"--window-size={size}", SCHEMES[scheme], f"{engine.web_url}/{page}")
+                        arguments = (f"--window-size={size}", preference, f"{engine.web_url}/{page}")
                         shoot(browser, Path(folder), IMAGES / f"{name}.png", arguments)
         except Unmet as unmet:
             print(f"make look: {unmet}")
