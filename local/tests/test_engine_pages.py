@@ -7,7 +7,7 @@ import io
 import re
 import zipfile
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 import urllib3
@@ -38,6 +38,18 @@ def action(name: str, category: str, provider: str, configuration: dict[str, str
 @pytest.fixture
 def failed(aws: Any) -> tuple[str, str, str]:
     """A pipeline whose build fails: its name, its stack, and the run's id."""
+    return made(aws, "exit 3", "Failed")
+
+
+@pytest.fixture
+def waiting(aws: Any) -> tuple[str, str]:
+    """A pipeline whose run waits for an approval: its name, and the run's id."""
+    name, _, run = made(aws, "exit 0", "InProgress")
+    aws.until(lambda: "waits for an approval" in get(aws, f"/runs/{name}/{run}"), "an approval")
+    return name, run
+
+
+def made(aws: Any, command: str, state: str) -> tuple[str, str, str]:
     bucket, s3, name = aws.unique("pages"), aws.client("s3"), aws.unique("pages")
     s3.create_bucket(Bucket=bucket)
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
@@ -46,12 +58,12 @@ def failed(aws: Any) -> tuple[str, str, str]:
         files.writestr("file", "text")
     metadata = {"codepipeline-artifact-revision-summary": "<b>the commit</b>"}
     s3.put_object(Bucket=bucket, Key="source.zip", Body=archive.getvalue(), Metadata=metadata)
-    spec = '{"version": "0.2", "phases": {"build": {"commands": ["echo \'<script>alert(1)</script>\'", "exit 3"]}}}'
+    spec = '{"version": "0.2", "phases": {"build": {"commands": ["echo \'<script>alert(1)</script>\'", "COMMAND"]}}}'
     project = {
         "Name": name,
         "ServiceRole": "arn:aws:iam::000000000000:role/any",
         "Artifacts": {"Type": "CODEPIPELINE"},
-        "Source": {"Type": "CODEPIPELINE", "BuildSpec": spec},
+        "Source": {"Type": "CODEPIPELINE", "BuildSpec": spec.replace("COMMAND", command)},
         "Environment": {"Type": "LINUX_CONTAINER", "ComputeType": "BUILD_GENERAL1_SMALL", "Image": "any"},
     }
     source = {"S3Bucket": bucket, "S3ObjectKey": "source.zip", "PollForSourceChanges": "false"}
@@ -80,19 +92,19 @@ def failed(aws: Any) -> tuple[str, str, str]:
 
     def ended() -> str:
         runs = pipelines.list_pipeline_executions(pipelineName=name)["pipelineExecutionSummaries"]
-        return str(runs[0]["pipelineExecutionId"]) if runs and runs[0]["status"] == "Failed" else ""
+        return str(runs[0]["pipelineExecutionId"]) if runs and runs[0]["status"] == state else ""
 
-    return name, stack, aws.until(ended, "a run that failed")
+    return name, stack, aws.until(ended, f"a run that is {state}")
 
 
 def test_a_run_leads_to_its_build_and_the_build_to_its_log(aws: Any, failed: tuple[str, str, str]) -> None:
     name, _, run = failed
     listed = get(aws, f"/runs/{name}")
     assert f'href="/runs/{name}/{run}"' in listed
-    assert "Failed · just now" in text(listed)
+    assert "failed · just now" in text(listed)
     page = get(aws, f"/runs/{name}/{run}")
     said = text(page)
-    for part in ("✓ Source Succeeded", "<b>the commit</b>", "✕ Build Failed", "exit status 3", "Wait not begun"):
+    for part in ("✓ Source succeeded", "<b>the commit</b>", "✕ Build failed", "exit status 3", "Wait not begun"):
         assert part in said, said
     assert "<b>" not in page
     [build] = set(re.findall(r'href="(/builds/[^"]+)"', page))
@@ -110,7 +122,53 @@ def test_a_run_that_goes_on_says_so(aws: Any, failed: tuple[str, str, str]) -> N
     pipelines.retry_stage_execution(
         pipelineName=name, stageName="Build", pipelineExecutionId=run, retryMode="FAILED_ACTIONS"
     )
-    assert re.search(r"Build (InProgress|Failed)", text(get(aws, f"/runs/{name}/{run}")))
+    assert re.search(r"Build (in progress|failed)", text(get(aws, f"/runs/{name}/{run}")))
+
+
+def sent(aws: Any, path: str, answer: str, **changes: str) -> urllib3.BaseHTTPResponse:
+    """The answer to the form on a page, as a browser sends it."""
+    page = get(aws, path)
+    [action] = re.findall(r'<form class="approval" method="post" action="([^"]*)">', page)
+    given = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page))
+    origin = {"Origin": changes.pop("origin", aws.engine.web_url)}
+    headers = origin | {"Content-Type": "application/x-www-form-urlencoded"}
+    body = urlencode({**given, **changes, "answer": answer})
+    return urllib3.request("POST", aws.engine.web_url + action, headers=headers, body=body, redirect=False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "host", "becomes"), [("approve", "127.0.0.1", "succeeded"), ("reject", "localhost", "failed")]
+)
+def test_an_approval_is_answered_on_the_page_of_its_run(
+    aws: Any, waiting: tuple[str, str], answer: str, host: str, becomes: str
+) -> None:
+    path = "/runs/{}/{}".format(*waiting)
+    assert "Wait in progress" in text(get(aws, path))
+    done = sent(aws, path, answer, origin=aws.engine.web_url.replace("127.0.0.1", host))
+    assert (done.status, done.headers["Location"]) == (303, path)
+    aws.until(lambda: f"{becomes} · run" in text(get(aws, path)), becomes)
+    assert "waits for an approval" not in get(aws, path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "says"),
+    [
+        ({"origin": "null"}, 403, "An approval is answered on the page of its run."),
+        ({"origin": "http://evil.example"}, 403, "An approval is answered on the page of its run."),
+        ({"token": "00000000-0000-4000-8000-000000000000"}, 409, "That is no longer waited for."),
+        ({"token": ""}, 409, "That is no longer waited for."),
+        ({"stage": "x" * 5000}, 409, "That is no longer waited for."),
+    ],
+    ids=["from-nowhere", "from-another-page", "another-token", "no-token", "no-stage"],
+)
+def test_an_approval_is_answered_by_nobody_else(
+    aws: Any, waiting: tuple[str, str], changes: dict[str, str], status: int, says: str
+) -> None:
+    path = "/runs/{}/{}".format(*waiting)
+    refused = sent(aws, path, "approve", **changes)
+    assert refused.status == status, refused.data
+    assert f"Not done {says}" in text(refused.data.decode())
+    assert "waits for an approval" in get(aws, path)
 
 
 def test_a_stack_shows_its_events(aws: Any, failed: tuple[str, str, str]) -> None:

@@ -182,4 +182,6 @@ def test_times_in_words() -> None:
     assert shown.clock(1_700_000_000) == "22:13:20"
     assert shown.stamp(1_700_000_000) == "2023-11-14 22:13:20 UTC"
     assert [shown.span(each) for each in (-1, 0.4, 59, 60, 185)] == ["0 s", "0 s", "59 s", "1 min 0 s", "3 min 5 s"]
-    assert shown.words("IN_PROGRESS") == "in progress"
+    assert [shown.words(each) for each in ("IN_PROGRESS", "InProgress", "Failed")] == [
+        *("in progress", "in progress", "failed")
+    ]

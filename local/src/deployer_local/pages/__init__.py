@@ -1,6 +1,7 @@
 """Pages to look at: what the local Slack and GitHub hold, what a run did, what a build printed.
 
-Served beside the services themselves; they read and change nothing. HTML is made on the server, no script runs.
+Served beside the services themselves, and changing nothing, but for an approval that somebody answers. HTML is made on
+the server, no script runs.
 """
 
 from .web import Pages

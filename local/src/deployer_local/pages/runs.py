@@ -1,18 +1,21 @@
 """What the pages of a pipeline's runs, of a build and of a stack show, asked of the emulated AWS over its own API.
 
-Reads only, and keeps nothing: a pipeline, build or stack that is gone is None.
+Keeps nothing: a pipeline, build or stack that is gone is None. Changes nothing but an approval that somebody answers.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from deployer.errors import Rejected
 from deployer.pipelines import ActionRun, CodePipeline
 
 from . import links
+
+log = logging.getLogger(__name__)
 
 Client = Callable[[str], Any]
 """boto3 clients of the emulated AWS, by service."""
@@ -32,12 +35,22 @@ class Action:
 
 
 @dataclass(frozen=True)
+class Approval:
+    """An approval that a run waits for. `token`: who knows it may answer."""
+
+    stage: str
+    action: str
+    token: str
+
+
+@dataclass(frozen=True)
 class StageOfRun:
-    """A stage with the actions that began."""
+    """A stage with the actions that began, and what it waits for."""
 
     name: str
     state: str
     actions: tuple[Action, ...]
+    approvals: tuple[Approval, ...]
 
 
 @dataclass(frozen=True)
@@ -83,20 +96,39 @@ def runs(client: Client, pipeline: str) -> list[tuple[str, str, float]] | None:
 def run(client: Client, pipeline: str, identity: str) -> RunPage | None:
     """A run with its stages, those included that have not begun."""
     try:
-        return _run(CodePipeline(client("codepipeline")), pipeline, identity)
+        return _run(client("codepipeline"), pipeline, identity)
     except Rejected:  # an id that none can have, or a pipeline that went while it was asked about
         return None
 
 
-def _run(pipelines: CodePipeline, pipeline: str, identity: str) -> RunPage | None:
+def answer(client: Client, pipeline: str, approval: Approval, *, approved: bool) -> bool:
+    """Answer an approval; False where it is no longer waited for, or the token is another one's."""
+    result = {"summary": "answered on the page of the run", "status": "Approved" if approved else "Rejected"}
+    try:
+        client("codepipeline").put_approval_result(
+            pipelineName=pipeline,
+            stageName=approval.stage,
+            actionName=approval.action,
+            token=approval.token,
+            result=result,
+        )
+    except (ClientError, ParamValidationError) as error:
+        log.info("an approval of %s was not taken: %s", pipeline, error)
+        return False
+    return True
+
+
+def _run(client: Any, pipeline: str, identity: str) -> RunPage | None:
+    pipelines = CodePipeline(client)
     found = pipelines.run(pipeline, identity)
     if found is None:
         return None
-    actions = pipelines.actions(pipeline, identity)
+    actions, waiting = pipelines.actions(pipeline, identity), _approvals(client, pipeline, identity)
     stages = []
     for name, count in pipelines.stages(pipeline, found.version).items():
         ours = [each for each in actions if each.stage == name]
-        stages.append(StageOfRun(name, _state_of(ours, count), tuple(_action(each) for each in ours)))
+        asked = tuple(each for each in waiting if each.stage == name)
+        stages.append(StageOfRun(name, _state_of(ours, count), tuple(_action(each) for each in ours), asked))
     revisions = tuple((name, summary or revision) for name, (revision, summary) in found.revisions.items())
     return RunPage(pipeline, identity, str(found.state), revisions, tuple(stages))
 
@@ -132,6 +164,18 @@ def stack(client: Client, identity: str) -> StackPage | None:
         for each in found["StackEvents"]
     )
     return StackPage(found["StackEvents"][0]["StackName"], identity, events)
+
+
+def _approvals(client: Any, pipeline: str, run: str) -> list[Approval]:
+    """What this run waits for, of a pipeline in which another one may be ahead of it or behind."""
+    return [
+        Approval(stage["stageName"], action["actionName"], action["latestExecution"]["token"])
+        for stage in client.get_pipeline_state(name=pipeline)["stageStates"]
+        if stage.get("latestExecution", {}).get("pipelineExecutionId") == run
+        for action in stage["actionStates"]
+        if action.get("latestExecution", {}).get("status") == "InProgress"
+        if "token" in action["latestExecution"]
+    ]
 
 
 def _unless_gone(ask: Callable[..., Mapping[str, Any]], **arguments: str) -> Mapping[str, Any] | None:

@@ -3,8 +3,10 @@
 Pure.
 """
 
+import re
 from datetime import UTC, datetime
 
+_INNER_CAPITAL = re.compile("(?<=[a-z])(?=[A-Z])")
 _AGES = ((86_400, "d"), (3_600, "h"), (60, "min"))
 # One sign for each word that GitHub or AWS has for how something stands.
 _SIGNS = {
@@ -28,8 +30,8 @@ def sign(state: str) -> str:
 
 
 def words(state: str) -> str:
-    """A state as it is read: `in progress`."""
-    return state.replace("_", " ").lower()
+    """A state as it is read: `in progress`, whether it is written IN_PROGRESS or InProgress."""
+    return _INNER_CAPITAL.sub(" ", state).replace("_", " ").lower()
 
 
 def clock(moment: float) -> str:

@@ -1,14 +1,14 @@
 """The pages' routes: from an address to HTML.
 
-Nothing that is shown can become a tag or a script: templates escape, and a policy forbids scripts, frames, forms and
-whatever is elsewhere. Reads only.
+Nothing that is shown can become a tag or a script: templates escape, and a policy forbids scripts, frames and whatever
+is elsewhere. Reads only, but for the answer to an approval, which has to come from a page of ours.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
@@ -24,12 +24,14 @@ from . import github, runs, shown, slack
 
 HEADERS = {
     # https://developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Content-Security-Policy
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none';"
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self';"
     " frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    # Not "no-referrer": a form's origin would be "null" then. https://fetch.spec.whatwg.org/#append-a-request-origin-header
+    "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+_LARGEST_FORM = 4096
 REFRESH = 3
 """Seconds after which a page that follows is read again."""
 
@@ -81,7 +83,8 @@ class Pages:
             "/{owner}/{name}/commit/{sha}": self.home,
             "/{owner}/{name}/pull/{number}": self.home,
         }
-        return [Route(path, self._threaded(answer), methods=["GET"]) for path, answer in found.items()]
+        pages = [Route(path, self._threaded(answer), methods=["GET"]) for path, answer in found.items()]
+        return [Route("/runs/{pipeline}/{run}", self._answer, methods=["POST"]), *pages]
 
     def github(self, request: Request) -> Response:
         """One repository, or all of them."""
@@ -120,6 +123,17 @@ class Pages:
         if found is None:
             raise HTTPException(404, f"Pipeline {name} has no run {identity}; it may be gone with its environment.")
         return self._page(request, "run.html", title=name, run=found)
+
+    def answer(self, request: Request, given: Mapping[str, str]) -> Response:
+        """An approval that somebody answered on the page of its run."""
+        base = self._base()
+        if request.headers.get("origin") not in {base, base.replace("127.0.0.1", "localhost")}:
+            raise HTTPException(403, "An approval is answered on the page of its run.")
+        approval = runs.Approval(*(given.get(name, "") for name in ("stage", "action", "token")))
+        name, approved = request.path_params["pipeline"], given.get("answer") == "approve"
+        if not runs.answer(self._client, name, approval, approved=approved):
+            raise HTTPException(409, "That is no longer waited for.")
+        return RedirectResponse(request.url.path, 303, HEADERS)
 
     def build(self, request: Request) -> Response:
         """A build with its log."""
@@ -164,16 +178,24 @@ class Pages:
         )
         return HTMLResponse(rendered, status, HEADERS)
 
+    async def _answer(self, request: Request) -> Response:
+        body = b""
+        async for chunk in request.stream():
+            body = (body + chunk)[:_LARGEST_FORM]
+        given = dict(parse_qsl(body.decode("utf-8", "replace")))
+        return await run_in_threadpool(self._or_why_not, request, lambda: self.answer(request, given))
+
     def _threaded(self, answer: Callable[[Request], Response]) -> Callable[[Request], Any]:
         """They ask git, the stores and AWS: never on the event loop."""
 
-        def answered(request: Request) -> Response:
-            try:
-                return answer(request)
-            except HTTPException as error:
-                return self._page(request, "nothing.html", error.status_code, title="Not here", text=error.detail)
-
         async def endpoint(request: Request) -> Response:
-            return await run_in_threadpool(answered, request)
+            return await run_in_threadpool(self._or_why_not, request, lambda: answer(request))
 
         return endpoint
+
+    def _or_why_not(self, request: Request, answer: Callable[[], Response]) -> Response:
+        try:
+            return answer()
+        except HTTPException as error:
+            title = "Not here" if error.status_code == 404 else "Not done"
+            return self._page(request, "nothing.html", error.status_code, title=title, text=error.detail)
