@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -90,9 +91,11 @@ def test_F97_only_the_wheels_of_the_layer_differ(engine: Engine, tmp_path: Path)
     own, wheels = zip(*(contents(each) for each in (here, for_aws)), strict=True)
     assert own[0] == own[1]
     assert "python/deployer/events.py" in own[0]
-    # The same releases of the same packages, whatever is compiled in them.
+    # The same releases of the same packages, whatever is compiled in them; but for those that an older Python needs.
     releases = [{name.split("/")[1] for name in each if ".dist-info/" in name} for each in wheels]
-    assert releases[0] == releases[1] != set()
+    marked = re.findall(r"^([a-z0-9-]+)==(\S+) ; python_full_version", Tree.here().lock.read_text(), re.MULTILINE)
+    older = {f"{name.replace('-', '_')}-{version}.dist-info" for name, version in marked}
+    assert releases[0] - older == releases[1] - older != set()
 
 
 def digest(built: Package) -> bytes:
