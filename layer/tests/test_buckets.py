@@ -167,17 +167,23 @@ def test_what_is_there_is_listed_and_removed(s3: Any) -> None:
     keys = [*(f"docs/{n}" for n in range(PAGE)), "docs//odd", "docs/dir/", "other"]
     etags = {key: s3.put_object(Bucket="site-bucket", Key=key, Body=key.encode())["ETag"] for key in keys}
     bucket = Bucket(s3, "site-bucket", "123456789012")
-    assert bucket.etags() == etags
-    found = bucket.etags("docs/")
-    assert set(found) == set(keys) - {"other"}
+    assert [len(page) for page in bucket.pages()] == [PAGE, 3]
+    assert {key: etag for page in bucket.pages() for key, etag in page.items()} == etags
+    assert {key for page in bucket.pages("docs/") for key in page} == set(keys) - {"other"}
     bucket.remove(["docs//odd", "docs/dir/"])
-    assert set(bucket.etags()) == {key for key in keys if key not in ("docs//odd", "docs/dir/")}
+    assert {key for page in bucket.pages() for key in page} == set(keys) - {"docs//odd", "docs/dir/"}
 
 
 def test_what_is_removed_of_a_bucket_with_versions_can_be_had_back(s3: Any) -> None:
     s3.put_bucket_versioning(Bucket="site-bucket", VersioningConfiguration={"Status": "Enabled"})
     s3.put_object(Bucket="site-bucket", Key="a", Body=b"1")
     Bucket(s3, "site-bucket").remove(["a"])
-    assert Bucket(s3, "site-bucket").etags() == {}
+    assert list(Bucket(s3, "site-bucket").pages()) == [{}]
     [found] = Bucket(s3, "site-bucket").versions()
     assert len(found) == 2
+
+
+@pytest.mark.parametrize("name", ["arn:aws:s3:::site-bucket/x", "my site", "https://site-bucket.s3.amazonaws.com"])
+def test_what_is_no_buckets_name_is_said_and_not_tried_again(s3: Any, name: str) -> None:
+    with pytest.raises(Rejected, match="Invalid bucket name"):
+        Bucket(s3, name).exists()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import random
+import traceback
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -300,6 +303,15 @@ def test_f77_what_s3_answers_to_a_deletion(
     server.answers.clear()
 
 
+def test_F87_what_s3_quotes_of_the_credentials_goes_no_further(server: Any, scripted: Objects) -> None:
+    """An expired token's answer holds the token: it must be in no message and in no traceback."""
+    quoted = b"<Error><Code>ExpiredToken</Code><Message>expired</Message><Token-0>CANARY-token</Token-0></Error>"
+    server.answer(400, quoted)
+    with pytest.raises(Broken, match="ExpiredToken") as caught:
+        scripted.put("a", b"1", {})
+    assert "CANARY" not in "".join(traceback.format_exception(caught.value))
+
+
 def test_a_panic_of_the_client_is_an_error_like_others(server: Any, scripted: Objects) -> None:
     """It takes S3's word for it that an error names a key that was asked for."""
     server.answer(
@@ -328,6 +340,12 @@ def test_where_s3_is_and_who_asks_comes_from_the_environment(server: Any, script
     scripted.put("a", b"1", {})
     assert "Credential=AKOWN/" in server.asked[0].headers["authorization"]
     assert "/us-east-1/s3/aws4_request" in server.asked[0].headers["authorization"]
+
+
+def test_what_is_written_has_a_checksum(server: Any, scripted: Objects) -> None:
+    server.answer(200, ETag='"e"')
+    scripted.put("a", b"1", {})
+    assert server.asked[0].headers["x-amz-checksum-sha256"] == base64.b64encode(hashlib.sha256(b"1").digest()).decode()
 
 
 def test_an_artifact_is_read_with_the_keys_that_came_with_it(server: Any, scripted: Objects) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import IO
 
 from deployer.errors import Broken
@@ -12,6 +12,8 @@ from deployer.errors import Broken
 
 class FakeSite:
     """Objects in the order in which they came. ``broken``: a key that is refused."""
+
+    page = 1000
 
     def __init__(self, broken: str = "") -> None:
         self.broken = broken
@@ -38,13 +40,17 @@ class FakeSite:
         self.calls.append(f"read {key}")
         return self.objects.get(key)
 
-    def listing(self, prefix: str) -> Mapping[str, str]:
-        self.calls.append(f"list {prefix}")
-        return {key: etag(body) for key, body in self.objects.items() if key.startswith(prefix)}
+    def pages(self, prefix: str) -> Iterator[Mapping[str, str]]:
+        found = sorted(key for key in self.objects if key.startswith(prefix))
+        for start in range(0, max(1, len(found)), self.page):
+            self.calls.append(f"list {prefix}")
+            yield {key: etag(self.objects[key]) for key in found[start : start + self.page]}
 
     def delete(self, keys: Sequence[str]) -> None:
         self.calls.append(f"delete {len(keys)}")
         for key in keys:
+            if key == self.broken:
+                raise Broken(f"removing {key}: S3 answered AccessDenied")
             del self.objects[key]
 
     def asked(self, what: str) -> list[str]:

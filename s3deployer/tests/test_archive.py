@@ -9,7 +9,7 @@ import zipfile
 import pytest
 
 from deployer.errors import Rejected
-from s3deployer.archive import MAX_ENTRIES, MAX_TOTAL, SMALL, entries, readable, verify
+from s3deployer.archive import MAX_ENTRIES, MAX_TOTAL, SMALL, announced, entries, readable, verify
 
 from .jobs import SITE, damaged, linked, renamed, zipped
 
@@ -153,3 +153,30 @@ def test_checking_stops_when_time_runs_out() -> None:
     content = zipped(SITE)
     with zipfile.ZipFile(io.BytesIO(content)) as opened, pytest.raises(Rejected, match="nothing was written"):
         verify(opened, entries(opened.infolist(), len(content)), lambda: 0.0)
+
+
+def many(entries: int, size: int) -> bytes:
+    """The end of an archive that says so much of its directory, and nothing before it."""
+    return struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, min(entries, 0xFFFF), min(entries, 0xFFFF), size, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("entries", "size"), [(50_001, 100), (1, (32 << 20) + 1)], ids=["F83-entries", "F83-bytes-of-entries"]
+)
+def test_a_directory_too_large_to_be_read_is_refused_unread(entries: int, size: int) -> None:
+    with pytest.raises(Rejected, match="more than 50000 entries"):
+        announced(io.BytesIO(many(entries, size)))
+
+
+def test_an_archives_directory_is_looked_at_and_left_where_it_was() -> None:
+    file = io.BytesIO(zipped({"index.html": b""}))
+    announced(file)
+    assert file.tell() == 0
+    announced(io.BytesIO(b"no archive"))
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA], ids=["F83-bzip2", "F83-lzma"])
+def test_only_what_everybody_packs_with_is_unpacked(compression: int) -> None:
+    content = zipped({"index.html": b"x" * 100}, compression)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive, pytest.raises(Rejected, match="something else than deflate"):
+        entries(archive.infolist(), len(content))

@@ -198,6 +198,13 @@ def test_somebody_elses_bucket_is_refused_before_the_first_put(world: World, par
     assert world.successes == []
 
 
+def test_the_bucket_of_the_artifacts_is_no_site(world: World) -> None:
+    world.proven = STORE
+    world.run(event({"Site": "site.zip"}, {"bucket": STORE, "delete": True}))
+    ((_, message),) = world.failures
+    assert message == f"bucket {STORE} is refused: the pipeline's artifacts are in it"
+
+
 @pytest.mark.parametrize("cdn", [CDN, "E2VICTIM12345"], ids=["ours", "F86-somebody-elses"])
 def test_a_distribution_is_proven_before_the_first_put(world: World, cdn: str) -> None:
     world.put("outputs.zip", zipped({"outputs.json": json.dumps({"Bucket": "site-bucket", "Cdn": cdn}).encode()}))
@@ -279,9 +286,9 @@ class Counted(FakeSite):
         self._call("receipt")
         return super().read(key)
 
-    def listing(self, prefix: str) -> Mapping[str, str]:
+    def pages(self, prefix: str) -> Iterator[Mapping[str, str]]:
         self._call("list")
-        return super().listing(prefix)
+        return super().pages(prefix)
 
     def delete(self, keys: Sequence[str]) -> None:
         self._call("delete")
@@ -350,9 +357,9 @@ class TestAResultIsAlwaysPosted:
             [(job, message)] = world.failures
             assert (job, bool(message), SECRET in message) == (JOB_ID, True, False)
             calls += 1
-        # two artifacts, two proofs, the site, its receipt and listing, five objects, a deletion, an invalidation, and
-        # the receipt before and after it
-        assert calls == len(failing.made) == 16, failing.made
+        # two artifacts, two proofs, the site, its receipt and listing, five objects, the receipt, an invalidation, the
+        # receipt again; then the receipt before a deletion, that, another invalidation, and the last receipt
+        assert calls == len(failing.made) == 19, failing.made
 
     @pytest.mark.parametrize("refusal", [Rejected("summary: invalid"), Broken("no permission")], ids=["F81-a", "F81-b"])
     def test_a_success_that_is_not_taken_for_good_is_posted_as_a_failure(

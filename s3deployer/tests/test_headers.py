@@ -41,6 +41,17 @@ NOT_HASHED = [
     "LICENSE",
     "a-ABCDEFGH.js",
     "x5YVXQ2KF.js",
+    "styles-Summer24.css",
+    "app-Version2.js",
+    "app-VERSION2.js",
+    "Inter-Light300.woff2",
+    "report.2024dec1.svg",
+    "photo_20240501b.png",
+    "photo-2024beef.png",
+    "menu-3f2a1b9c.pdf",
+    "post-5f3a9c1e8b2d4a6f7c8e9d0b.json",
+    "post-5f3a9c1e8b2d4a6f7c8e9d0b.png",
+    "user-550e8400-e29b-41d4-a716-446655440000.png",
 ]
 
 

@@ -99,7 +99,7 @@ BOTH = frozenset({"index.html", "outputs.json"})
         pytest.param({"A": SITE, "B": BOTH}, {}, Choice("A", "B"), id="outputs-beside-another-file"),
         pytest.param({"A": SITE}, {"bucket": "b"}, Choice("A"), id="a-bucket-by-name"),
         pytest.param({"A": SITE, "B": OUTPUTS}, {"bucket": "b"}, Choice("A", "B"), id="a-bucket-by-name-wins"),
-        pytest.param({"A": OUTPUTS}, {"bucket": "b"}, Choice("A"), id="a-site-that-is-called-so"),
+        pytest.param({"A": BOTH}, {"bucket": "b"}, Choice("A"), id="a-site-that-has-such-a-file-too"),
         pytest.param(
             {"A": SITE, "B": frozenset({"s.json"})}, {"outputs": "s.json"}, Choice("A", "B"), id="another-file-name"
         ),
@@ -120,6 +120,10 @@ def test_artifacts_are_told_apart_by_content(
         pytest.param({"A": SITE, "B": SITE, "C": OUTPUTS}, {}, "A, B may each be", id="two-sites"),
         pytest.param({"A": SITE, "B": OUTPUTS, "C": OUTPUTS}, {}, "more than one.*B, C", id="two-outputs"),
         pytest.param({"A": SITE, "B": SITE}, {"bucket": "b"}, "A, B may each be", id="two-sites-and-a-bucket"),
+        pytest.param(
+            {"A": OUTPUTS, "B": OUTPUTS}, {"bucket": "b"}, "more than one.*A, B", id="two-outputs-and-a-bucket"
+        ),
+        pytest.param({"A": OUTPUTS}, {"bucket": "b"}, "left for the site", id="outputs-are-no-site"),
     ],
 )
 def test_what_cannot_be_told_apart_is_refused(

@@ -20,7 +20,7 @@ from s3deployer.archive import entries, verify
 from s3deployer.content_types import content_type
 from s3deployer.parameters import Parameters
 from s3deployer.planning import Waves, plan
-from s3deployer.publishing import FEW, IN_FLIGHT, IN_MEMORY, Archive, Published, Publisher, Width
+from s3deployer.publishing import FEW, IN_FLIGHT, IN_MEMORY, Archive, Published, Publisher, Width, changed
 
 from .jobs import SITE, zipped
 from .sites import FakeSite
@@ -88,7 +88,7 @@ def opened(files: dict[str, bytes], keep: bool = True) -> Iterator[tuple[Archive
 
 
 def publish(archive: Archive, waves: Waves, site: FakeSite, at_once: int = 2, left: TimeLeft = plenty) -> Published:
-    return Publisher(archive, site, left, Width(at_once)).publish(waves, {}, frozenset())
+    return Publisher(archive, site, left, Width(at_once)).publish(waves)
 
 
 def site(number: str, names: str) -> dict[str, bytes]:
@@ -180,6 +180,12 @@ class TestPublish:
         assert bucket.objects["video.bin"] == large
         assert (published.uploaded, published.size) == (2, IN_MEMORY + 1)
 
+    def test_a_site_of_large_files_alone(self) -> None:
+        bucket = FakeSite()
+        with opened({"video.bin": os.urandom(IN_MEMORY + 1)}) as (archive, waves):
+            assert publish(archive, waves, bucket).complete
+        assert bucket.asked("upload") == ["video.bin"]
+
     def test_F88b_only_so_much_is_in_memory_at_the_same_time(self) -> None:
         """Every body is held back until no more come: those on their way fit into ``IN_FLIGHT``."""
         size = IN_FLIGHT // 4
@@ -218,18 +224,17 @@ class TestPublish:
         assert list(bucket.objects) == ["app.js"]
         assert (published.uploaded, len(published.digests)) == (1, 1)
 
-    def test_what_is_as_planned_is_not_written_again(self) -> None:
+    def test_only_what_is_not_as_planned_is_written(self) -> None:
         bucket = FakeSite()
         with opened(SITE) as (archive, waves):
             first = publish(archive, waves, bucket)
             del bucket.objects["css/site.css"]  # removed by somebody
             bucket.objects["app.js"] = b"changed by somebody"
-            bucket.calls.clear()
-            again = Publisher(archive, bucket, plenty).publish(waves, bucket.listing(""), frozenset(first.digests))
-        assert sorted(bucket.asked("put")) == ["app.js", "css/site.css"]
-        assert bucket.objects == SITE
-        assert again.digests == first.digests
-        assert again.uploaded == 2
+            [known] = bucket.pages("")
+            wanted, kept = changed(archive, waves, known, frozenset(first.digests))
+        assert [[put.key for put in wave] for wave in wanted] == [["app.js", "css/site.css"]]
+        assert len(kept) == 3
+        assert kept < first.digests
 
     def test_files_are_handed_over_a_few_at_a_time(self) -> None:
         """So few that every thread has its share, and together so small that they are no burden."""

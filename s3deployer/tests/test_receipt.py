@@ -6,14 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3deployer.receipt import Receipt, digest, is_receipt, key_of
+from s3deployer.receipt import Receipt, digest, folder_of, is_receipt, key_of, mark
 
 DIGESTS = st.frozensets(st.binary(min_size=16, max_size=16), max_size=20)
 
 
-@given(digests=DIGESTS, owed=st.booleans())
-def test_it_is_read_back(digests: frozenset[bytes], owed: bool) -> None:
-    assert Receipt.decode(Receipt(digests, owed).encode()) == Receipt(digests, owed)
+@given(digests=DIGESTS, distribution=st.sampled_from(["", "E2EXAMPLE12345"]))
+def test_it_is_read_back(digests: frozenset[bytes], distribution: str) -> None:
+    receipt = Receipt(digests, mark(distribution))
+    assert Receipt.decode(receipt.encode()) == receipt
+
+
+def test_it_tells_distributions_apart_and_none_from_one() -> None:
+    assert len({mark(""), mark("E2EXAMPLE12345"), mark("E2EXAMPLE12346")}) == 3
+    assert mark("") == b""
 
 
 def test_the_same_receipt_is_the_same_object() -> None:
@@ -24,7 +30,9 @@ def test_the_same_receipt_is_the_same_object() -> None:
 WHOLE = Receipt(frozenset({b"a" * 16})).encode()
 
 
-@pytest.mark.parametrize("content", [None, b"", b"<html>", WHOLE[:-1], WHOLE + b"x", WHOLE.replace(b" 1\n", b" 2\n")])
+@pytest.mark.parametrize(
+    "content", [None, b"", b"<html>", WHOLE[:-1], WHOLE + b"x", WHOLE.replace(b" 2\n", b" 1\n"), WHOLE[:21]]
+)
 def test_what_is_no_receipt_is_an_empty_one(content: bytes | None) -> None:
     assert Receipt.decode(content) == Receipt()
 
@@ -57,3 +65,4 @@ def test_its_key() -> None:
         key_of(""),
         key_of("docs"),
     ]
+    assert [folder_of(key_of("")), folder_of(key_of("docs/v1"))] == ["", "docs/v1/"]

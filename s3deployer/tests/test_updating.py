@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from deployer.errors import Broken, Rejected, Transient
+from s3deployer import updating
 from s3deployer.archive import entries, verify
 from s3deployer.job import Progress
 from s3deployer.parameters import Invalidation, Parameters
 from s3deployer.planning import plan
 from s3deployer.publishing import Archive
-from s3deployer.receipt import Receipt, key_of
+from s3deployer.receipt import Receipt, key_of, mark
 from s3deployer.updating import PAGE, Deployed, Target, Unfinished, Update
 
 from .jobs import SITE, zipped
@@ -92,7 +94,8 @@ def test_only_what_changed_is_written(world: World) -> None:
     world.update()
     world.site.calls.clear()
     assert world.update({**SITE, "app.js": b"export let x"}) == Deployed("site-bucket", "", 1, 4, 0, 12)
-    assert world.site.asked("put") == ["app.js", key_of("")]
+    # what is written over leaves the receipt first
+    assert world.site.asked("put") == [key_of(""), "app.js", key_of("")]
 
 
 def test_other_headers_are_a_change(world: World) -> None:
@@ -127,7 +130,7 @@ class TestDelete:
         assert world.update(delete=True) == Deployed("site-bucket", "", 5, 0, 3, WHOLE)
         assert world.published == SITE
 
-    def test_F89b_nothing_outside_the_prefix_and_no_receipt(self, world: World) -> None:
+    def test_F89b_nothing_outside_the_prefix_and_no_other_publication(self, world: World) -> None:
         world.update(prefix="docs/v1")
         world.site.objects.update({"docs/a": b"", "docs/v10/a": b"", "other": b"", "docs/v2/old": b""})
         before = dict(world.published)
@@ -136,8 +139,20 @@ class TestDelete:
             f"docs/v2/{key}": body for key, body in SITE.items()
         }
         world.update(delete=True)
-        assert world.published == SITE
-        assert key_of("docs/v1") in world.site.objects
+        # docs/v1 and docs/v2 are published by somebody else: they have receipts of their own
+        assert world.published == SITE | {
+            f"{where}/{key}": body for where in ("docs/v1", "docs/v2") for key, body in SITE.items()
+        }
+        assert {key_of("docs/v1"), key_of("docs/v2"), key_of("")} <= set(world.site.objects)
+
+    def test_F89b_a_bucket_with_far_more_in_it_is_not_cleared(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(updating, "MOST_OTHERS", 2)
+        world.site.objects.update(STALE)
+        with pytest.raises(Rejected, match="more than 2 objects are not of this site"):
+            world.update(delete=True)
+        assert world.published == STALE
 
     def test_F84_they_are_removed_after_the_last_page(self, world: World) -> None:
         world.site.objects.update(STALE)
@@ -145,6 +160,24 @@ class TestDelete:
         kinds = [call.partition(" ")[0] for call in world.site.calls]
         assert kinds[-1] == "delete"
         assert world.site.asked("put")[-2:] == ["index.html", key_of("")]
+
+    def test_a_listing_that_outlasts_the_invocation_is_said(self, world: World) -> None:
+        world.site.objects.update(STALE)
+        with pytest.raises(Rejected, match="while site-bucket was listed"):
+            world.update(delete=True, left=lambda: 0.0)
+
+    def test_a_bucket_is_not_listed_for_longer_than_it_takes_to_write_the_site(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(updating, "LISTED", 0)
+        monkeypatch.setattr(updating, "OTHERS", 1)
+        world.update()
+        world.site.page = 2
+        world.site.objects.update({f"0/{number}": b"" for number in range(100)})
+        world.site.calls.clear()
+        found = world.update()
+        assert isinstance(found, Deployed)
+        assert (found.uploaded, len(world.site.asked("list"))) == (5, 3)
 
     def test_F84_a_page_that_is_refused_keeps_them(self, world: World) -> None:
         world.site.objects.update(STALE)
@@ -162,18 +195,18 @@ class TestDelete:
 class TestLongerThanAnInvocation:
     def test_it_goes_on_where_it_stopped(self, world: World) -> None:
         world.update({"index.html": b"old"})
-        first = world.update(left=ticking(3))
+        first = world.update(left=ticking(4))
         assert first == Unfinished(Progress(3, len(SITE["app.js"] + SITE["css/site.css"] + SITE["imprint.html"])), 5)
         assert world.published["index.html"] == b"old"
         world.site.calls.clear()
         second = world.update(progress=first.progress)
         assert second == Deployed("site-bucket", "", 5, 0, 0, WHOLE)
-        assert world.site.asked("put") == ["about/index.html", "index.html", key_of("")]
+        assert set(world.site.asked("put")) == {"about/index.html", "index.html", key_of("")}
         assert world.published == SITE
 
     def test_deletions_too(self, world: World) -> None:
         world.site.objects.update({f"old/{n}": b"" for n in range(PAGE + 1)})
-        first = world.update(delete=True, left=ticking(6))
+        first = world.update(delete=True, left=ticking(8))
         assert first == Unfinished(Progress(5, WHOLE, PAGE), 5)
         assert world.update(delete=True, progress=first.progress) == Deployed("site-bucket", "", 5, 0, PAGE + 1, WHOLE)
 
@@ -183,7 +216,7 @@ class TestLongerThanAnInvocation:
         world.update()
         world.site.objects["old"] = b""
         with pytest.raises(Rejected, match="before anything could be published"):
-            world.update(delete=True, progress=Progress(5, WHOLE), left=lambda: 0.0)
+            world.update(delete=True, progress=Progress(5, WHOLE), left=ticking(1))
 
     def test_what_is_said_meanwhile(self) -> None:
         unfinished = Unfinished(Progress(1200, 5), 5000)
@@ -201,14 +234,12 @@ class TestInvalidation:
     @pytest.mark.parametrize(
         ("given", "paths"),
         [
-            pytest.param({}, ("/*",), id="the-whole-site"),
-            pytest.param({"prefix": "dé cs/v1"}, ("/d%C3%A9%20cs/v1/*",), id="below-the-prefix"),
+            pytest.param({}, ("/*",), id="everything"),
+            pytest.param({"prefix": "docs"}, ("/*",), id="everything-whatever-the-origins-path-is"),
             pytest.param({"invalidate": Invalidation(CDN, ("/a", "/b*"))}, ("/a", "/b*"), id="what-the-pipeline-says"),
         ],
     )
-    def test_it_is_asked_for_once_after_everything_else(
-        self, world: World, given: dict[str, Any], paths: Sequence[str]
-    ) -> None:
+    def test_it_is_asked_for_once(self, world: World, given: dict[str, Any], paths: Sequence[str]) -> None:
         found = world.update(distribution=CDN, **given)
         assert isinstance(found, Deployed)
         assert found.invalidated == CDN
@@ -225,20 +256,31 @@ class TestInvalidation:
         world.update(distribution=CDN, delete=True)
         world.site.objects["old"] = b""
         world.update(distribution=CDN, delete=True)
-        assert len(world.told) == 2
+        assert [reference for _, _, reference in world.told] == ["job-1", "job-1-deleted"]
 
-    @pytest.mark.parametrize("stale", [{}, {"old": b""}], ids=["written", "and-deleted"])
-    def test_one_that_fails_is_owed(self, world: World, stale: dict[str, bytes]) -> None:
-        world.site.objects.update(stale)
+    def test_the_pages_are_told_before_anything_is_removed_and_a_refusal_does_not_hold_that_up(
+        self, world: World
+    ) -> None:
+        world.site.objects["old"] = b""
+        world.site.broken = "old"
+        for times in (1, 2):
+            with pytest.raises(Broken):
+                world.update(distribution=CDN, delete=True)
+            assert len(world.told) == times
+        world.site.broken = ""
+        world.update(distribution=CDN, delete=True)
+        assert world.told[-1][2] == "job-1-deleted"
+
+    def test_one_that_fails_is_owed(self, world: World) -> None:
         world.problem = Transient("TooManyInvalidationsInProgress")
         with pytest.raises(Transient):
-            world.update(distribution=CDN, delete=True)
+            world.update(distribution=CDN)
         world.problem = None
-        found = world.update(distribution=CDN, delete=True)
+        found = world.update(distribution=CDN)
         assert isinstance(found, Deployed)
         assert (found.uploaded, found.invalidated) == (0, CDN)
         assert len(world.told) == 2
-        world.update(distribution=CDN, delete=True)
+        world.update(distribution=CDN)
         assert len(world.told) == 2
 
     def test_one_of_a_job_that_went_on_is_told_at_its_end(self, world: World) -> None:
@@ -249,66 +291,102 @@ class TestInvalidation:
         assert isinstance(second, Deployed)
         assert (second.invalidated, len(world.told)) == (CDN, 1)
 
-    def test_one_that_no_distribution_waits_for_any_more_is_not_owed(self, world: World) -> None:
-        world.problem = Transient("busy")
-        with pytest.raises(Transient):
-            world.update(distribution=CDN)
-        world.problem = None
-        world.update()
-        world.update(distribution=CDN)
-        assert len(world.told) == 1
-
-    @pytest.mark.parametrize("call", range(1, 12))
-    def test_a_kill_at_any_call_leaves_nothing_stale(self, call: int) -> None:
-        """Killed at its nth call, then run again: the site is whole, and told after its last change."""
-        world = World()
-        world.update({**SITE, "index.html": b"old"}, distribution=CDN, delete=True)
-        world.site.objects["old.js"] = b""
+    @pytest.mark.parametrize("before", ["", "E2OTHER1234567"], ids=["none-before", "another-before"])
+    def test_a_distribution_that_is_named_later_is_told_what_it_missed(self, world: World, before: str) -> None:
+        world.update(distribution=before)
+        world.update({**SITE, "app.js": b"2"})
         world.told.clear()
-        killed = Killed(world.site, call)
-        dying = replace(world, site=killed)  # type: ignore[arg-type]
-        changed = False
-        try:
-            dying.update(distribution=CDN, delete=True)
-        except _Kill:
-            changed = True
-        assert changed == (call <= killed.LAST)
-        world.update(distribution=CDN, delete=True)
-        assert world.published == SITE
-        assert world.told
-        assert Receipt.decode(world.site.objects[key_of("")]).owed is False
+        found = world.update({**SITE, "app.js": b"2"}, distribution=CDN)
+        assert isinstance(found, Deployed)
+        assert (found.uploaded, found.invalidated) == (0, CDN)
+        assert [distribution for distribution, _, _ in world.told] == [CDN]
+
+
+def test_a_rule_that_was_wrong_and_taken_back_leaves_nothing(world: World) -> None:
+    """The same bytes have the same ETag: only the receipt knows of their headers, so it must not outlive them."""
+    world.update()
+    world.site.broken = "index.html"
+    with pytest.raises(Broken):
+        world.update(cache_control=(("*", "max-age=31536000"),))
+    world.site.broken = ""
+    found = world.update()
+    assert isinstance(found, Deployed)
+    assert found.uploaded == 5
+    assert {headers["Cache-Control"] for key, headers in world.site.headers.items() if key in SITE} == {"no-cache"}
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before-it", "after-it"])
+@pytest.mark.parametrize("call", range(1, 13))
+def test_a_kill_at_any_call_leaves_nothing_stale(call: int, after: bool) -> None:
+    """Killed at its nth call, made or not; then what was planned is taken back, then done after all."""
+    world = World()
+    world.update(distribution=CDN, delete=True)
+    wrong = {"cache_control": (("*.js", "max-age=60"),)}
+    changes = {**SITE, "index.html": b"other"}
+    world.site.objects["old.js"] = b""
+    killed = Killed(world, call, after=after)
+    with suppress(_Kill):
+        killed.update(changes, distribution=CDN, delete=True, **wrong)
+    assert (killed.left > 0) == (call > Killed.CALLS)
+    world.told.clear()
+    before = dict(world.site.objects), dict(world.site.headers)
+    world.update(distribution=CDN, delete=True)
+    assert world.published == SITE
+    assert world.site.headers["app.js"]["Cache-Control"] == "no-cache"
+    moved = before[0] | {key_of(""): b""} != world.site.objects | {key_of(""): b""} or before[1] != world.site.headers
+    assert bool(world.told) >= moved
+    assert Receipt.decode(world.site.objects[key_of("")]).told == mark(CDN)
 
 
 class _Kill(BaseException):
     """The end of a process: nothing catches it."""
 
 
-class Killed(FakeSite):
-    """A site whose nth call is the process's last; it is made, or not."""
+class Killed(World):
+    """The same world; the nth call to S3 or CloudFront is the process's last, made (``after``) or not."""
 
-    LAST = 6  # read, list, index.html, the receipt that owes, the deletion, the receipt that does not
+    # receipt, listing, receipt, app.js, index.html, receipt, invalidation, receipt; then
+    # receipt, deletion, invalidation, receipt
+    CALLS = 12
 
-    def __init__(self, real: FakeSite, call: int) -> None:
-        super().__init__()
-        self._real, self._left = real, call
+    def __init__(self, real: World, left: int, *, after: bool) -> None:
+        super().__init__(told=real.told)
+        self.left, self._after = left, after
+        self.site = Dying(real.site, self._call)
 
-    def _call(self) -> FakeSite:
-        self._left -= 1
-        if self._left == 0:
+    def _call(self, act: Callable[[], Any]) -> Any:
+        self.left -= 1
+        if self.left == 0 and not self._after:
             raise _Kill
-        return self._real
+        done = act()
+        if self.left == 0:
+            raise _Kill
+        return done
+
+    def invalidate(self, distribution: str, paths: Sequence[str], reference: str) -> None:
+        self._call(lambda: super(Killed, self).invalidate(distribution, paths, reference))
+
+
+class Dying(FakeSite):
+    """A site each of whose calls goes through ``call``."""
+
+    def __init__(self, real: FakeSite, call: Callable[[Callable[[], Any]], Any]) -> None:
+        super().__init__()
+        self._real, self._call = real, call
 
     def put(self, key: str, body: bytes, headers: Mapping[str, str]) -> str:
-        return self._call().put(key, body, headers)
+        return str(self._call(lambda: self._real.put(key, body, headers)))
 
     def read(self, key: str) -> bytes | None:
-        return self._call().read(key)
+        found = self._call(lambda: self._real.read(key))
+        assert isinstance(found, bytes)
+        return found
 
-    def listing(self, prefix: str) -> Mapping[str, str]:
-        return self._call().listing(prefix)
+    def pages(self, prefix: str) -> Iterator[Mapping[str, str]]:
+        yield from self._call(lambda: list(self._real.pages(prefix)))
 
     def delete(self, keys: Sequence[str]) -> None:
-        self._call().delete(keys)
+        self._call(lambda: self._real.delete(keys))
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ class TestDecide:
             if status == "DELETE_COMPLETE":
                 expected: type = Done
             elif asked:
-                expected = Failed if status == "DELETE_FAILED" else Wait
+                expected = Wait  # until it is gone, or an event of this very deletion says why not
             elif parent not in ("DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"):
                 expected = Done
             else:
@@ -173,8 +173,9 @@ class TestDecide:
     def test_once_asked_only_the_end_counts(self, status: str) -> None:
         assert isinstance(decide(Sight(None, replace(CHILD, status=status), asked=True)), Wait)
 
-    def test_a_failed_deletion_says_what_failed(self) -> None:
-        failed = replace(CHILD, status="DELETE_FAILED")
+    @pytest.mark.parametrize("status", ["DELETE_FAILED", "CREATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"])
+    def test_a_failed_deletion_says_what_failed(self, status: str) -> None:
+        failed = replace(CHILD, status=status)
         assert decide(Sight(None, failed, asked=True, failure="Site (AWS::S3::Bucket): not empty")) == Failed(
             "stack site-staging-app could not be deleted: Site (AWS::S3::Bucket): not empty"
         )
@@ -298,6 +299,21 @@ class TestLooks:
         cloudformation.failures[(CHILD.id, token(request(), CHILD.id))] = "Site (AWS::S3::Bucket): not empty"
         outcome = look(cloudformation, state_of(first) if kept else {})
         assert outcome == Failed("stack site-staging-app could not be deleted: Site (AWS::S3::Bucket): not empty")
+        assert len(cloudformation.deletions) == 1
+
+    def test_a_child_whose_export_is_in_use_is_said_to_be(self) -> None:
+        """CloudFormation takes the deletion and gives it up at once: the stack is again what it was."""
+        cloudformation = world(PARENT, replace(CHILD, status="UPDATE_COMPLETE"))
+        first = look(cloudformation)
+        cloudformation.become(CHILD.id, "UPDATE_COMPLETE")
+        waits = look(cloudformation, state_of(first))
+        assert waits == Unfinished("stack site-staging-app is UPDATE_COMPLETE", state_of(first))
+        cloudformation.failures[(CHILD.id, token(request(), CHILD.id))] = (
+            "Export site-url cannot be deleted as it is in use"
+        )
+        assert look(cloudformation, state_of(first)) == Failed(
+            "stack site-staging-app could not be deleted: Export site-url cannot be deleted as it is in use"
+        )
         assert len(cloudformation.deletions) == 1
 
     @pytest.mark.parametrize("type_", [RequestType.CREATE, RequestType.UPDATE])

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from deployer.errors import Broken, Rejected, Transient
 
@@ -55,6 +55,8 @@ def _translated(doing: str) -> Iterator[None]:
         if code in ("PreconditionFailed", "412"):
             raise Changed(f"{doing}: replaced while it was read") from error
         raise Broken(f"{doing}: S3 answered {code or status}") from error
+    except ParamValidationError as error:  # asked nobody: it is no bucket's name
+        raise Rejected(f"{doing}: {error}") from error
     except BotoCoreError as error:
         raise Transient(f"{doing}: S3 did not answer ({type(error).__name__})") from error
 
@@ -156,14 +158,11 @@ class Bucket:
                 if error.response["Error"]["Code"] != "NoSuchUpload":
                     raise
 
-    def etags(self, prefix: str = "") -> dict[str, str]:
-        """Key -> ETag, in its quotes, of every object whose key begins so; a listing of 1,000 a call."""
-        found: dict[str, str] = {}
+    def pages(self, prefix: str = "") -> Iterator[dict[str, str]]:
+        """Key -> ETag, in its quotes, of every object whose key begins so; ``PAGE`` of them a call."""
         with _translated(f"listing {self.name}"):
-            pages = self._s3.get_paginator("list_objects_v2").paginate(**self._bucket, Prefix=prefix)
-            for page in pages:
-                found.update((entry["Key"], entry["ETag"]) for entry in page.get("Contents", ()))
-        return found
+            for page in self._s3.get_paginator("list_objects_v2").paginate(**self._bucket, Prefix=prefix):
+                yield {entry["Key"]: entry["ETag"] for entry in page.get("Contents", ())}
 
     def remove(self, keys: Sequence[str]) -> None:
         """Delete at most ``PAGE`` objects; in a bucket with versions they get delete markers. Raises as ``delete``."""

@@ -24,7 +24,7 @@ from deployer.observability import logger
 log = logger(__name__)
 
 # Seconds kept back from a step: what one more call may take.
-RESERVE = 20.0
+RESERVE = 30.0
 LONGEST_PAUSE = 60
 _AFTER_THE_END = 5  # seconds; by then an invocation that is killed is dead
 # Looks from one message; after 250 receives the queue puts it away unanswered, and some may come to nothing.
@@ -150,7 +150,18 @@ class Cleaner:
         return {"batchItemFailures": [{"itemIdentifier": message} for message in failures]}
 
     def _begin(self, cleanup: Cleanup, left: deadline.TimeLeft) -> None:
-        outcome = self._look(cleanup, left, left() + RESERVE - deadline.LAST_WORD)
+        def later() -> bool:
+            """Go on from the queue, once this invocation is over; whether there is still time for that."""
+            if cleanup.request.type is not RequestType.DELETE or self._clock() >= cleanup.limit:
+                return False
+            try:
+                self._queue.send(cleanup.to_json(), LONGEST_PAUSE)
+            except Transient as error:
+                log.warning("cannot go on later", reason=str(error), **_names(cleanup.request))
+                return False
+            return True
+
+        outcome = self._look(cleanup, left, left() + RESERVE - deadline.LAST_WORD, later)
         if outcome is None:
             return
         if not isinstance(outcome, Unfinished):
@@ -232,8 +243,15 @@ class Cleaner:
         except Transient as error:
             log.warning("comes back at the queue's own pace", reason=str(error), message_id=record["messageId"])
 
-    def _look(self, cleanup: Cleanup, left: deadline.TimeLeft, most: float = math.inf) -> Outcome | None:
-        """The step's outcome; None where the deadline came first, within one call, and FAILED was answered.
+    def _look(
+        self,
+        cleanup: Cleanup,
+        left: deadline.TimeLeft,
+        most: float = math.inf,
+        later: Callable[[], bool] = lambda: False,
+    ) -> Outcome | None:
+        """The step's outcome; None where the deadline came first, within one call: it goes on ``later``, or FAILED was
+        answered.
 
         The deadline: ``most`` seconds from now, or that at which CloudFormation is about to stop listening.
         """
@@ -242,6 +260,8 @@ class Cleaner:
         def last_word() -> None:
             if once.claim():
                 log.error("the deadline came first", **_names(cleanup.request))
+                if later():
+                    return
                 reason = f"{cleanup.request.logical_id}: the function ran out of time within one call"
                 self._responder.send(cleanup.request, Failed(reason))
 

@@ -39,7 +39,7 @@ _AGAIN = {"InternalError", "OperationAborted", "RequestTimeout", "ServiceUnavail
 _RETRIES: Any = {
     "max_retries": 4,
     "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=3), "base": 2},
-    "retry_timeout": timedelta(seconds=30),
+    "retry_timeout": timedelta(seconds=20),
 }
 
 
@@ -59,13 +59,14 @@ class Keys:
 def _store(bucket: str, keys: Keys | None, headers: Mapping[str, str]) -> S3Store:
     options: Any = {
         "connect_timeout": timedelta(seconds=3),
-        "timeout": timedelta(seconds=30),
+        "timeout": timedelta(seconds=15),
         # Region, endpoint and, without keys, the role's credentials come from the environment, as boto3 has them. Its
         # endpoint is https unless somebody sets another.
         "allow_http": True,
         "default_headers": dict(headers),
     }
-    given: dict[str, Any] = {}
+    # Buckets that lock objects by default take none without a checksum; it is the one of the signature.
+    given: dict[str, Any] = {"checksum_algorithm": "SHA256"}
     if keys:
         given |= {"access_key_id": keys.access_key_id, "secret_access_key": keys.secret_access_key}
         given |= {"session_token": keys.session_token}
@@ -78,28 +79,28 @@ def _store(bucket: str, keys: Keys | None, headers: Mapping[str, str]) -> S3Stor
 
 @contextmanager
 def _translated(doing: str) -> Iterator[None]:
-    """obstore's errors as ours. Their texts hold S3's answer; only its code and status are passed on."""
+    """obstore's errors as ours, without them: their texts hold S3's whole answer, and that may quote a token."""
     try:
         yield
-    except InvalidPathError as error:
-        raise OddKey(f"{doing}: a key that is no path") from error
+    except InvalidPathError:
+        raise OddKey(f"{doing}: a key that is no path") from None
     except ValueError as error:
         if "parse path" not in str(error):
             raise
-        raise OddKey(f"{doing}: a key that is no path") from error
-    except PreconditionError as error:
-        raise Changed(f"{doing}: replaced while it was read") from error
+        raise OddKey(f"{doing}: a key that is no path") from None
+    except PreconditionError:
+        raise Changed(f"{doing}: replaced while it was read") from None
     except FileNotFoundError as error:
         if "<Code>NoSuchBucket</Code>" in str(error):
-            raise Gone(f"{doing}: no such bucket") from error
-        raise Broken(f"{doing}: there is no such object") from error
+            raise Gone(f"{doing}: no such bucket") from None
+        raise Broken(f"{doing}: there is no such object") from None
     except BaseError as error:
-        raise _refusal(doing, error) from error
+        raise _refusal(doing, error) from None
     except BaseException as error:
         # A panic of Rust is no Exception, and nobody's whole process is to end for it.
         if type(error).__name__ != "PanicException":
             raise
-        raise Broken(f"{doing}: the client failed ({error})") from error
+        raise Broken(f"{doing}: the client failed ({error})") from None
 
 
 def _refusal(doing: str, error: BaseError) -> DeployerError:

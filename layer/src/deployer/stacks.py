@@ -179,7 +179,11 @@ class CloudFormation:
                     first = _Failed(
                         event["LogicalResourceId"], event["ResourceType"], reason, event.get("PhysicalResourceId", "")
                     )
-                if is_stack and event["ResourceStatus"].endswith(_TROUBLES) and reason not in ("", _ASKED_FOR):
+                # An operation that was refused after all, as the deletion of a stack whose export is in use: the stack
+                # is again what it was.
+                refused = bool(token) and event["ResourceStatus"].endswith("_COMPLETE")
+                troubled = refused or event["ResourceStatus"].endswith(_TROUBLES)
+                if is_stack and troubled and reason not in ("", _ASKED_FOR):
                     of_stack = reason.removesuffix(_ROLLED_BACK)
                 if is_stack and event["ResourceStatus"] in _BEGINNINGS:
                     break

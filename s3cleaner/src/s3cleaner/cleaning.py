@@ -6,6 +6,7 @@ acts. Never deletes the bucket itself: CloudFormation does, once it is empty.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,11 +15,14 @@ from deployer.buckets import Gone
 from deployer.cleanups import Outcome
 from deployer.custom_resource import Done, Failed, Request, RequestType
 from deployer.deadline import TimeLeft
+from deployer.errors import Rejected
 from deployer.ports import Stack, StackResource
 from deployer.states import GOING
 from s3cleaner.emptying import Contents, empty
 
 BUCKET_TYPE = "AWS::S3::Bucket"
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 class Stacks(Protocol):
@@ -83,6 +87,8 @@ class S3Cleaner:
     def __call__(self, request: Request, state: Mapping[str, str], left: TimeLeft) -> Outcome:
         """Create and Update only check the property; Delete empties what may be emptied."""
         name = request.text("Bucket", "BucketName")
+        if not _NAME.fullmatch(name):
+            raise Rejected(f"{request.logical_id}: {name!r} is no bucket's name; refer to the bucket with !Ref")
         if request.type is not RequestType.DELETE:
             return Done()
         contents = self.bucket(name, request.account)

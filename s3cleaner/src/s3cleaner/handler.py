@@ -26,7 +26,7 @@ from s3cleaner.cleaning import S3Cleaner
 from s3cleaner.emptying import Contents
 
 # A call that hangs must leave time to go on later.
-_CONFIG = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4})
+_CONFIG = Config(connect_timeout=3, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 2})
 
 
 @dataclass(frozen=True)

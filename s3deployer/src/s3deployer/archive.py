@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from deployer.deadline import TimeLeft
 from deployer.errors import Rejected
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_ENTRIES = 50_000
+MAX_DIRECTORY = 32 << 20  # bytes: 600 for each entry
 MAX_TOTAL = 5 << 30  # bytes unpacked
 MAX_RATIO = 200  # unpacked to packed: text rarely passes 30
 SMALL = 1 << 20  # bytes unpacked up to which no ratio is judged: they harm nobody
@@ -64,6 +65,18 @@ def readable(what: str) -> Iterator[None]:
         raise Rejected(f"{what}: {error}") from error
 
 
+def announced(file: IO[bytes]) -> None:
+    """Look at what the archive's end says of its directory, before zipfile reads all of that into memory.
+
+    Raises:
+        Rejected: where it is too much.
+    """
+    end = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # private: reading it ourselves would be worse
+    if end and (end[zipfile._ECD_ENTRIES_TOTAL] > MAX_ENTRIES or end[zipfile._ECD_SIZE] > MAX_DIRECTORY):  # type: ignore[attr-defined]
+        raise Rejected(f"the archive has more than {MAX_ENTRIES} entries, or more than {MAX_DIRECTORY} bytes of them")
+    file.seek(0)
+
+
 def entries(infos: Sequence[zipfile.ZipInfo], archive_size: int) -> tuple[Entry, ...]:
     """The files of an archive of ``archive_size`` bytes; directories make no objects.
 
@@ -99,6 +112,8 @@ def _problem(info: zipfile.ZipInfo) -> str:
         return "neither a file nor a directory"
     if info.flag_bits & 0x1:
         return "encrypted"
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "packed with something else than deflate"
     if info.file_size > SMALL and info.file_size > MAX_RATIO * info.compress_size:
         return f"unpacks to {info.file_size // max(1, info.compress_size)} times its size"
     return ""

@@ -42,7 +42,7 @@ def choose(artifacts: Mapping[str, frozenset[str]], parameters: Parameters) -> C
     alone = [name for name, files in artifacts.items() if files == {wanted}]
     holders = alone or [name for name, files in artifacts.items() if wanted in files]
     if parameters.bucket:
-        outputs = alone[:1] if len(artifacts) > 1 else []
+        outputs = alone
     elif not holders:
         raise Rejected(
             f"no input artifact holds {wanted}: add the output artifact of the action that deploys the stack "

@@ -14,7 +14,7 @@ from typing import IO, Any, Protocol
 from deployer import deadline, lengths
 from deployer.errors import Broken, DeployerError, Rejected
 from deployer.observability import logger
-from s3deployer.archive import entries, readable, verify
+from s3deployer.archive import announced, entries, readable, verify
 from s3deployer.choosing import bucket_of, choose, distribution_of, outputs_of
 from s3deployer.job import Artifact, Credentials, Job, job_id, parse
 from s3deployer.planning import plan
@@ -24,7 +24,7 @@ from s3deployer.updating import Deployed, Invalidate, Target, Unfinished, Update
 log = logger(__name__)
 
 # Seconds kept back from publishing: what one more group of objects may take.
-RESERVE = 30.0
+RESERVE = 60.0
 MAX_OUTPUTS = 1 << 20  # bytes
 MAX_MESSAGE = 5000  # characters, https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_FailureDetails.html
 MAX_SUMMARY = 2048  # characters, .../API_ExecutionDetails.html
@@ -129,6 +129,7 @@ class S3Deployer:
             for artifact in job.artifacts:
                 source = self.open_artifact(artifact, job.credentials)
                 with readable(f"input artifact {artifact.name} is no readable zip"):
+                    announced(source.file)
                     archives[artifact.name] = stack.enter_context(zipfile.ZipFile(source.file)), source.size
             names = {
                 name: frozenset(info.filename for info in archive.infolist() if not info.is_dir())
@@ -137,6 +138,8 @@ class S3Deployer:
             choice = choose(names, job.parameters)
             outputs = _outputs(archives[choice.outputs][0], job.parameters.outputs) if choice.outputs else {}
             bucket, distribution = bucket_of(outputs, job.parameters), distribution_of(outputs, job.parameters)
+            if bucket in {artifact.location.bucket for artifact in job.artifacts}:
+                raise Rejected(f"bucket {bucket} is refused: the pipeline's artifacts are in it")
             environment = self.ownership.show(bucket, job)
             if distribution:
                 self.ownership.show_distribution(distribution, environment)

@@ -28,7 +28,7 @@ from s3deployer.site import S3Site
 log = logger(__name__)
 
 _CONFIG = Config(
-    connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4}, max_pool_connections=16
+    connect_timeout=3, read_timeout=15, retries={"mode": "standard", "total_max_attempts": 3}, max_pool_connections=16
 )
 
 

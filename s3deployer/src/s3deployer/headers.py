@@ -19,15 +19,18 @@ FOR_EVER = "public, max-age=31536000, immutable"
 # Kept, but asked for again each time: a 304 costs no body.
 ASK_AGAIN = "no-cache"
 
-# What build tools put into a name: hexadecimal (webpack, Parcel, CRA), or eight characters of base64url (Vite, Rollup)
-# or base32 (esbuild, Angular). A date, a word or a word with a year is none of them.
-_HEXADECIMAL = re.compile(r"(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]{8,64}")
+# What build tools put into a name: hexadecimal (webpack, Parcel, CRA; md5 and sha too), or eight characters of
+# base64url (Vite, Rollup) or base32 (esbuild, Angular). No date, no word with a number, no id of a database.
+_HEXADECIMAL = re.compile(r"(?!(?:19|20)\d\d)(?=[0-9a-f]*[a-f])(?=[0-9a-f]*[0-9])[0-9a-f]+")
+_LENGTHS = {8, 10, 12, 16, 20, 32, 40, 64}
 _BASE32 = re.compile(r"(?=[A-Z2-7]*[A-Z])(?=[A-Z2-7]*[2-7])[A-Z2-7]{8}")
 _BASE64 = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])[A-Za-z0-9_-]{8}")
+_WORD_AND_NUMBER = re.compile(r"[A-Za-z_-]+[0-9]+")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _PARTED = re.compile(r"[.\-_~]")
-# Only these are made by tools alone; a photograph may be called anything.
-_BUNDLED = {".js", ".mjs", ".cjs", ".css", ".map", ".wasm", ".woff", ".woff2"}
-_PAGES = {".html", ".htm", ".xhtml"}
+# Eight characters are believed only of what tools alone name; a photograph may be called anything.
+_BUNDLED = frozenset((".js", ".mjs", ".cjs", ".css", ".map", ".wasm", ".woff", ".woff2"))
+_MEDIA = frozenset((".avif", ".gif", ".ico", ".jpeg", ".jpg", ".mp4", ".otf", ".png", ".svg", ".ttf", ".webm", ".webp"))
 
 
 def headers_of(name: str, parameters: Parameters) -> Mapping[str, str]:
@@ -48,16 +51,17 @@ def cache_control(name: str) -> str:
 def hashed(name: str) -> bool:
     """Whether a build tool put a hash into the name; in doubt it did not: what is kept for a year can't be taken back.
 
-    Pages never are: their addresses are what people know.
+    Pages and data never are: their addresses are what people and programs know.
     """
     stem, suffix = splitext(name.rpartition("/")[2])
     suffix = suffix.lower()
-    if suffix in _PAGES:
+    if suffix not in _BUNDLED | _MEDIA or _UUID.search(stem):
         return False
-    if any(_HEXADECIMAL.fullmatch(part) for part in _PARTED.split(stem)[1:]):
+    if any(len(part) in _LENGTHS and _HEXADECIMAL.fullmatch(part) for part in _PARTED.split(stem)[1:]):
         return True
-    # base64url has - and _ of its own, so it is what follows the first separator eight characters from the end.
+    # base64url has - and _ of its own, so it is what follows the separator before the last eight characters.
     last = stem.removesuffix(".chunk").removesuffix(".min")
     if suffix not in _BUNDLED or len(last) < 10 or last[-9] not in ".-_":
         return False
-    return bool(_BASE32.fullmatch(last[-8:]) or _BASE64.fullmatch(last[-8:]))
+    code = last[-8:]
+    return bool(_BASE32.fullmatch(code) or _BASE64.fullmatch(code)) and not _WORD_AND_NUMBER.fullmatch(code)

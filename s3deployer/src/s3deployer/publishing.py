@@ -1,4 +1,4 @@
-"""Write what is planned: wave by wave, many objects at the same time, and nothing that is there already.
+"""Write what changed: wave by wave, many objects at the same time.
 
 Files of up to ``IN_MEMORY`` bytes are on their way together, at most ``IN_FLIGHT`` bytes of them; larger ones are
 streamed, one at a time. Never decides what is published or in which order.
@@ -17,7 +17,7 @@ from typing import IO, Protocol, cast
 
 from deployer.deadline import TimeLeft
 from s3deployer.archive import CHUNK, Content, Entry, complete, readable
-from s3deployer.planning import Put
+from s3deployer.planning import Put, Waves
 from s3deployer.receipt import digest
 
 IN_MEMORY = 4 << 20
@@ -27,7 +27,10 @@ AT_ONCE = 64
 
 
 class Site(Protocol):
-    """Where to publish; ``s3deployer.site.S3Site`` over S3. Writes answer with the object's ETag."""
+    """Where to publish; ``s3deployer.site.S3Site`` over S3. Writes answer with the object's ETag.
+
+    ``pages``: key -> ETag of all whose key begins so, a page at a time.
+    """
 
     def put(self, key: str, body: bytes | bytearray, headers: Mapping[str, str]) -> str: ...
 
@@ -35,7 +38,7 @@ class Site(Protocol):
 
     def read(self, key: str) -> bytes | None: ...
 
-    def listing(self, prefix: str) -> Mapping[str, str]: ...
+    def pages(self, prefix: str) -> Iterator[Mapping[str, str]]: ...
 
     def delete(self, keys: Sequence[str]) -> None: ...
 
@@ -65,9 +68,30 @@ class Archive:
         return digest(put.key, etag, put.headers, self.contents[put.entry.name].sha256)
 
 
+def changed(
+    archive: Archive, waves: Waves, known: Mapping[str, str], receipt: frozenset[bytes]
+) -> tuple[Waves, frozenset[bytes]]:
+    """What is to be written, and the digests of what is there as planned.
+
+    ``known``: key -> ETag of what is there, as far as the receipt may speak of it.
+    """
+    kept: set[bytes] = set()
+
+    def is_new(put: Put) -> bool:
+        etag = known.get(put.key)
+        seen = b"" if etag is None else archive.digest(put, etag)
+        if seen in receipt:
+            kept.add(seen)
+            return False
+        return True
+
+    wanted = tuple(tuple(put for put in wave if is_new(put)) for wave in waves)
+    return tuple(wave for wave in wanted if wave), frozenset(kept)
+
+
 @dataclass(slots=True)
 class Published:
-    """What was done. ``size``: bytes unpacked. ``digests``: the receipt's, of every object that is now as planned.
+    """What was done. ``size``: bytes unpacked. ``digests``: the receipt's, of every object that was written.
 
     ``complete``: false where time ran out first.
     """
@@ -126,10 +150,8 @@ class Publisher:
     _under_way: deque[tuple[Sequence[Put], Future[list[str]]]] = field(default_factory=deque)
     _flying: int = 0
 
-    def publish(self, waves: Iterable[Sequence[Put]], known: Mapping[str, str], receipt: frozenset[bytes]) -> Published:
-        """Write every object that is not there as planned.
-
-        ``known``: key -> ETag of what is there, as far as the receipt may speak of it.
+    def publish(self, waves: Waves) -> Published:
+        """Write every object.
 
         Raises:
             Transient, Broken: from the site, the first that occurred; what had begun is over by then.
@@ -137,22 +159,12 @@ class Publisher:
         """
         with ThreadPoolExecutor(self.width.most) as pool:
             for wave in waves:
-                changed = [put for put in wave if not self._unchanged(put, known, receipt)]
-                large = [put for put in changed if put.entry.size > IN_MEMORY]
-                small = [put for put in changed if put.entry.size <= IN_MEMORY]
+                large = [put for put in wave if put.entry.size > IN_MEMORY]
+                small = [put for put in wave if put.entry.size <= IN_MEMORY]
                 if not (self._stream(large) and self._send(small, pool)):
                     self._published.complete = False
                     break
         return self._published
-
-    def _unchanged(self, put: Put, known: Mapping[str, str], receipt: frozenset[bytes]) -> bool:
-        etag = known.get(put.key)
-        if etag is None:
-            return False
-        seen = self.archive.digest(put, etag)
-        if seen in receipt:
-            self._published.digests.add(seen)
-        return seen in receipt
 
     def _stream(self, puts: Iterable[Put]) -> bool:
         """Large files of a wave; false where time ran out."""

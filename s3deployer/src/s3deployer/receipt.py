@@ -12,36 +12,47 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 NAME = ".deployer/published"
-_MAGIC = b"deployer-published 1\n"
+_MAGIC = b"deployer-published 2\n"
 _SIZE = 16  # bytes of a digest: that two objects of a site share one is as likely as not after 2^64 of them
+_NOBODY = bytes(_SIZE)
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """``digests``: of what was written. ``owed``: it was, and the distribution's invalidation was not asked for yet."""
+    """``digests``: of what was written. ``told``: the mark of the distribution that was told since; empty for none."""
 
     digests: frozenset[bytes] = frozenset()
-    owed: bool = False
+    told: bytes = b""
 
     def encode(self) -> bytes:
         """As an object's content; the same for the same receipt."""
-        return _MAGIC + (b"1" if self.owed else b"0") + b"".join(sorted(self.digests))
+        return _MAGIC + (self.told or _NOBODY) + b"".join(sorted(self.digests))
 
     @classmethod
     def decode(cls, content: bytes | None) -> Receipt:
         """Read it back; one that is missing or not ours is empty: all is written again."""
         if content is None or not content.startswith(_MAGIC):
             return cls()
-        owed, packed = content[len(_MAGIC) : len(_MAGIC) + 1], content[len(_MAGIC) + 1 :]
-        if len(packed) % _SIZE:
+        packed = content[len(_MAGIC) :]
+        if not packed or len(packed) % _SIZE:
             return cls()
-        digests = frozenset(packed[at : at + _SIZE] for at in range(0, len(packed), _SIZE))
-        return cls(digests, owed == b"1")
+        told, *digests = (packed[at : at + _SIZE] for at in range(0, len(packed), _SIZE))
+        return cls(frozenset(digests), b"" if told == _NOBODY else told)
+
+
+def mark(distribution: str) -> bytes:
+    """How a receipt names a distribution; empty for none."""
+    return hashlib.sha256(distribution.encode()).digest()[:_SIZE] if distribution else b""
 
 
 def key_of(prefix: str) -> str:
     """The key of the receipt for what is published below a prefix."""
     return f"{prefix}/{NAME}" if prefix else NAME
+
+
+def folder_of(receipt: str) -> str:
+    """What the receipt of that key speaks for, as a prefix of keys: ``docs/``, or empty for all."""
+    return receipt.removesuffix(NAME)
 
 
 def is_receipt(key: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO
 
 from deployer.buckets import Bucket
@@ -27,9 +27,9 @@ class S3Site:
         """An object, whole; None where there is none."""
         return self._objects.read(key)
 
-    def listing(self, prefix: str) -> Mapping[str, str]:
-        """Key -> ETag of all that is below a prefix."""
-        return self._bucket().etags(prefix)
+    def pages(self, prefix: str) -> Iterator[Mapping[str, str]]:
+        """Key -> ETag of all whose key begins so, a page at a time."""
+        return self._bucket().pages(prefix)
 
     def delete(self, keys: Sequence[str]) -> None:
         """Delete objects, at most a page of them."""

@@ -78,8 +78,9 @@ def decide(sight: Sight) -> Delete | Wait | Done | Failed:
     if child is None or child.status == "DELETE_COMPLETE":
         return Done("the stack is gone")
     if sight.asked:
-        if child.status == "DELETE_FAILED":
-            return Failed(f"stack {child.name} could not be deleted: {sight.failure or 'no reason was recorded'}")
+        # Without an event of this very deletion, a status may be that of before it was asked for.
+        if sight.failure:
+            return Failed(f"stack {child.name} could not be deleted: {sight.failure}")
         return Wait(f"stack {child.name} is {child.status}")
     if sight.refusal:
         return Failed(f"stack {child.name} is not deleted: {sight.refusal}")
@@ -156,11 +157,12 @@ class StackCleaner:
         child = self.stacks.describe(state.get("child", name))
         if child is None:
             return Sight(None, None)
-        failure = ""
-        if child.status == "DELETE_FAILED":
-            # Events that carry our token: this request's own deletion failed, even if its state was not kept.
+        failure, asked = "", bool(state.get("asked"))
+        if child.status == "DELETE_FAILED" or (asked and not child.status.endswith("_IN_PROGRESS")):
+            # Events that carry our token: this request's own deletion failed, even if its state was not kept. A stack
+            # whose export is in use goes back to what it was.
             failure = self.stacks.failure(child.id, token(request, child.id))
-        if failure or state.get("asked"):
+        if failure or asked:
             return Sight(None, child, asked=True, failure=failure)
         parent = self.stacks.describe(request.stack_id)
         if parent is None:

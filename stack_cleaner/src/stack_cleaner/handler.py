@@ -23,7 +23,7 @@ from deployer.stacks import CloudFormation
 from stack_cleaner.cleaning import StackCleaner
 
 # A call that hangs must leave time to go on later.
-_CONFIG = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4})
+_CONFIG = Config(connect_timeout=3, read_timeout=8, retries={"mode": "standard", "total_max_attempts": 2})
 
 
 @dataclass(frozen=True)
