@@ -283,6 +283,10 @@ EXPORT_IN_USE = [
     event("site-staging", "DELETE_IN_PROGRESS", "User Initiated"),
     event("site-staging", "DELETE_FAILED", "Export vpc cannot be deleted as it is in use by other"),
 ]
+GIVEN_UP = [
+    event("site-staging", "DELETE_IN_PROGRESS", "User Initiated", token="token-6"),
+    event("site-staging", "UPDATE_COMPLETE", "Export vpc cannot be deleted as it is in use by other", token="token-6"),
+]
 SITE = "Site (AWS::S3::Bucket): site-bucket already exists"
 
 
@@ -303,6 +307,8 @@ SITE = "Site (AWS::S3::Bucket): site-bucket already exists"
         pytest.param(FAILED + NO_EXPORT, "", "No export named vpc found.", id="the-stacks-own-and-none-before-it"),
         pytest.param(CANCELLED, "", "", id="what-somebody-asked-for-is-no-reason"),
         pytest.param(EXPORT_IN_USE, "", EXPORT_IN_USE[1]["ResourceStatusReason"], id="of-a-deletion-the-stacks-own"),
+        pytest.param(GIVEN_UP, "token-6", GIVEN_UP[1]["ResourceStatusReason"], id="of-a-deletion-that-is-given-up"),
+        pytest.param(GIVEN_UP, "", "", id="of-which-nothing-but-the-token-tells"),
         pytest.param([], "", "", id="none"),
     ],
 )
