@@ -50,7 +50,7 @@ BREAKS = [
     Break(
         "notifier",
         "handler.py",
-        "return process(event, functools.partial(receive, notifier), hidden)",
+        "return process(event, functools.partial(receive, function), hidden)",
         'return {"batchItemFailures": []}',
         "its statuses are green",
         "pipeline/Source is missing",
@@ -66,7 +66,7 @@ BREAKS = [
     Break(
         "s3cleaner",
         "cleaning.py",
-        "return empty(bucket, left)",
+        "return empty(contents, left)",
         "return Done()",
         "its app's stack is gone",
         "failed to delete: [Bucket]",
