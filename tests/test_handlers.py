@@ -484,6 +484,7 @@ def zipped(files: dict[str, bytes]) -> bytes:
 def test_s3deployer_publishes_a_jobs_site_and_posts_the_result(account: Account, s3_server: str) -> None:
     site = {"index.html": b"<h1>hello</h1>", "app.js": b"export {}"}
     keys = {"Site": "site-staging/Built/a1", "Outputs": "site-staging/Deployed/b2"}
+    account.remaining = 900.0
     account.client("s3").create_bucket(Bucket="site-bucket")
     account.client("s3").put_object(Bucket=STORE, Key=keys["Site"], Body=zipped(site))
     outputs = zipped({"outputs.json": b'{"Bucket": "site-bucket"}'})
