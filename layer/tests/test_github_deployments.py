@@ -134,6 +134,7 @@ def test_deployments_of_all_pages(server: Any, github: GitHubDeployments) -> Non
     server.answer(200, [deployment(1, payload="text", description="d", production_environment=False)])
     assert github.deployments(SITE, "staging") == [
         Deployment(3, SHA, "staging", production=True),
+        Deployment(2, SHA, "Staging", production=True),
         Deployment(1, SHA, "staging", "d"),
     ]
 
@@ -194,10 +195,18 @@ def test_refusals(server: Any, github: GitHubDeployments, call: Call, refusal: s
         assert raised.value.retry_after == 7.0
 
 
+def test_deployments_of_one_commit(server: Any, github: GitHubDeployments) -> None:
+    server.answer(200, [])
+    assert github.deployments(SITE, "staging", SHA) == []
+    assert server.asked[0].target == f"{HERE}/deployments?environment=staging&sha={SHA}&per_page=100"
+
+
 @pytest.mark.parametrize("call", [name for name in CALLS if name != "remove-environment"])
-def test_what_the_token_may_not_do_is_broken(server: Any, github: GitHubDeployments, call: str) -> None:
+def test_what_the_token_may_not_do_is_refused_and_says_what_it_needs(
+    server: Any, github: GitHubDeployments, call: str
+) -> None:
     server.answer(403, error(403, "Resource not accessible by integration"))
-    with pytest.raises(Broken, match="GitHub refused the token"):
+    with pytest.raises(Rejected, match="the token needs `deployments: write`"):
         CALLS[call](github)
 
 
