@@ -317,6 +317,17 @@ def test_what_failed_first(aws: Aws, events: list[Any], token: str, expected: st
     assert stacks.failure(ARN, token) == expected
 
 
+@pytest.mark.parametrize(
+    ("since", "reason"),
+    [(NOW, "Site (AWS::S3::Bucket): taken"), (NOW + datetime.timedelta(milliseconds=1), "")],
+    ids=["while-it-was", "before-that"],
+)
+def test_what_failed_before_is_no_failure(aws: Any, since: datetime.datetime, reason: str) -> None:
+    stacks, stub = aws
+    stub.add_response("describe_stack_events", {"StackEvents": [event("Site", "CREATE_FAILED", "taken")]})
+    assert stacks.failure(ARN, since=int(since.timestamp() * 1000)) == reason
+
+
 # --- what belongs to which stack
 
 RESOURCE = {

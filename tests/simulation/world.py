@@ -146,7 +146,7 @@ class World:
             Sweeper(hub, desk, desk, desk, sky, sky, desk, desk, installation, (), MOST, clock),
         )
         slack, self.notes = Slack(self.tape), Notes(self.tape, clock)
-        reasons, channel = Reasons(Builds(self.tape)), self.rng.choice(("", "C1"))
+        reasons, channel = Reasons(Builds(self.tape), sky), self.rng.choice(("", "C1"))
         self.notifier = Function.of(
             Commits(desk, hub, self.notes, reasons),
             Threads(desk, hub, self.notes, reasons, lambda: slack, channel),
