@@ -50,7 +50,7 @@ BREAKS = [
     Break(
         "notifier",
         "handler.py",
-        "return process(event, functools.partial(receive, notifier), hidden)",
+        "return process(event, functools.partial(receive, function), hidden)",
         'return {"batchItemFailures": []}',
         "its statuses are green",
         "pipeline/Source is missing",

@@ -21,6 +21,7 @@ from deployer.refs import Stage
 from deployer_cli.demo.expect import until
 from deployer_cli.demo.watch import Page, contexts
 from deployer_local.engine import Engine
+from deployer_local.github.deployments import Deployment
 from deployer_local.slack import Exchange
 
 BRANCH = "feature/hello"
@@ -38,6 +39,7 @@ class Seen:
     stacks: dict[str, str] = field(default_factory=dict)
     buckets: set[str] = field(default_factory=set)
     runs: dict[str, list[str]] = field(default_factory=dict)
+    deployments: dict[str, list[Deployment]] = field(default_factory=dict)
 
 
 class Life:
@@ -56,6 +58,7 @@ class Life:
     def green(self, name: str, commit: str, branch: str, wanted: tuple[str, ...]) -> None:
         until(f"{name} serves {commit}", self.site.watch.serves(self.ids[name], commit, branch), PATIENCE)
         until(f"{commit} is green", self.site.watch.reported(commit, wanted), PATIENCE)
+        until(f"GitHub shows {commit}", self.site.watch.deployed(self.ids[name], commit), PATIENCE)
         app = self.site.watch.app(self.ids[name])
         assert app
         self.buckets[name] = app["Bucket"]
@@ -67,6 +70,9 @@ class Life:
         for pipeline in pipelines.list_pipelines()["pipelines"]:
             found = pipelines.list_pipeline_executions(pipelineName=pipeline["name"])["pipelineExecutionSummaries"]
             runs[pipeline["name"]] = [run["status"] for run in found]
+        deployments: dict[str, list[Deployment]] = {}
+        for each in reversed(self.engine.github.deployments(self.site.repository.full_name)):
+            deployments.setdefault(each.environment, []).append(each)
         return Seen(
             commit,
             {name: watch.page(bucket) for name, bucket in self.buckets.items()},
@@ -75,6 +81,7 @@ class Life:
             {stack["StackName"]: stack["StackStatus"] for stack in self.stacks()},
             watch.buckets(),
             runs,
+            deployments,
         )
 
     def stacks(self) -> list[dict[str, Any]]:
@@ -148,6 +155,7 @@ def story(installed: Engine, tmp_path_factory: pytest.TempPathFactory) -> Story:
     tree.delete(BRANCH)
     until("its stacks are gone", gone(life, stack), PATIENCE)
     until("its memory is gone", lambda: None if not remembered(installed, life.ids[BRANCH]) else "not yet", PATIENCE)
+    until("GitHub shows it no more", lambda: site.watch.undeployed(life.ids[BRANCH]), PATIENCE)
     deleted = life.seen(mended)
     return Story(first, second, hello, (about[0], about[1]), broken, fixed, released, deleted, life, told_slack)
 
@@ -198,6 +206,35 @@ def test_each_generation_has_exactly_one_run(story: Story) -> None:
     assert len(runs["site-production"]) == 1
     [feature] = [name for name in runs if name.startswith("site-feature")]
     assert sorted(runs[feature]) == ["Failed", "Succeeded", "Succeeded"]
+
+
+def states(deployments: list[Deployment]) -> list[str]:
+    return [deployment.state for deployment in deployments]
+
+
+def test_each_run_is_a_deployment_and_the_newest_good_one_stands(story: Story) -> None:
+    assert states(story.second.deployments["staging"]) == ["inactive", "success"]
+    assert states(story.fixed.deployments[BRANCH]) == ["inactive", "failure", "success"]
+    assert states(story.released.deployments["production"]) == ["success"]
+    for name, found in story.released.deployments.items():
+        assert len(found) == {"staging": 2, "production": 1, BRANCH: 3}[name]
+    assert [each.transient for each in story.fixed.deployments[BRANCH]] == [True] * 3
+    assert [each.production for each in story.released.deployments["production"]] == [True]
+
+
+def test_a_deployment_goes_on_until_it_ends_and_leads_to_the_page(story: Story) -> None:
+    [hello] = story.hello.deployments[BRANCH]
+    assert [status.state for status in hello.statuses] == ["in_progress", "success"]
+    assert story.life.buckets[BRANCH] in hello.statuses[-1].environment_url
+    _, broken, _ = story.fixed.deployments[BRANCH]
+    assert "python3 build.py --output public exited with 1" in broken.statuses[-1].description
+
+
+def test_deleting_a_branch_leaves_nothing_of_it_deployed(story: Story) -> None:
+    assert states(story.deleted.deployments[BRANCH]) == ["inactive", "failure", "inactive"]
+    assert states(story.deleted.deployments["staging"]) == ["inactive", "success"]
+    names = [each.name for each in story.life.engine.github.environments("acme/site")]
+    assert sorted(names) == ["production", "staging"]
 
 
 def test_a_branch_lives_beside_main_and_serves_its_own_page(story: Story) -> None:
