@@ -266,14 +266,14 @@ def test_a_deployment_is_made_and_found_in_its_environment_however_that_is_writt
     assert deploy(deployments, 3, "feature/a") == 3
     told = {"production_environment": True, "transient_environment": True, "description": "d", "payload": {"run": "1"}}
     says(200, [deployed(3), deployed(2, "Feature/A"), deployed(1, **told)])
-    assert github.deployments(NAME, "feature/a") == [
+    assert list(github.deployments(NAME, "feature/a")) == [
         Deployment(3, SHA, "feature/a"),
         Deployment(2, SHA, "Feature/A"),
         Deployment(1, SHA, "feature/a", "d", production=True, transient=True, payload={"run": "1"}),
     ]
     for environment, sha in (("elsewhere", ""), ("feature/a", LOST)):
         says(200, [])
-        assert github.deployments(NAME, environment, sha) == []
+        assert list(github.deployments(NAME, environment, sha)) == []
     says(200, [deployed(3)])
     assert Deployment(3, SHA, "feature/a") in github.deployments(NAME, "feature/a", SHA)
 
@@ -285,7 +285,7 @@ def test_F42_deployments_of_what_can_not_be_read_are_refused_and_never_none(
     gone = RepositoryName(44, "acme", "gone")
     says(404, {"message": "Not Found"})
     with pytest.raises(Rejected, match="deployments of acme/gone are not ours"):
-        github.deployments(gone, "staging")
+        list(github.deployments(gone, "staging"))
     says(404, {"message": "Not Found"})
     with pytest.raises(Rejected, match="deployments of acme/gone are not ours"):
         github.deploy(gone, SHA, "staging", production=False, transient=False)
@@ -384,7 +384,7 @@ def test_a_deployment_is_removed_once_it_is_inactive(deployments: tuple[Deployme
     says(204)
     github.remove_deployment(NAME, second)
     says(200, [])
-    assert github.deployments(NAME, "feature/a") == []
+    assert list(github.deployments(NAME, "feature/a")) == []
 
 
 @pytest.mark.parametrize("times", [1, 2], ids=["there", "gone"])

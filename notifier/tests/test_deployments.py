@@ -113,7 +113,7 @@ def test_a_run_from_its_start_to_its_end() -> None:
         f"feature/login: run {RUN}",
         production=False,
         transient=True,
-        payload={"environment": BRANCH, "generation": 1, "run": RUN},
+        payload={"environment": BRANCH, "generation": 1, "run": RUN, "began": 0},
     )
     assert place.told() == [
         ("in_progress", "feature/login: Build is running"),
@@ -329,12 +329,11 @@ def succeeded(place: Place, *runs: tuple[str, str, int]) -> None:
     ids=["F62-development", "F62-production", "F62-staging"],
 )
 def test_the_one_before_is_superseded(identifier: str, ref: str) -> None:
-    """GitHub does it by itself only where they are neither transient nor in production."""
+    """GitHub does it by itself only where they are neither transient nor in production; there it is not said again."""
     place = at(environment(identifier, ref=ref))
     succeeded(place, ("older", OLD, 1), ("newer", NEW, 100))
     assert place.states() == ["inactive", "success"]
-    if identifier != "7/staging":
-        assert place.told(1)[-1][1].endswith(": superseded by bbbbbbb")
+    assert [state for state, _ in place.told(1)] == ["success", "inactive"]
     asked = list(place.forge.tape.calls)
     place.notice(run="newer")
     assert place.forge.tape.calls == asked, "F66: GitHub is not even asked"
@@ -345,6 +344,16 @@ def test_F62_the_older_run_that_is_told_last_does_not_stand() -> None:
     succeeded(place, ("newer", NEW, 100), ("older", OLD, 1))
     assert place.states() == ["success", "inactive"]
     assert place.told(2) == [("inactive", "feature/login: superseded by a newer run")]
+
+
+@pytest.mark.parametrize("last", ["older", "newer"])
+def test_F24_with_our_notes_lost_githubs_say_which_run_stands(last: str) -> None:
+    place = Place()
+    runs = {"older": ("older", OLD, 1), "newer": ("newer", NEW, 100)}
+    succeeded(place, runs["older"], runs["newer"])
+    place.notes = Notes()
+    succeeded(place, *(each for name, each in runs.items() if name != last), runs[last])
+    assert place.states() == ["inactive", "success"]
 
 
 def test_a_failed_run_leaves_what_is_deployed() -> None:
@@ -379,18 +388,30 @@ def test_after_many_that_are_over_none_is_looked_for() -> None:
 def test_F45_killed_while_it_makes_room_the_rest_makes_room_later() -> None:
     place = Place()
     succeeded(place, ("older", OLD, 1))
-    states = place.forge.deployment_states
+    post = place.forge.post_deployment
 
-    def fails(*given: Any) -> Any:
-        raise Transient("GitHub answered 502")
+    def but_inactive(repository: Any, deployment: int, state: STATES, **named: Any) -> None:
+        if state is STATES.INACTIVE:
+            raise Transient("GitHub answered 502")
+        post(repository, deployment, state, **named)
 
-    place.forge.deployment_states = fails  # type: ignore[method-assign]
+    place.forge.post_deployment = but_inactive  # type: ignore[method-assign]
     with pytest.raises(Transient):
         succeeded(place, ("newer", NEW, 100))
     assert place.states() == ["success", "success"]
-    place.forge.deployment_states = states  # type: ignore[method-assign]
+    place.forge.post_deployment = post  # type: ignore[method-assign]
     place.notice(run="newer")
     assert place.states() == ["inactive", "success"]
+
+
+def test_F63_a_deployment_to_staging_that_was_made_later_for_an_earlier_run_makes_room() -> None:
+    """GitHub ends what was made before; late events have them made in another order than they began."""
+    place = at(environment("7/staging", ref="refs/heads/main"))
+    for run, commit, began in (("newer", NEW, 100), ("older", OLD, 1)):
+        place.runs = Runs(RunState.IN_PROGRESS, [replace(SOURCE, started=began * 1000)], {"GitHub": ("v", commit)})
+        place.notice(run=run)
+    succeeded(place, ("older", OLD, 1), ("newer", NEW, 100))
+    assert place.states() == ["success", "inactive"]
 
 
 # --- where it is served
@@ -534,7 +555,7 @@ class Contended(Notes):
     """Whatever is said of a deployment, somebody else says something later at the same time."""
 
     def confirm(self, run: str, topic: str, rank: int) -> bool:
-        if topic in ("deployment", "deployed"):
+        if topic == "deployment":
             del self.ranks[run, topic]
             return False
         return super().confirm(run, topic, rank)
@@ -547,11 +568,47 @@ def test_F63_who_is_overtaken_says_it_again_whatever_was_noted() -> None:
     assert [state for state, _ in place.told()] == ["failure"] * MAX_ROUNDS
 
 
-def test_F62_who_is_overtaken_by_a_later_run_does_not_stand() -> None:
-    place = Place(notes=Contended())
+class Interrupted(Notes):
+    """While the first success is told, ``then`` happens to the note of which run stands."""
+
+    def __init__(self, then: tuple[int, str] | None) -> None:
+        super().__init__()
+        self.then, self.first = then, True
+
+    def confirm(self, run: str, topic: str, rank: int) -> bool:
+        if topic != "deployed" or not self.first:
+            return super().confirm(run, topic, rank)
+        self.first = False
+        del self.ranks[run, topic]
+        if self.then:
+            self.ranks[run, topic] = self.then
+            self.note(run, topic, "the later run")
+        return False
+
+
+@pytest.mark.parametrize(
+    ("then", "state"),
+    [
+        pytest.param((99_000, "said"), "inactive", id="F62-a-later-run-was-told"),
+        pytest.param(None, "success", id="F24-the-table-was-lost"),
+    ],
+)
+def test_who_is_interrupted_looks_again_which_run_stands(then: tuple[int, str] | None, state: str) -> None:
+    place = Place(notes=Interrupted(then))
     with pytest.raises(Transient):
         live(place, [6])
-    assert place.states() == ["inactive"]
+    live(place, [6])
+    assert place.states() == [state]
+
+
+def test_F63_what_stands_is_said_again_where_something_else_may_have_been_heard_last() -> None:
+    place = Place()
+    live(place, [6])
+    place.notes.texts[RUN, "deployment/said"] = ""
+    place.notes.ranks[RUN, "deployment"] = (0, "open")
+    place.forge.post_deployment(REPOSITORY, 1, STATES.IN_PROGRESS)
+    live(place, [6])
+    assert place.states() == ["success"]
 
 
 def test_switched_off_nothing_is_deployed() -> None:

@@ -8,7 +8,7 @@ Source: https://docs.github.com/rest/deployments (version 2022-11-28)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -35,14 +35,12 @@ class GitHubDeployments:
     def __init__(self, base_url: str, token: Callable[[], str], http: urllib3.PoolManager | None = None) -> None:
         self._wire = Wire(base_url, token, http)
 
-    def deployments(self, repository: RepositoryName, environment: str, sha: str = "") -> Sequence[Deployment]:
-        """GET /repos/{owner}/{repo}/deployments, all pages."""
+    def deployments(self, repository: RepositoryName, environment: str, sha: str = "") -> Iterator[Deployment]:
+        """GET /repos/{owner}/{repo}/deployments, page by page."""
         of = f"&sha={_segment(sha)}" if sha else ""
         path = f"{path_to(repository)}/deployments?environment={_segment(environment)}{of}&per_page=100"
-        found: list[Mapping[str, Any]] = []
         for _, page in self._wire.pages(path, also=_FORBIDDEN):
-            found += _permitted(page, repository).list()
-        return [_deployment(each) for each in found]
+            yield from map(_deployment, _permitted(page, repository).list())
 
     def deploy(
         self,

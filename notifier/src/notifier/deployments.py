@@ -11,7 +11,7 @@ from functools import partial
 
 from deployer.contexts import describe, environment_name, ref_of
 from deployer.environments import EnvironmentId, parse
-from deployer.errors import Broken, Rejected
+from deployer.errors import Broken, Rejected, Transient
 from deployer.events import Malformed, Removal
 from deployer.observability import bound, logger
 from deployer.ports import Deployments, Memory
@@ -22,12 +22,14 @@ from notifier.observing import Observed
 from notifier.progress import StageProgress, overruled
 from notifier.reasons import Reasons
 from notifier.saying import Kept, say
-from notifier.standing import STANDING, Standing, ours, payload_of, until
+from notifier.standing import STANDING, Standing, number_in, payload_of
 from notifier.wording import sentence
 
 log = logger("notifier")
 # A run's notes: which deployment it has, and what was said of it last.
 NUMBER, SAID = "deployment", "deployment/said"
+# An environment's: which run stands.
+STANDS = "deployed"
 _NEWER = "superseded by a newer run"
 
 
@@ -75,8 +77,9 @@ class Deployed:
         item, run = observed.environment, observed.run.id
         name = environment_name(item.id)
         try:
-            there = ours(self.github.deployments(item.repository, name, observed.commit), item.id)
-            number = next((each.id for each in there if each.payload.get("run") == run), 0)
+            there = self.github.deployments(item.repository, name, observed.commit)
+            ours = self._standing(observed).ours(there)
+            number = next((each.id for each in ours if each.payload.get("run") == run), 0)
             number = number or self.github.deploy(
                 item.repository,
                 observed.commit,
@@ -84,7 +87,7 @@ class Deployed:
                 production=item.id.stage is Stage.PRODUCTION,
                 transient=item.id.stage is Stage.DEVELOPMENT,
                 description=_described(observed, f"run {run}"),
-                payload=payload_of(item.id, item.generation, run),
+                payload=payload_of(item.id, item.generation, run, observed.began),
             )
         except Rejected as error:
             log.warning("GitHub takes no deployment of this run", reason=str(error))
@@ -100,19 +103,31 @@ class Deployed:
             return
         # In one environment one run succeeds at a time, and none after one that began later.
         succeed = partial(self._succeed, observed, number, text)
-        current = say(self.notes, str(observed.id), "deployed", observed.began, succeed)
-        if not current or not self.notes.noted(observed.run.id, SAID).startswith(str(state)):
+        if not say(self.notes, str(observed.id), "deployed", observed.began, succeed):
+            self.notes.note(observed.run.id, SAID, "")  # it does not count: a later run may have been told meanwhile
+            raise Transient("which run stands is to be looked at again")
+        if self.notes.noted(observed.run.id, SAID).startswith(str(state)):
+            return
+        if self.notes.noted(str(observed.id), STANDS) == observed.run.id:
+            succeed()  # it was this run all the time; only what GitHub heard last was not known
+        else:
             self._post(observed, number, DeploymentState.INACTIVE, _NEWER)
 
     def _succeed(self, observed: Observed, number: int, text: str) -> None:
-        item = observed.environment
+        item, standing = observed.environment, self._standing(observed)
+        there = self.github.deployments(item.repository, environment_name(item.id))
+        others = (each for each in standing.ours(there) if each.id != number)
+        found = standing.those(others, (DeploymentState.SUCCESS,))
+        if any(number_in(each, "began") > observed.began for each in found):
+            return  # our notes were lost; GitHub's are there
+        self.notes.note(str(observed.id), STANDS, observed.run.id)
         self._post(observed, number, DeploymentState.SUCCESS, text, self.addresses.of(observed))
-        if item.id.stage is Stage.STAGING:
-            return  # what succeeded before GitHub ends by itself, where that is neither transient nor in production
-        there = ours(self.github.deployments(item.repository, environment_name(item.id)), item.id)
-        others = [each for each in there if each.id != number]
-        standing = Standing(self.github, item.repository, item.id)
-        standing.end(others, (DeploymentState.SUCCESS,), f"superseded by {observed.commit[:7]}")
+        # By itself GitHub ends only what was made before, and is neither transient nor in production.
+        left = [each for each in found if each.id > number or item.id.stage is not Stage.STAGING]
+        standing.end(left, f"superseded by {observed.commit[:7]}")
+
+    def _standing(self, observed: Observed) -> Standing:
+        return Standing(self.github, observed.environment.repository, observed.id)
 
     def _post(self, observed: Observed, number: int, state: DeploymentState, text: str, served: str = "") -> None:
         """Post it, unless that is what was posted last."""
@@ -161,9 +176,10 @@ class Deployed:
 
     def _remove(self, environment: EnvironmentId, removal: Removal) -> None:
         name, now = environment_name(environment), self.memory.environment(environment)
-        there = self.github.deployments(removal.repository, name)
-        old = [each for each in ours(there, environment) if until(removal.generation, each)]
-        Standing(self.github, removal.repository, environment).end(old, STANDING, "the environment was removed")
+        standing = Standing(self.github, removal.repository, environment)
+        there = list(self.github.deployments(removal.repository, name))
+        old = [each for each in standing.ours(there) if number_in(each, "generation") <= removal.generation]
+        standing.end(standing.those(old, STANDING), "the environment was removed")
         if now is not None and now.generation > removal.generation:
             return  # its branch is back
         # One that others deploy to, or nobody, may hold their secrets and rules.

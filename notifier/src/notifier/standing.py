@@ -5,7 +5,7 @@ What somebody else deployed there is never touched.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from deployer.contexts import describe
@@ -26,20 +26,15 @@ STANDING: frozenset[DeploymentState | None] = frozenset(
 ENOUGH = 5
 
 
-def payload_of(environment: EnvironmentId, generation: int, run: str) -> dict[str, object]:
-    """By what a deployment of ours is known."""
-    return {"environment": str(environment), "generation": generation, "run": run}
+def payload_of(environment: EnvironmentId, generation: int, run: str, began: int) -> dict[str, object]:
+    """By what a deployment of ours is known. ``began``: when its run did, in milliseconds."""
+    return {"environment": str(environment), "generation": generation, "run": run, "began": began}
 
 
-def ours(there: Iterable[Deployment], environment: EnvironmentId) -> list[Deployment]:
-    """Those that were made for this environment, in the same order."""
-    return [each for each in there if each.payload.get("environment") == str(environment)]
-
-
-def until(generation: int, deployment: Deployment) -> bool:
-    """Whether a deployment is of this generation, or of an earlier one."""
-    made = deployment.payload.get("generation")
-    return not isinstance(made, int) or made <= generation
+def number_in(deployment: Deployment, name: str) -> int:
+    """A number of its payload; 0 where there is none."""
+    found = deployment.payload.get(name)
+    return found if isinstance(found, int) else 0
 
 
 @dataclass(frozen=True)
@@ -50,16 +45,12 @@ class Standing:
     repository: RepositoryName
     environment: EnvironmentId
 
-    def end(self, deployments: Iterable[Deployment], states: Container[DeploymentState | None], text: str) -> None:
-        """Make inactive which of these (newest first) is in one of the states; ``text`` says why."""
-        words = describe(self.environment, "", text)
-        for each in reversed(self._those(deployments, states)):  # whoever is killed in between finds the rest again
-            try:
-                self.github.post_deployment(self.repository, each.id, DeploymentState.INACTIVE, description=words)
-            except Rejected as error:
-                log.error("GitHub does not take that a deployment is over", deployment=each.id, reason=str(error))
+    def ours(self, there: Iterable[Deployment]) -> Iterator[Deployment]:
+        """Those that were made for it, in the same order."""
+        return (each for each in there if each.payload.get("environment") == str(self.environment))
 
-    def _those(self, deployments: Iterable[Deployment], states: Container[DeploymentState | None]) -> list[Deployment]:
+    def those(self, deployments: Iterable[Deployment], states: Container[DeploymentState | None]) -> list[Deployment]:
+        """Which of these (newest first) are in one of the states."""
         found: list[Deployment] = []
         over = 0
         for each in deployments:
@@ -72,3 +63,12 @@ class Standing:
             if over == ENOUGH:
                 break
         return found
+
+    def end(self, deployments: Sequence[Deployment], text: str) -> None:
+        """Make them inactive; ``text`` says why."""
+        words = describe(self.environment, "", text)
+        for each in reversed(deployments):  # whoever is killed in between finds the rest again
+            try:
+                self.github.post_deployment(self.repository, each.id, DeploymentState.INACTIVE, description=words)
+            except Rejected as error:
+                log.error("GitHub does not take that a deployment is over", deployment=each.id, reason=str(error))

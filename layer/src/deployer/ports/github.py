@@ -153,10 +153,11 @@ class Deployments(Protocol):
     the token may not touch.
     """
 
-    def deployments(self, repository: RepositoryName, environment: str, sha: str = "") -> Sequence[Deployment]:
+    def deployments(self, repository: RepositoryName, environment: str, sha: str = "") -> Iterable[Deployment]:
         """The deployments to an environment (its name as it is, slashes and all), newest first; whoever made them.
 
-        To GitHub names that differ only by case are one environment. ``sha``: those of this commit alone.
+        Who stops early has not asked for all of them. To GitHub names that differ only by case are one environment.
+        ``sha``: those of this commit alone.
         """
 
     def deploy(

@@ -177,7 +177,7 @@ class Forge:
 
     # --- Deployments
 
-    def deployments(self, repository: RepositoryName, environment: str, sha: str = "") -> Sequence[Deployment]:
+    def deployments(self, repository: RepositoryName, environment: str, sha: str = "") -> Iterator[Deployment]:
         """Newest first."""
         with self.tape.call("github.deployments"):
             found = self._find(repository.full_name)
@@ -185,7 +185,7 @@ class Forge:
                 raise Rejected(f"deployments of {repository.full_name} are not ours")
             all_of_it = [each.deployment for each in self.deployed.values() if each.repository == found.name.id]
             there = [each for each in reversed(all_of_it) if each.environment.lower() == environment.lower()]
-            return [each for each in there if sha in ("", each.sha)]
+            return iter([each for each in there if sha in ("", each.sha)])
 
     def deploy(
         self,
