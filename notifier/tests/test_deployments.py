@@ -24,6 +24,7 @@ from notifier.deployments import Deployed
 from notifier.handler import Function, receive
 from notifier.notify import MAX_ROUNDS
 from notifier.reasons import Reasons
+from notifier.standing import ENOUGH
 
 from .test_notify import (
     LIFE,
@@ -279,6 +280,21 @@ def test_F45_killed_after_it_was_made_there_is_no_second_one() -> None:
     assert place.states() == ["success"]
 
 
+def test_only_deployments_of_its_commit_are_asked_for_before_it_is_made() -> None:
+    """An environment has thousands of them in the end."""
+    place = Place()
+    asked: list[str] = []
+    deployments = place.forge.deployments
+
+    def listed(repository: Any, name: str, sha: str = "") -> Any:
+        asked.append(sha)
+        return deployments(repository, name, sha)
+
+    place.forge.deployments = listed  # type: ignore[method-assign]
+    live(place, [3])
+    assert asked == [NEW]
+
+
 def test_F44_two_events_of_the_same_moment_make_one() -> None:
     place = Place(runs=Runs(RunState.SUCCEEDED, LIFE[-1][1]))
     deploy = place.forge.deploy
@@ -353,6 +369,14 @@ def test_F24_with_our_notes_lost_githubs_say_which_run_stands(last: str) -> None
     succeeded(place, runs["older"], runs["newer"])
     place.notes = Notes()
     succeeded(place, *(each for name, each in runs.items() if name != last), runs[last])
+    assert place.states() == ["inactive", "success"]
+
+
+def test_F24_with_our_notes_lost_an_earlier_run_never_takes_the_place_of_a_later_one() -> None:
+    place = Place()
+    succeeded(place, ("older", OLD, 1), ("newer", NEW, 100))
+    place.notes = Notes()
+    succeeded(place, ("older", OLD, 1))
     assert place.states() == ["inactive", "success"]
 
 
@@ -651,6 +675,30 @@ def test_what_stands_between_others_that_are_over_is_found() -> None:
         place.forge.post_deployment(REPOSITORY, made, state)
     receive(gone(place).function, record(REMOVAL.to_json()))
     assert place.states() == ["inactive", *["failure"] * 4, "inactive", *["error"] * 4]
+
+
+def test_F45_killed_while_many_end_the_rest_ends_later() -> None:
+    """As many as are enough to stop looking: the oldest end first."""
+    place = Place()
+    payload = {"environment": BRANCH, "generation": 1}
+    for _ in range(ENOUGH + 2):
+        made = place.forge.deploy(REPOSITORY, OLD, "feature/login", production=False, transient=True, payload=payload)
+        place.forge.post_deployment(REPOSITORY, made, STATES.QUEUED)
+    post, left = place.forge.post_deployment, ENOUGH
+
+    def until_killed(*given: Any, **named: Any) -> None:
+        nonlocal left
+        if not left:
+            raise Transient("GitHub answered 502")
+        left -= 1
+        post(*given, **named)
+
+    place.forge.post_deployment = until_killed  # type: ignore[method-assign]
+    with pytest.raises(Transient):
+        receive(gone(place).function, record(REMOVAL.to_json()))
+    left = -1
+    receive(place.function, record(REMOVAL.to_json()))
+    assert place.states() == ["inactive"] * (ENOUGH + 2)
 
 
 def test_one_that_nothing_was_said_of_ends_too() -> None:

@@ -277,7 +277,9 @@ def test_a_run_from_its_start_to_its_end() -> None:
     [message] = world.slack.messages.values()
     assert "failed" in message
     assert len(world.slack.replies) == 2
-    live(world, [5, 6])
+    live(world, [5])
+    assert world.github.final()[NEW, "pipeline/Build"] is CommitState.PENDING, "retried"
+    live(world, [6])
     assert world.github.final()[NEW, "pipeline/Build"] is CommitState.SUCCESS
     [message] = world.slack.messages.values()
     assert "is deployed" in message, "retried: the message follows"
