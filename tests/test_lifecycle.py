@@ -5,6 +5,7 @@ One life is lived once; what was seen at each point is asserted here, sentence b
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -372,6 +373,31 @@ def test_nothing_runs_while_a_stack_operation_is_held_open(story: Story, tmp_pat
         assert [call for call in engine.calls[calls:] if call.service == "cloudformation"] == []
         assert len(builds(engine)) == invocations
     until("it goes on when released", site.watch.serves(held, commit, "main"), PATIENCE)
+
+
+def test_an_app_stack_that_can_not_be_deployed_says_which_resource_failed_and_stands_nowhere(
+    story: Story, tmp_path: Path
+) -> None:
+    """The pipeline's own word would be that its action failed."""
+    engine = story.life.engine
+    site = Site(engine, tmp_path / "apps", "acme/apps")
+    template = json.loads((tmp_path / "apps" / "deploy" / "deploy.json").read_text())
+    template["Resources"]["Second"] = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "Not_A_Bucket"}}
+    site.tree.write("deploy/deploy.json", json.dumps(template))
+    commit = site.tree.commit("Ask for too much")
+    site.tree.push("HEAD:refs/heads/main")
+
+    def failed() -> str | None:
+        standing = [each.state for each in engine.github.deployments("acme/apps")]
+        told = site.watch.statuses(commit).get("pipeline/Deploy"), standing
+        return None if told == ("failure", ["failure"]) else f"{told}"
+
+    until("it fails", failed, PATIENCE)
+    said = site.watch.descriptions(commit)["pipeline/Deploy"]
+    assert said.startswith("staging: Deploy failed in ")
+    assert "Second (AWS::S3::Bucket): The specified bucket is not valid" in said
+    [deployment] = engine.github.deployments("acme/apps")
+    assert (deployment.statuses[-1].description, deployment.statuses[-1].environment_url) == (said, "")
 
 
 def builds(engine: Engine) -> list[Any]:
