@@ -23,7 +23,19 @@ PACKAGES = {
 OURS = {name for name, _ in PACKAGES.values()}
 # The layer's vocabulary: nothing but the standard library and each other, and of that nothing that touches the world.
 PURE = (
-    *("refs", "environments", "events", "states", "errors", "settings", "ports", "contexts", "skipping", "testing"),
+    *(
+        "refs",
+        "environments",
+        "events",
+        "fields",
+        "states",
+        "errors",
+        "settings",
+        "ports",
+        "contexts",
+        "skipping",
+        "testing",
+    ),
     *("patterns", "lengths"),
 )
 WORLDLY = {"os", "subprocess", "socket", "urllib.request", "http", "boto3", "botocore", "urllib3", "sqlite3"}

@@ -311,7 +311,8 @@ class TestBuilder:
         assert account.server.asked == []
 
 
-def test_the_notifier_tells_github_and_slack(account: Account) -> None:
+@pytest.mark.parametrize("deployments", ["on", "off"])
+def test_the_notifier_tells_github_and_slack(account: Account, deployments: str) -> None:
     account.memory.save(
         Environment(STAGING, NAME, "refs/heads/main", "site-staging", 1, SHA, source="v1", pipelines=("site-staging",))
     )
@@ -350,10 +351,15 @@ def test_the_notifier_tells_github_and_slack(account: Account) -> None:
             "commit": {"message": "Say hello", "author": {"name": "Ada", "email": ""}},
         },
         f"POST /repos/acme/site/statuses/{SHA}": {},
+        "GET /repos/acme/site/deployments": [],
+        "POST /repos/acme/site/deployments": {"id": 5},
+        "POST /repos/acme/site/deployments/5/statuses": {},
         "POST /slack/chat.postMessage": {"ok": True, "channel": "C1", "ts": "1.5"},
         "POST /slack/chat.update": {"ok": True, "channel": "C1", "ts": "1.5"},
     }
     account.environ.setenv("AWS_ENDPOINT_URL_CODEPIPELINE", account.server.url)
+    app = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}, "Outputs": {"Url": {"Value": "https://site.example"}}}
+    account.client("cloudformation").create_stack(StackName="site-staging-app", TemplateBody=json.dumps(app))
     event = {
         "source": "aws.codepipeline",
         "detail-type": "CodePipeline Pipeline Execution State Change",
@@ -367,12 +373,17 @@ def test_the_notifier_tells_github_and_slack(account: Account) -> None:
         GitHubApiUrl=account.server.url,
         SlackApiUrl=f"{account.server.url}/slack/",
         SlackChannel="deployments",
+        Deployments=deployments,
+        EnvironmentUrl="",
     )
     assert answer == {"batchItemFailures": []}
     [status] = account.server.of(f"POST /repos/acme/site/statuses/{SHA}")
     assert (status["state"], status["context"]) == ("success", "pipeline/Source")
     assert status["description"] == "staging: Source succeeded in 3 s"
     assert f"{REGION}.console.aws.amazon.com" in status["target_url"]
+    told = account.server.of("POST /repos/acme/site/deployments/5/statuses")
+    served = [(each["state"], each["environment_url"]) for each in told]
+    assert served == ([("success", "https://site.example")] if deployments == "on" else [])
     posted = account.server.of("POST /slack/chat.postMessage")
     assert [message["channel"] for message in posted] == ["deployments", "C1"]
     assert "Say hello" in posted[0]["text"]

@@ -5,6 +5,7 @@ One life is lived once; what was seen at each point is asserted here, sentence b
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from deployer.refs import Stage
 from deployer_cli.demo.expect import until
 from deployer_cli.demo.watch import Page, contexts
 from deployer_local.engine import Engine
+from deployer_local.github.deployments import Deployment
 from deployer_local.slack import Exchange
 
 BRANCH = "feature/hello"
@@ -38,6 +40,7 @@ class Seen:
     stacks: dict[str, str] = field(default_factory=dict)
     buckets: set[str] = field(default_factory=set)
     runs: dict[str, list[str]] = field(default_factory=dict)
+    deployments: dict[str, list[Deployment]] = field(default_factory=dict)
 
 
 class Life:
@@ -56,6 +59,7 @@ class Life:
     def green(self, name: str, commit: str, branch: str, wanted: tuple[str, ...]) -> None:
         until(f"{name} serves {commit}", self.site.watch.serves(self.ids[name], commit, branch), PATIENCE)
         until(f"{commit} is green", self.site.watch.reported(commit, wanted), PATIENCE)
+        until(f"GitHub shows {commit}", self.site.watch.deployed(self.ids[name], commit), PATIENCE)
         app = self.site.watch.app(self.ids[name])
         assert app
         self.buckets[name] = app["Bucket"]
@@ -67,6 +71,9 @@ class Life:
         for pipeline in pipelines.list_pipelines()["pipelines"]:
             found = pipelines.list_pipeline_executions(pipelineName=pipeline["name"])["pipelineExecutionSummaries"]
             runs[pipeline["name"]] = [run["status"] for run in found]
+        deployments: dict[str, list[Deployment]] = {}
+        for each in reversed(self.engine.github.deployments(self.site.repository.full_name)):
+            deployments.setdefault(each.environment, []).append(each)
         return Seen(
             commit,
             {name: watch.page(bucket) for name, bucket in self.buckets.items()},
@@ -75,6 +82,7 @@ class Life:
             {stack["StackName"]: stack["StackStatus"] for stack in self.stacks()},
             watch.buckets(),
             runs,
+            deployments,
         )
 
     def stacks(self) -> list[dict[str, Any]]:
@@ -148,6 +156,7 @@ def story(installed: Engine, tmp_path_factory: pytest.TempPathFactory) -> Story:
     tree.delete(BRANCH)
     until("its stacks are gone", gone(life, stack), PATIENCE)
     until("its memory is gone", lambda: None if not remembered(installed, life.ids[BRANCH]) else "not yet", PATIENCE)
+    until("GitHub shows it no more", lambda: site.watch.undeployed(life.ids[BRANCH]), PATIENCE)
     deleted = life.seen(mended)
     return Story(first, second, hello, (about[0], about[1]), broken, fixed, released, deleted, life, told_slack)
 
@@ -198,6 +207,35 @@ def test_each_generation_has_exactly_one_run(story: Story) -> None:
     assert len(runs["site-production"]) == 1
     [feature] = [name for name in runs if name.startswith("site-feature")]
     assert sorted(runs[feature]) == ["Failed", "Succeeded", "Succeeded"]
+
+
+def states(deployments: list[Deployment]) -> list[str]:
+    return [deployment.state for deployment in deployments]
+
+
+def test_each_run_is_a_deployment_and_the_newest_good_one_stands(story: Story) -> None:
+    assert states(story.second.deployments["staging"]) == ["inactive", "success"]
+    assert states(story.fixed.deployments[BRANCH]) == ["inactive", "failure", "success"]
+    assert states(story.released.deployments["production"]) == ["success"]
+    for name, found in story.released.deployments.items():
+        assert len(found) == {"staging": 2, "production": 1, BRANCH: 3}[name]
+    assert [each.transient for each in story.fixed.deployments[BRANCH]] == [True] * 3
+    assert [each.production for each in story.released.deployments["production"]] == [True]
+
+
+def test_a_deployment_goes_on_until_it_ends_and_leads_to_the_page(story: Story) -> None:
+    [hello] = story.hello.deployments[BRANCH]
+    assert [status.state for status in hello.statuses] == ["in_progress", "success"]
+    assert story.life.buckets[BRANCH] in hello.statuses[-1].environment_url
+    _, broken, _ = story.fixed.deployments[BRANCH]
+    assert "python3 build.py --output public exited with 1" in broken.statuses[-1].description
+
+
+def test_deleting_a_branch_leaves_nothing_of_it_deployed(story: Story) -> None:
+    assert states(story.deleted.deployments[BRANCH]) == ["inactive", "failure", "inactive"]
+    assert states(story.deleted.deployments["staging"]) == ["inactive", "success"]
+    names = [each.name for each in story.life.engine.github.environments("acme/site")]
+    assert sorted(names) == ["production", "staging"]
 
 
 def test_a_branch_lives_beside_main_and_serves_its_own_page(story: Story) -> None:
@@ -335,6 +373,31 @@ def test_nothing_runs_while_a_stack_operation_is_held_open(story: Story, tmp_pat
         assert [call for call in engine.calls[calls:] if call.service == "cloudformation"] == []
         assert len(builds(engine)) == invocations
     until("it goes on when released", site.watch.serves(held, commit, "main"), PATIENCE)
+
+
+def test_an_app_stack_that_can_not_be_deployed_says_which_resource_failed_and_stands_nowhere(
+    story: Story, tmp_path: Path
+) -> None:
+    """The pipeline's own word would be that its action failed."""
+    engine = story.life.engine
+    site = Site(engine, tmp_path / "apps", "acme/apps")
+    template = json.loads((tmp_path / "apps" / "deploy" / "deploy.json").read_text())
+    template["Resources"]["Second"] = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "Not_A_Bucket"}}
+    site.tree.write("deploy/deploy.json", json.dumps(template))
+    commit = site.tree.commit("Ask for too much")
+    site.tree.push("HEAD:refs/heads/main")
+
+    def failed() -> str | None:
+        standing = [each.state for each in engine.github.deployments("acme/apps")]
+        told = site.watch.statuses(commit).get("pipeline/Deploy"), standing
+        return None if told == ("failure", ["failure"]) else f"{told}"
+
+    until("it fails", failed, PATIENCE)
+    said = site.watch.descriptions(commit)["pipeline/Deploy"]
+    assert said.startswith("staging: Deploy failed in ")
+    assert "Second (AWS::S3::Bucket): The specified bucket is not valid" in said
+    [deployment] = engine.github.deployments("acme/apps")
+    assert (deployment.statuses[-1].description, deployment.statuses[-1].environment_url) == (said, "")
 
 
 def builds(engine: Engine) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deployer.errors import Transient
-from deployer.events import Look, RunChange, RunNotice, StackChange
+from deployer.events import Look, Removal, RunChange, RunNotice, StackChange
 from deployer.ports import Outcome, Stack, StackRequest
 from deployer.states import RunState
 
@@ -678,3 +678,35 @@ def test_F28_a_run_that_waits_for_an_approval_keeps_no_branch_from_being_removed
     assert world.stack(HELLO).status == "DELETE_IN_PROGRESS"
     world.finish(HELLO)
     assert world.item(HELLO) is None
+
+
+def test_what_a_branch_deployed_is_told_to_be_gone_with_it(world: Any) -> None:
+    world.live(HELLO)
+    item = world.item(HELLO)
+    world.shelf.notices.clear()
+    world.look(world.remove(HELLO))
+    assert world.shelf.notices == [], "its stack is still there"
+    world.finish(HELLO)
+    [said] = world.shelf.notices
+    assert (said.environment, said.repository) == (str(item.id), item.repository)
+    assert said.generation >= item.generation
+    assert world.item(HELLO) is None
+
+
+def test_F45_it_is_told_again_rather_than_never(world: Any) -> None:
+    """It is told before the environment is forgotten: nobody would come back to it after."""
+    world.live(HELLO)
+    world.shelf.notices.clear()
+    world.look(world.remove(HELLO))
+    world.tape.hook = lambda name, after: raise_(Transient("SQS")) if name == "sqs.notify" and not after else None
+    with pytest.raises(Transient):
+        world.finish(HELLO)
+    assert world.item(HELLO) is not None
+    world.tape.hook = None
+    world.quiet()
+    assert [type(notice) for notice in world.shelf.notices] == [Removal]
+    assert world.item(HELLO) is None
+
+
+def raise_(error: Exception) -> None:
+    raise error

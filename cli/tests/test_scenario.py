@@ -49,6 +49,10 @@ class World:
     isolated: bool = True
     kept_bucket: bool = False
     deletion: str = "DELETE_COMPLETE"
+    deployment: str = "success"
+    leads: str = ""
+    left: str = "inactive"  # how the deployment of a branch that is gone stands
+    left_environment: bool = False
     hello_goes_early: bool = False
     elsewhere: bool = False  # what happens to a branch reaches staging
     throttled: bool = False
@@ -111,7 +115,30 @@ class World:
             create_repository=lambda _: SimpleNamespace(id=7),
             deliveries=lambda: [delivery] * len(self.refs()),
             statuses=self.statuses,
+            deployments=self.deployments,
+            environments=lambda _: [
+                SimpleNamespace(name=name) for name in ("staging", FEATURE if self.left_environment else "production")
+            ],
         )
+
+    def deployments(self, _: str) -> list[Any]:
+        there = [
+            (environment.label, commit, self.deployment) for environment, (commit, _) in self.environments().items()
+        ]
+        urls = {environment.label: f"https://{self.name(environment)}.example" for environment in self.environments()}
+        gone = [(FEATURE, "b" * 40, self.left)] if HELLO not in self.environments() else []
+        return [
+            SimpleNamespace(
+                environment=name,
+                sha=sha,
+                state=state,
+                statuses=[
+                    SimpleNamespace(environment_url={"nowhere": ""}.get(self.leads, self.leads or urls.get(name)))
+                ],
+            )
+            for name, sha, state in (*there, *gone)
+            if state != "none"
+        ]
 
     def statuses(self, _: str, sha: str) -> list[Any]:
         if not any(sha in self.git("rev-list", commit) for commit in self.refs().values()):
@@ -156,7 +183,8 @@ class CloudFormation:
         for environment in self.world.environments():
             name = self.world.name(environment)
             if self.world.apps and StackName == f"{name}-app":
-                return {"Stacks": [{"Outputs": [{"OutputKey": "Bucket", "OutputValue": name}]}]}
+                outputs = {"Bucket": name, "Url": f"https://{name}.example"}
+                return {"Stacks": [{"Outputs": [{"OutputKey": k, "OutputValue": v} for k, v in outputs.items()]}]}
         raise ClientError({"Error": {"Code": "ValidationError", "Message": "does not exist"}}, "DescribeStacks")
 
     def get_paginator(self, operation: str) -> Any:
@@ -308,6 +336,22 @@ def test_without_a_build_all_the_time_is_the_deployers_own(world: World) -> None
         pytest.param({"deletion": "DELETE_FAILED"}, "its app's stack is gone", "-app: DELETE_FAILED", id="stays"),
         pytest.param(
             {"deletion": "CREATE_COMPLETE"}, "its app's stack is gone", "it is CREATE_COMPLETE", id="untouched"
+        ),
+        pytest.param(
+            {"deployment": "none"}, "its deployment on GitHub", "has no deployment to staging", id="no-deployment"
+        ),
+        pytest.param(
+            {"deployment": "in_progress"}, "its deployment on GitHub", "is in_progress", id="a-deployment-that-goes-on"
+        ),
+        pytest.param({"deployment": ""}, "its deployment on GitHub", "is without a status", id="a-silent-deployment"),
+        pytest.param({"leads": "nowhere"}, "its deployment on GitHub", "leads to nowhere", id="no-view-deployment"),
+        pytest.param(
+            {"leads": "https://other"}, "its deployment on GitHub", "leads to https://other", id="another-address"
+        ),
+        pytest.param({"left": "success"}, "GitHub shows it as removed", "of bbbbbbb is success", id="still-deployed"),
+        pytest.param({"left": ""}, "GitHub shows it as removed", "is without a status", id="still-there-and-silent"),
+        pytest.param(
+            {"left_environment": True}, "shows it as removed", "environment feature/hello is there", id="still-shown"
         ),
         pytest.param({"kept_bucket": True}, "its bucket is gone", "it is there", id="bucket-stays"),
     ],

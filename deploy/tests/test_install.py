@@ -224,6 +224,12 @@ def test_the_sweep_is_as_chosen(aws: Aws) -> None:
     assert "SweepLimit" not in given, "the template's default"
 
 
+def test_deployments_are_as_chosen(aws: Aws) -> None:
+    installer(aws, deployments="off", environment_url="https://{stack}.example").install()
+    given = aws.client("cloudformation").given[f"{PREFIX}notifier"]
+    assert (given["Deployments"], given["EnvironmentUrl"]) == ("off", "https://{stack}.example")
+
+
 def test_again_changes_and_uploads_nothing(aws: Aws) -> None:
     installer(aws).install()
     calls = len(aws.client("cloudformation").calls)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from deployer.contexts import describe, is_shared, own_contexts, prep_context, readable, stage_context
+from deployer.contexts import (
+    describe,
+    environment_name,
+    is_shared,
+    own_contexts,
+    prep_context,
+    readable,
+    stage_context,
+)
 from deployer.environments import EnvironmentId
 from deployer.refs import Stage
 from deployer.testing import Shelf
@@ -150,3 +158,21 @@ def test_every_description_starts_with_the_environment(environment: EnvironmentI
 )
 def test_a_reason_is_made_readable(reason: str, expected: str) -> None:
     assert readable(reason) == expected
+
+
+@pytest.mark.parametrize(
+    ("environment", "name"),
+    [
+        pytest.param(STAGING, "staging", id="staging"),
+        pytest.param(PRODUCTION, "production", id="production"),
+        pytest.param(LOGIN, "feature/login", id="a-branch"),
+        pytest.param(
+            EnvironmentId(7, Stage.DEVELOPMENT, "Staging"),
+            "refs/heads/Staging",
+            id="F31-a-branch-called-staging-in-another-case",
+        ),
+        pytest.param(EnvironmentId(7, Stage.DEVELOPMENT, "a🚀"), "a[U+1F680]", id="F40-a-branch-with-an-emoji"),
+    ],
+)
+def test_what_an_environment_is_called_on_github(environment: EnvironmentId, name: str) -> None:
+    assert environment_name(environment) == name

@@ -19,6 +19,8 @@ from deployer.events import (
     Announcement,
     Look,
     Malformed,
+    Notice,
+    Removal,
     RepositoryName,
     RunChange,
     RunNotice,
@@ -58,8 +60,12 @@ def test_a_sweep_comes_back_as_it_was(sweep: Sweep) -> None:
     assert not is_bus_event(message)
 
 
-@given(st.builds(RunNotice, TEXT, TEXT) | st.builds(Announcement, TEXT, TEXT, TEXT))
-def test_a_notice_comes_back_as_it_was(notice: RunNotice | Announcement) -> None:
+@given(
+    st.builds(RunNotice, TEXT, TEXT)
+    | st.builds(Announcement, TEXT, TEXT, TEXT)
+    | st.builds(Removal, TEXT, NAMES, NUMBERS)
+)
+def test_a_notice_comes_back_as_it_was(notice: Notice) -> None:
     message = decode(notice.to_json())
     assert parse_notice(message) == notice
     assert not is_bus_event(message)
@@ -79,6 +85,8 @@ def test_one_message_is_not_taken_for_another() -> None:
         {"sweep": {"repository": {"id": 7, "owner": "a", "name": "b"}, "stacks": [{"name": "s"}]}},
         {"run": {"pipeline": "p"}},
         {"announcement": {"environment": "7/staging", "key": 5, "text": "x"}},
+        {"removal": {"environment": "7/staging", "repository": None, "generation": 1}},
+        {"removal": {"environment": "7/staging", "repository": {"id": 7, "owner": "a", "name": "b"}}},
     ],
     ids=json.dumps,
 )

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from deployer.errors import Broken, Rejected, Transient
+from deployer.errors import Rejected, Transient
 from deployer.events import RepositoryName
 from deployer.github import GitHub
 from deployer.github_deployments import GitHubDeployments
@@ -256,7 +256,9 @@ def deploy(deployments: tuple[Deployments, Says], number: int = 1, environment: 
     return github.deploy(NAME, SHA, environment, **flags)
 
 
-def test_a_deployment_is_made_and_found_in_its_environment_alone(deployments: tuple[Deployments, Says]) -> None:
+def test_a_deployment_is_made_and_found_in_its_environment_however_that_is_written(
+    deployments: tuple[Deployments, Says],
+) -> None:
     github, says = deployments
     more = {"production": True, "transient": True, "description": "d", "payload": {"run": "1"}}
     assert deploy(deployments, 1, "feature/a", **more) == 1
@@ -264,12 +266,16 @@ def test_a_deployment_is_made_and_found_in_its_environment_alone(deployments: tu
     assert deploy(deployments, 3, "feature/a") == 3
     told = {"production_environment": True, "transient_environment": True, "description": "d", "payload": {"run": "1"}}
     says(200, [deployed(3), deployed(2, "Feature/A"), deployed(1, **told)])
-    assert github.deployments(NAME, "feature/a") == [
+    assert list(github.deployments(NAME, "feature/a")) == [
         Deployment(3, SHA, "feature/a"),
+        Deployment(2, SHA, "Feature/A"),
         Deployment(1, SHA, "feature/a", "d", production=True, transient=True, payload={"run": "1"}),
     ]
-    says(200, [])
-    assert github.deployments(NAME, "elsewhere") == []
+    for environment, sha in (("elsewhere", ""), ("feature/a", LOST)):
+        says(200, [])
+        assert list(github.deployments(NAME, environment, sha)) == []
+    says(200, [deployed(3)])
+    assert Deployment(3, SHA, "feature/a") in github.deployments(NAME, "feature/a", SHA)
 
 
 def test_F42_deployments_of_what_can_not_be_read_are_refused_and_never_none(
@@ -278,10 +284,10 @@ def test_F42_deployments_of_what_can_not_be_read_are_refused_and_never_none(
     github, says = deployments
     gone = RepositoryName(44, "acme", "gone")
     says(404, {"message": "Not Found"})
-    with pytest.raises(Rejected, match="GitHub answered 404: Not Found"):
-        github.deployments(gone, "staging")
+    with pytest.raises(Rejected, match="deployments of acme/gone are not ours"):
+        list(github.deployments(gone, "staging"))
     says(404, {"message": "Not Found"})
-    with pytest.raises(Broken, match="deployments of acme/gone are not ours to write"):
+    with pytest.raises(Rejected, match="deployments of acme/gone are not ours"):
         github.deploy(gone, SHA, "staging", production=False, transient=False)
 
 
@@ -378,7 +384,7 @@ def test_a_deployment_is_removed_once_it_is_inactive(deployments: tuple[Deployme
     says(204)
     github.remove_deployment(NAME, second)
     says(200, [])
-    assert github.deployments(NAME, "feature/a") == []
+    assert list(github.deployments(NAME, "feature/a")) == []
 
 
 @pytest.mark.parametrize("times", [1, 2], ids=["there", "gone"])

@@ -112,7 +112,7 @@ def test_an_environment_is_one_segment(server: Any, github: GitHubDeployments, n
     server.answer(204)
     server.answer(200, [])
     assert github.remove_environment(SITE, name) is True
-    assert github.deployments(SITE, name) == []
+    assert list(github.deployments(SITE, name)) == []
     assert [asked.target for asked in server.asked] == [
         f"{HERE}/environments/{encoded}",
         f"{HERE}/deployments?environment={encoded}&per_page=100",
@@ -132,10 +132,18 @@ def test_deployments_of_all_pages(server: Any, github: GitHubDeployments) -> Non
     after = f'<{server.url}{API}/repositories/7/deployments?environment=staging&page=2>; rel="next"'
     server.answer(200, [deployment(3), deployment(2, "Staging")], Link=after)
     server.answer(200, [deployment(1, payload="text", description="d", production_environment=False)])
-    assert github.deployments(SITE, "staging") == [
+    assert list(github.deployments(SITE, "staging")) == [
         Deployment(3, SHA, "staging", production=True),
+        Deployment(2, SHA, "Staging", production=True),
         Deployment(1, SHA, "staging", "d"),
     ]
+
+
+def test_who_stops_early_asks_for_no_further_page(server: Any, github: GitHubDeployments) -> None:
+    after = f'<{server.url}{API}/repositories/7/deployments?environment=staging&page=2>; rel="next"'
+    server.answer(200, [deployment(3)], Link=after)
+    assert next(iter(github.deployments(SITE, "staging"))).id == 3
+    assert len(server.asked) == 1
 
 
 def test_statuses_of_all_pages_and_one_that_is_not_known(server: Any, github: GitHubDeployments) -> None:
@@ -165,7 +173,7 @@ def test_each_state_is_posted_and_an_address_only_where_there_is_one(
 
 
 CALLS: dict[str, Call] = {
-    "deployments": lambda github: github.deployments(SITE, "staging"),
+    "deployments": lambda github: list(github.deployments(SITE, "staging")),
     "deploy": lambda github: github.deploy(SITE, SHA, "staging", production=False, transient=True),
     "states": lambda github: github.deployment_states(SITE, 1),
     "post": lambda github: github.post_deployment(SITE, 1, DeploymentState.SUCCESS),
@@ -194,10 +202,18 @@ def test_refusals(server: Any, github: GitHubDeployments, call: Call, refusal: s
         assert raised.value.retry_after == 7.0
 
 
+def test_deployments_of_one_commit(server: Any, github: GitHubDeployments) -> None:
+    server.answer(200, [])
+    assert list(github.deployments(SITE, "staging", SHA)) == []
+    assert server.asked[0].target == f"{HERE}/deployments?environment=staging&sha={SHA}&per_page=100"
+
+
 @pytest.mark.parametrize("call", [name for name in CALLS if name != "remove-environment"])
-def test_what_the_token_may_not_do_is_broken(server: Any, github: GitHubDeployments, call: str) -> None:
+def test_what_the_token_may_not_do_is_refused_and_says_what_it_needs(
+    server: Any, github: GitHubDeployments, call: str
+) -> None:
     server.answer(403, error(403, "Resource not accessible by integration"))
-    with pytest.raises(Broken, match="GitHub refused the token"):
+    with pytest.raises(Rejected, match="the token needs `deployments: write`"):
         CALLS[call](github)
 
 

@@ -285,3 +285,35 @@ def test_actions_of_all_pages_in_the_order_in_which_they_started(aws: Aws) -> No
             (("store", "site/Commit/x"),),
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("provider", "read", "stack"),
+    [
+        pytest.param("CloudFormation", {"configuration": {"StackName": "site-app"}}, "site-app", id="as-declared"),
+        pytest.param(
+            "CloudFormation",
+            {"configuration": {"StackName": "#{A.Name}"}, "resolvedConfiguration": {"StackName": "site-app"}},
+            "site-app",
+            id="with-its-variables",
+        ),
+        pytest.param("CloudFormation", {}, "", id="nobody-says"),
+        pytest.param("CodeBuild", {"configuration": {"StackName": "site-app"}}, "", id="another-kind-of-action"),
+    ],
+)
+def test_the_stack_that_an_action_operates(aws: Aws, provider: str, read: dict[str, Any], stack: str) -> None:
+    pipelines, stub = aws
+    kind = {"category": "Deploy", "owner": "AWS", "provider": provider, "version": "1"}
+    entry = {"stageName": "Deploy", "actionName": "App", "status": "Failed", "startTime": START}
+    stub.add_response(
+        "list_action_executions", {"actionExecutionDetails": [entry | {"input": {"actionTypeId": kind, **read}}]}
+    )
+    assert [action.stack for action in pipelines.actions("site", "run-1")] == [stack]
+
+
+def test_an_error_without_a_message_is_its_code(aws: Aws) -> None:
+    pipelines, stub = aws
+    failed = {"stageName": "Build", "actionName": "Lint", "status": "Failed", "startTime": START}
+    result = {"executionResult": {"errorDetails": {"code": "JobFailed"}}}
+    stub.add_response("list_action_executions", {"actionExecutionDetails": [failed | {"output": result}]})
+    assert [action.error for action in pipelines.actions("site", "run-1")] == ["JobFailed"]

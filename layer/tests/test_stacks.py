@@ -357,6 +357,17 @@ def test_of_a_nested_stack_what_failed_in_it(
     stub.assert_no_pending_responses()
 
 
+@pytest.mark.parametrize(
+    ("since", "reason"),
+    [(NOW, "Site (AWS::S3::Bucket): taken"), (NOW + datetime.timedelta(milliseconds=1), "")],
+    ids=["while-it-was", "before-that"],
+)
+def test_what_failed_before_is_no_failure(aws: Any, since: datetime.datetime, reason: str) -> None:
+    stacks, stub = aws
+    stub.add_response("describe_stack_events", {"StackEvents": [event("Site", "CREATE_FAILED", "taken")]})
+    assert stacks.failure(ARN, since=int(since.timestamp() * 1000)) == reason
+
+
 # --- what belongs to which stack
 
 RESOURCE = {

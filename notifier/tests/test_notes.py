@@ -109,6 +109,19 @@ def test_where_the_runs_message_is(notes: Notes) -> None:
     assert notes.message(RUN) == ("C1", "123.456")
 
 
+def test_what_was_said_is_kept(notes: Notes) -> None:
+    assert notes.claim(RUN, TOPIC, 1)
+    assert notes.noted(RUN, TOPIC) == ""
+    notes.note(RUN, TOPIC, "success")
+    notes.note(RUN, "deployment", "7")
+    assert (notes.noted(RUN, TOPIC), notes.noted(RUN, "deployment"), notes.noted("another", TOPIC)) == (
+        "success",
+        "7",
+        "",
+    )
+    assert not notes.message(RUN)
+
+
 def test_an_item_goes_by_itself_and_is_no_environments(notes: Notes, table: Any, clock: Clock) -> None:
     notes.claim(RUN, TOPIC, 1)
     [item] = table.scan(TableName="environments")["Items"]

@@ -75,6 +75,7 @@ class Runs:
     done: list[ActionRun] = field(default_factory=list)
     revisions: dict[str, tuple[str, str]] = field(default_factory=lambda: {"GitHub": ("version-9", NEW)})
     known: bool = True
+    structure: dict[str, int] = field(default_factory=lambda: STAGES)
 
     def run(self, pipeline: str, run: str) -> RunDetails | None:
         return RunDetails(run, self.state, 1, self.revisions) if self.known else None
@@ -83,7 +84,7 @@ class Runs:
         return tuple(self.done)
 
     def stages(self, pipeline: str, version: int) -> dict[str, int]:
-        return STAGES
+        return self.structure
 
 
 @dataclass
@@ -92,6 +93,7 @@ class Notes:
 
     ranks: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     where: dict[str, tuple[str, str]] = field(default_factory=dict)
+    texts: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def claim(self, run: str, topic: str, rank: int) -> bool:
         held, state = self.ranks.get((run, topic), (-1, "said"))
@@ -116,6 +118,12 @@ class Notes:
 
     def posted(self, run: str, channel: str, ts: str) -> None:
         self.where[run] = (channel, ts)
+
+    def note(self, run: str, name: str, text: str) -> None:
+        self.texts[run, name] = text
+
+    def noted(self, run: str, name: str) -> str:
+        return self.texts.get((run, name), "")
 
 
 @dataclass
@@ -171,12 +179,27 @@ class Slack:
 
 @dataclass
 class Builds:
-    found: Failure | DeployerError | None = None
+    found: Failure | Exception | None = None
 
     def failure(self, build_id: str) -> Failure | None:
-        if isinstance(self.found, DeployerError):
+        if isinstance(self.found, Exception):
             raise self.found
         return self.found
+
+
+@dataclass
+class Events:
+    """The first failed resource of stacks, by name or ARN."""
+
+    found: dict[str, str | Exception] = field(default_factory=dict)
+    asked: list[tuple[str, int]] = field(default_factory=list)
+
+    def failure(self, stack_id: str, token: str = "", since: int = 0) -> str:
+        self.asked.append((stack_id, since))
+        found = self.found.get(stack_id, "")
+        if isinstance(found, Exception):
+            raise found
+        return found
 
 
 @dataclass
@@ -188,6 +211,7 @@ class World:
     github: GitHub = field(default_factory=GitHub)
     slack: Slack = field(default_factory=Slack)
     builds: Builds = field(default_factory=Builds)
+    events: Events = field(default_factory=Events)
     notes: Notes = field(default_factory=Notes)
     channel: str = "deployments"
     slack_made: int = 0
@@ -199,7 +223,7 @@ class World:
             return self.slack
 
         github: Any = self.github
-        reasons = Reasons(self.builds)
+        reasons = Reasons(self.builds, self.events)
         return Function.of(
             Commits(self.memory, github, self.notes, reasons),
             Threads(self.memory, github, self.notes, reasons, slack, self.channel),
@@ -253,7 +277,9 @@ def test_a_run_from_its_start_to_its_end() -> None:
     [message] = world.slack.messages.values()
     assert "failed" in message
     assert len(world.slack.replies) == 2
-    live(world, [5, 6])
+    live(world, [5])
+    assert world.github.final()[NEW, "pipeline/Build"] is CommitState.PENDING, "retried"
+    live(world, [6])
     assert world.github.final()[NEW, "pipeline/Build"] is CommitState.SUCCESS
     [message] = world.slack.messages.values()
     assert "is deployed" in message, "retried: the message follows"
@@ -297,6 +323,24 @@ def test_F66_unchanged_is_not_posted_again() -> None:
     assert len(world.github.statuses) == 2
 
 
+def test_F66_a_stage_of_many_actions_says_once_how_it_stands() -> None:
+    """What is posted is what has changed, and an approval that is given is a change."""
+    world = World(channel="", runs=Runs(structure={"Source": 1, "Build": 4}))
+    approve = did("Build", "InProgress", 9, action="Approve", provider="Manual")
+    done: list[ActionRun] = [SOURCE]
+    for number, name in enumerate(("Lint", "Test"), 5):
+        for status in ("InProgress", "Succeeded"):
+            world.runs.done = [*done, did("Build", status, number, action=name)]
+            world.notice()
+        done = world.runs.done
+    beside = did("Build", "InProgress", 9, action="Scan")
+    for waiting in ([beside], [beside, approve], [beside, replace(approve, status="Succeeded")]):
+        world.runs.done = [*done, *waiting]
+        world.notice()
+    told = [each.description for each in world.github.statuses if each.context == "pipeline/Build"]
+    assert told == [f"feature/login: Build {text}" for text in ("is running", "waits for an approval", "is running")]
+
+
 def test_F65_somebody_elses_pipeline() -> None:
     world = World(memory=Memory())
     world.notice()
@@ -319,7 +363,7 @@ def test_F65_no_token_is_fetched_for_somebody_elses_pipeline(memory: Memory, fet
     github: Any = RealGitHub("http://127.0.0.1:1", lambda: token("github"))
     slack = RealSlack("http://127.0.0.1:1/", lambda: token("slack"))
     runs = Runs(RunState.SUCCEEDED, LIFE[-1][1])
-    reasons, notes = Reasons(Builds()), Notes()
+    reasons, notes = Reasons(Builds(), Events()), Notes()
     threads = Threads(memory, github, notes, reasons, lambda: slack, "deployments")
     subject = Function.of(Commits(memory, github, notes, reasons), threads, Observer(runs, "eu-west-1"))
     with suppress(Broken):
@@ -568,7 +612,31 @@ LONG = "é" * 500
             id="the-build-may-not-be-read",
         ),
         pytest.param(
+            Builds(KeyError("phases")),
+            {"external_id": "site:1", "error": "Build terminated"},
+            "feature/login: Build failed in 3 s: Build terminated",
+            id="F70-the-build-answers-nonsense",
+        ),
+        pytest.param(
             Builds(), {"provider": "Lambda"}, "feature/login: Build failed in 3 s: Build failed", id="nobody-says"
+        ),
+        pytest.param(
+            Builds(),
+            {"provider": "Lambda", "error": "The function failed", "summary": "no bucket", "action": "Publish"},
+            "feature/login: Build failed in 3 s: Publish: The function failed (no bucket)",
+            id="an-actions-name-its-error-and-its-summary",
+        ),
+        pytest.param(
+            Builds(),
+            {"provider": "S3", "error": "Access Denied", "summary": "Access"},
+            "feature/login: Build failed in 3 s: Access Denied",
+            id="a-summary-that-says-no-more",
+        ),
+        pytest.param(
+            Builds(),
+            {"provider": "S3", "summary": "no bucket"},
+            "feature/login: Build failed in 3 s: no bucket",
+            id="a-summary-alone",
         ),
         pytest.param(
             Builds(Failure(LONG)),
@@ -586,14 +654,19 @@ def test_a_failure_says_why(builds: Builds, action: dict[str, str], description:
     assert len(status.description) <= 140
 
 
-def test_a_reason_that_did_not_come_is_asked_for_again() -> None:
-    failed = did("Build", "Failed", 5, external_id="site:1")
+def test_a_reason_that_did_not_come_holds_up_nothing_and_is_asked_for_again() -> None:
+    failed = did("Build", "Failed", 5, external_id="site:1", error="Build terminated")
     world = World(builds=Builds(Transient("throttled")), runs=Runs(RunState.FAILED, [SOURCE, failed]))
-    with pytest.raises(Transient):
-        world.notice()
+    for _ in range(3):
+        with pytest.raises(Transient):
+            world.notice()
+    told = [each.description for each in world.github.statuses if each.context == "pipeline/Build"]
+    assert told == ["feature/login: Build failed in 3 s: Build terminated"], "F66: once"
+    assert len(world.slack.replies) == 2, "and Slack does not wait for it"
     world.builds.found = Failure("npm test exited with 1")
     world.notice()
     assert world.github.statuses[-1].description.endswith("npm test exited with 1")
+    assert len(world.github.statuses) == 3
 
 
 @pytest.mark.parametrize(
@@ -687,7 +760,7 @@ def test_two_events_of_the_same_moment_say_everything_once() -> None:
 
     def post(channel: str, text: str, thread: str = "") -> tuple[str, str]:
         with pytest.raises(Transient):
-            World(world.memory, world.runs, world.github, Slack(), world.builds, world.notes).notice()
+            World(world.memory, world.runs, world.github, Slack(), notes=world.notes).notice()
         return inner(channel, text, thread)
 
     world.slack.post = post  # type: ignore[method-assign]
@@ -824,7 +897,7 @@ def test_an_announcement_that_is_being_made_is_left_to_who_makes_it(world: World
     inner = world.slack.post
 
     def post(channel: str, text: str, thread: str = "") -> tuple[str, str]:
-        rival = World(world.memory, world.runs, world.github, Slack(), world.builds, world.notes)
+        rival = World(world.memory, world.runs, world.github, Slack(), notes=world.notes)
         with pytest.raises(Transient):
             rival.function.threads.announce(SOON)
         assert rival.slack.messages == {}

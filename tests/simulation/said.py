@@ -26,11 +26,13 @@ class Notes:
     clock: Callable[[], int]
     topics: dict[tuple[str, str], _Topic] = field(default_factory=dict)
     places: dict[str, tuple[str, str]] = field(default_factory=dict)
+    texts: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def forget(self) -> None:
         """They lie in the table, and go with it."""
         self.topics.clear()
         self.places.clear()
+        self.texts.clear()
 
     def claim(self, run: str, topic: str, rank: int) -> bool:
         """Whether this is to be said now."""
@@ -75,6 +77,16 @@ class Notes:
         """Keep where it is."""
         with self.tape.call("notes.posted"):
             self.places[run] = (channel, ts)
+
+    def note(self, run: str, name: str, text: str) -> None:
+        """Keep a text."""
+        with self.tape.call("notes.note"):
+            self.texts[run, name] = text
+
+    def noted(self, run: str, name: str) -> str:
+        """A text that was kept."""
+        with self.tape.call("notes.noted"):
+            return self.texts.get((run, name), "")
 
 
 @dataclass

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from deployer.environments import EnvironmentId
-from deployer.events import Announcement, Look, RepositoryName, RunNotice, Sweep
+from deployer.events import Look, Notice, RepositoryName, Sweep
 from deployer.ports import CommitStatus, Environment
 from deployer.testing import Forge, Shelf, Tape
 from deployer.testing.forge import Repo
@@ -54,7 +54,7 @@ class Desk(Shelf):
                 self.ticks.add((group, tick))
                 self.world.looks.send(sweep.to_json(), group)
 
-    def notify(self, notice: RunNotice | Announcement) -> None:
+    def notify(self, notice: Notice) -> None:
         """Queue a notice."""
         with self.tape.call("sqs.notify"):
             self.world.notices.send(notice.to_json())

@@ -14,7 +14,7 @@ from deployer.contexts import prep_context, stage_context
 from deployer.environments import INSTALLATION_TAG, OWNER_TAG, EnvironmentId, environment_of, source_key, tag_value
 from deployer.ports import Environment
 from deployer.refs import TAGS, Stage, release_of
-from deployer.states import CommitState, RunState, StackPhase
+from deployer.states import CommitState, DeploymentState, RunState, StackPhase
 
 OURS = "opolis-deployer-prod"
 STRANGE = "ci/lint"
@@ -22,7 +22,14 @@ STRANGE = "ci/lint"
 
 def verdict(world: Any) -> list[str]:
     """All that is wrong now, in a fixed order."""
-    return [*_stuck(world), *_environments(world), *_leftovers(world), *_foreign(world), *_statuses(world)]
+    return [
+        *_stuck(world),
+        *_environments(world),
+        *_leftovers(world),
+        *_foreign(world),
+        *_statuses(world),
+        *_deployments(world),
+    ]
 
 
 def _stuck(world: Any) -> Iterator[str]:
@@ -134,6 +141,10 @@ def _run_of(world: Any, item: Environment, *, fails: bool) -> Iterator[str]:
     said = _said(world, item, stage_context(item.id, "Build", shared=_shared(world, item)))
     if said is not (CommitState.FAILURE if fails else CommitState.SUCCESS):
         yield f"{item.id} has run at {item.commit[:8]}, and Build says {said}"
+    shown = {each.deployment.payload["run"]: each.state for each in world.hub.deployed.values()}
+    ended = DeploymentState.FAILURE if fails else DeploymentState.SUCCESS
+    if ended not in [shown.get(run.id) for run in runs if run.state is wanted]:
+        yield f"{item.id} has run at {item.commit[:8]}, and its deployments are {[shown.get(run.id) for run in runs]}"
 
 
 def _shared(world: Any, item: Environment) -> bool:
@@ -199,3 +210,25 @@ def _statuses(world: Any) -> Iterator[str]:
             yield f"{context} of {sha[:8]} is pending for ever: {status.description}"
         if context.endswith("/Build") and status.state is CommitState.SUCCESS and sha not in built:
             yield f"{context} of {sha[:8]} says success, and no run of it succeeded"
+
+
+def _deployments(world: Any) -> Iterator[str]:
+    """One a run; of those to an environment one stands at most, and none where the environment is gone."""
+    runs: dict[object, int] = {}
+    standing: dict[tuple[int, str], list[int]] = {}
+    there = {(item.id.repository, str(item.id)) for item in world.desk.items.values()}
+    for number, each in world.hub.deployed.items():
+        made, place = each.deployment, (each.repository, str(each.deployment.payload["environment"]))
+        if made.payload["run"] in runs:
+            yield f"{made.payload['run']} has two deployments: {runs[made.payload['run']]} and {number}"
+        runs[made.payload["run"]] = number
+        # Of a run that was forgotten with the table nobody tells whose it is.
+        if each.state in (None, DeploymentState.IN_PROGRESS) and not world.lost_at:
+            yield f"deployment {number} of {made.sha[:8]} to {made.environment} goes on for ever: {each.state}"
+        if each.state is DeploymentState.SUCCESS:
+            standing.setdefault(place, []).append(number)
+            if place not in there and not world.lost_at:
+                yield f"deployment {number} to {made.environment} stands, and its environment is gone"
+    for (_, environment), numbers in standing.items():
+        if len(numbers) > 1:
+            yield f"{environment} has {len(numbers)} deployments that stand: {numbers}"

@@ -42,7 +42,9 @@ from deployer.states import CommitState, RunState
 from deployer.testing import InTurn, Killed, Tape
 from listener.handler import Listener
 from listener.signature import Verifier
+from notifier.addresses import Addresses
 from notifier.commits import Commits
+from notifier.deployments import Deployed
 from notifier.handler import Function
 from notifier.handler import receive as tell
 from notifier.observing import Observer as Notifying
@@ -146,11 +148,12 @@ class World:
             Sweeper(hub, desk, desk, desk, sky, sky, desk, desk, installation, (), MOST, clock),
         )
         slack, self.notes = Slack(self.tape), Notes(self.tape, clock)
-        reasons, channel = Reasons(Builds(self.tape)), self.rng.choice(("", "C1"))
+        reasons, channel = Reasons(Builds(self.tape), sky), self.rng.choice(("", "C1"))
         self.notifier = Function.of(
             Commits(desk, hub, self.notes, reasons),
             Threads(desk, hub, self.notes, reasons, lambda: slack, channel),
             Notifying(sky, "us-east-1"),
+            Deployed(desk, hub, self.notes, reasons, Addresses(sky)),
         )
         verifier = Verifier(Secrets(self.tape, SECRET), "hmac", lambda: clock() / 1000)
         self.listener = Listener(verifier, desk, "acme/*,beta/*")

@@ -35,7 +35,7 @@ from builder.steps import (
 from builder.telling import Teller
 from deployer.environments import owner_tags, source_key
 from deployer.errors import Broken, DeployerError, Rejected, Transient
-from deployer.events import RunNotice
+from deployer.events import Removal, RunNotice
 from deployer.observability import logger
 from deployer.ports import (
     Environment,
@@ -240,4 +240,6 @@ class _Work:
         self.teller.close("the environment was removed")
         for key in (source_key(item.stack), f"{source_key(item.stack)}.template"):
             self._to.sources.delete(key)
+        # GitHub still shows what is deployed there. The notifier ends that, however long GitHub takes to listen.
+        self._to.notices.notify(Removal(str(item.id), self._situation.repository, item.generation))
         self._to.memory.forget(item)

@@ -11,7 +11,9 @@ class Configuration:
 
     ``allowed_repositories``: comma list of ``owner/name``, ``owner/*`` or ``*``. ``branches``, ``excluded_branches``:
     comma lists of patterns of branches that get an environment, and of those that get none. ``tracing``: ``Active`` or
-    ``PassThrough``. ``connection_arn``: the CodeConnections connection that templates are offered.
+    ``PassThrough``. ``connection_arn``: the CodeConnections connection that templates are offered. ``deployments``:
+    ``on`` or ``off``: whether GitHub shows each run as a deployment. ``environment_url``: where environments are served
+    whose stacks do not say so, with ``{stack}``, ``{environment}`` and ``{repository}`` in it.
 
     ``repositories``: comma list of ``owner/name`` that are known before their first webhook. ``environments_limit``:
     development environments for each repository, 0 for any number. ``idle_days``: without activity for so many days,
@@ -32,6 +34,8 @@ class Configuration:
     environments_limit: int | None = None
     idle_days: int | None = None
     sweep_limit: int | None = None
+    deployments: str | None = None
+    environment_url: str | None = None
 
     @property
     def prefix(self) -> str:
@@ -58,5 +62,7 @@ class Configuration:
             "EnvironmentsLimit": self.environments_limit,
             "IdleDays": self.idle_days,
             "SweepLimit": self.sweep_limit,
+            "Deployments": self.deployments,
+            "EnvironmentUrl": self.environment_url,
         }
         return {name: str(value) for name, value in values.items() if value is not None}

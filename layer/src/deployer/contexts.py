@@ -1,4 +1,4 @@
-"""The names of commit statuses, and how their descriptions begin.
+"""The names of commit statuses and of GitHub's environments, and how descriptions begin.
 
 Pure. Production has contexts of its own, because staging and production share the tagged commit. Where another
 environment reports on the same commit already, the later one's contexts carry its branch's name in front, as far as
@@ -57,11 +57,17 @@ def own_contexts(environment: EnvironmentId, contexts: Iterable[str], *, shared:
 def _context(environment: EnvironmentId, name: str, group: str, *, shared: bool) -> str:
     if environment.stage is Stage.PRODUCTION:
         return f"production/{name}"
-    if not shared:
-        return f"{group}/{name}"
-    # A branch may be called like another stage: what is said of it must not be taken for that one's.
-    label = f"{HEADS}{environment.branch}" if environment.branch in _STAGES else environment.label
-    return f"{_shown(label)}/{group}/{name}"
+    return f"{environment_name(environment)}/{group}/{name}" if shared else f"{group}/{name}"
+
+
+def environment_name(environment: EnvironmentId) -> str:
+    """What an environment is called on GitHub: ``staging``, ``production``, ``feature/login``; never two the same.
+
+    A branch may be called like another stage: what is said of it must not be taken for that one's. To GitHub, whose
+    environments are the same in any case, it would be that also as ``Staging``.
+    """
+    taken = environment.branch.lower() in _STAGES
+    return _shown(f"{HEADS}{environment.branch}" if taken else environment.label)
 
 
 def _shown(label: str) -> str:

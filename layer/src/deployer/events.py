@@ -15,6 +15,8 @@ from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from deployer.fields import Malformed as Malformed  # noqa: PLC0414 - what parsing here raises
+from deployer.fields import matching, number_of, object_of, text_of
 from deployer.states import RUN_EVENTS, STAGE_EVENTS, stack_phase
 
 SWEEP = "sweep"
@@ -28,10 +30,6 @@ _STACK = re.compile(
     r"arn:aws[a-z-]*:cloudformation:(?P<region>[a-z]{2,}(-[a-z]+)+-[0-9]+):(?P<account>[0-9]{12})"
     r":stack/(?P<name>[A-Za-z][A-Za-z0-9-]{0,127})(/[A-Za-z0-9-]+)?"
 )
-
-
-class Malformed(ValueError):  # noqa: N818 - says what the message is
-    """A message that nobody should have sent; trying again changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +136,23 @@ class Announcement:
 
 
 @dataclass(frozen=True)
+class Removal:
+    """The builder tells the notifier that an environment is gone, with all that it deployed until ``generation``."""
+
+    environment: str
+    repository: RepositoryName
+    generation: int
+
+    def to_json(self) -> str:
+        """The queue message's body."""
+        return json.dumps({"removal": asdict(self)}, sort_keys=True)
+
+
+# What the builder asks the notifier.
+Notice = RunNotice | Announcement | Removal
+
+
+@dataclass(frozen=True)
 class StackChange:
     """A stack's status changed."""
 
@@ -156,24 +171,9 @@ class RunChange:
     stage: str = ""
 
 
-def _text(mapping: Mapping[str, Any], key: str, *, optional: bool = False) -> str:
-    value = mapping.get(key, "" if optional else None)
-    if not isinstance(value, str) or (not value and not optional):
-        raise Malformed(f"{key}: expected text, got {type(value).__name__}")
-    return value
-
-
-def _number(mapping: Mapping[str, Any], key: str) -> int:
-    value = mapping.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise Malformed(f"{key}: expected a number, got {type(value).__name__}")
-    return value
-
-
-def _mapping(value: Any, what: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise Malformed(f"{what}: expected an object, got {type(value).__name__}")
-    return value
+def _repository(mapping: Mapping[str, Any]) -> RepositoryName:
+    found = object_of(mapping.get("repository"), "repository")
+    return RepositoryName(number_of(found, "id"), text_of(found, "owner"), text_of(found, "name"))
 
 
 def decode(body: str) -> Mapping[str, Any]:
@@ -183,7 +183,7 @@ def decode(body: str) -> Mapping[str, Any]:
         Malformed: where it is not a JSON object.
     """
     try:
-        return _mapping(json.loads(body), "message")
+        return object_of(json.loads(body), "message")
     except (ValueError, RecursionError) as error:
         raise Malformed(f"message is not a JSON object: {error}") from error
 
@@ -194,17 +194,16 @@ def parse_look(message: Mapping[str, Any]) -> Look:
     Raises:
         Malformed: naming the field.
     """
-    repository = _mapping(message.get("repository"), "repository")
     return Look(
-        environment=_text(message, "environment"),
-        repository=RepositoryName(_number(repository, "id"), _text(repository, "owner"), _text(repository, "name")),
-        reason=_text(message, "reason", optional=True),
-        ref=_text(message, "ref", optional=True),
-        after=_text(message, "after", optional=True),
-        pushed_at=_number(message, "pushed_at") if message.get("pushed_at") is not None else 0,
-        request=_text(message, "request", optional=True),
-        stack=_text(message, "stack", optional=True),
-        skips=_text(message, "skips", optional=True) if message.get("skips") is not None else None,
+        environment=text_of(message, "environment"),
+        repository=_repository(message),
+        reason=text_of(message, "reason", optional=True),
+        ref=text_of(message, "ref", optional=True),
+        after=text_of(message, "after", optional=True),
+        pushed_at=number_of(message, "pushed_at") if message.get("pushed_at") is not None else 0,
+        request=text_of(message, "request", optional=True),
+        stack=text_of(message, "stack", optional=True),
+        skips=text_of(message, "skips", optional=True) if message.get("skips") is not None else None,
     )
 
 
@@ -216,33 +215,36 @@ def parse_sweep(message: Mapping[str, Any]) -> Sweep | None:
     """
     if SWEEP not in message:
         return None
-    sweep = _mapping(message[SWEEP], SWEEP)
-    repository, stacks = _mapping(sweep.get("repository"), "repository"), sweep.get("stacks")
+    sweep = object_of(message[SWEEP], SWEEP)
+    stacks = sweep.get("stacks")
     if stacks is not None and not isinstance(stacks, list):
         raise Malformed(f"stacks: expected a list, got {type(stacks).__name__}")
     return Sweep(
-        RepositoryName(_number(repository, "id"), _text(repository, "owner"), _text(repository, "name")),
-        None if stacks is None else tuple(_stack_seen(_mapping(stack, "stack")) for stack in stacks),
+        _repository(sweep),
+        None if stacks is None else tuple(_stack_seen(object_of(stack, "stack")) for stack in stacks),
         sweep.get("unlimited") is True,
     )
 
 
 def _stack_seen(stack: Mapping[str, Any]) -> StackSeen:
-    return StackSeen(_text(stack, "name"), _text(stack, "owner"), _text(stack, "status"))
+    return StackSeen(text_of(stack, "name"), text_of(stack, "owner"), text_of(stack, "status"))
 
 
-def parse_notice(message: Mapping[str, Any]) -> RunNotice | Announcement | None:
+def parse_notice(message: Mapping[str, Any]) -> Notice | None:
     """What the builder asks the notifier, as ``to_json`` writes it, or None for any other message.
 
     Raises:
         Malformed: naming the field.
     """
     if "run" in message:
-        run = _mapping(message["run"], "run")
-        return RunNotice(_text(run, "pipeline"), _text(run, "execution"))
+        run = object_of(message["run"], "run")
+        return RunNotice(text_of(run, "pipeline"), text_of(run, "execution"))
     if "announcement" in message:
-        said = _mapping(message["announcement"], "announcement")
-        return Announcement(_text(said, "environment"), _text(said, "key"), _text(said, "text"))
+        said = object_of(message["announcement"], "announcement")
+        return Announcement(text_of(said, "environment"), text_of(said, "key"), text_of(said, "text"))
+    if "removal" in message:
+        gone = object_of(message["removal"], "removal")
+        return Removal(text_of(gone, "environment"), _repository(gone), number_of(gone, "generation"))
     return None
 
 
@@ -260,37 +262,37 @@ def parse_bus_event(message: Mapping[str, Any]) -> StackChange | RunChange | Tic
     Raises:
         Malformed: where an event of these kinds is not as AWS documents it.
     """
-    detail = _mapping(message.get("detail"), "detail")
+    detail = object_of(message.get("detail"), "detail")
     match (message.get("source"), message.get("detail-type")):
         case ("aws.cloudformation", "CloudFormation Stack Status Change"):
             return _stack_change(message, detail)
         case ("aws.codepipeline", "CodePipeline Pipeline Execution State Change"):
             return _run_change(message, detail, RUN_EVENTS)
         case ("aws.codepipeline", "CodePipeline Stage Execution State Change"):
-            return _run_change(message, detail, STAGE_EVENTS, _matching(detail, "stage", _NAME))
+            return _run_change(message, detail, STAGE_EVENTS, matching(detail, "stage", _NAME))
         case ("aws.events", "Scheduled Event"):
-            return Tick(_matching(message, "id", _EVENT))
+            return Tick(matching(message, "id", _EVENT))
     return None
 
 
 def _run_change(
     message: Mapping[str, Any], detail: Mapping[str, Any], states: Container[str], stage: str = ""
 ) -> RunChange:
-    _matching(message, "account", _ACCOUNT)
-    _matching(message, "region", _REGION)
-    state = _text(detail, "state")
+    matching(message, "account", _ACCOUNT)
+    matching(message, "region", _REGION)
+    state = text_of(detail, "state")
     if state not in states:
         raise Malformed(f"state: AWS documents no {state!r} for this kind of event")
-    return RunChange(_matching(detail, "pipeline", _NAME), _matching(detail, "execution-id", _RUN), state, stage)
+    return RunChange(matching(detail, "pipeline", _NAME), matching(detail, "execution-id", _RUN), state, stage)
 
 
 def _stack_change(message: Mapping[str, Any], detail: Mapping[str, Any]) -> StackChange:
-    place = _matching(message, "region", _REGION), _matching(message, "account", _ACCOUNT)
-    stack_id = _text(detail, "stack-id")
+    place = matching(message, "region", _REGION), matching(message, "account", _ACCOUNT)
+    stack_id = text_of(detail, "stack-id")
     arn = _stack_arn(stack_id)
     if (arn["region"], arn["account"]) != place:
         raise Malformed(f"the event comes from {place[0]} of {place[1]}, and not from where its stack is: {stack_id!r}")
-    status = _text(_mapping(detail.get("status-details"), "status-details"), "status")
+    status = text_of(object_of(detail.get("status-details"), "status-details"), "status")
     try:
         stack_phase(status)
     except ValueError as error:
@@ -312,10 +314,3 @@ def _stack_arn(text: str) -> re.Match[str]:
     if found is None:
         raise Malformed(f"not a stack ARN: {text!r}")
     return found
-
-
-def _matching(mapping: Mapping[str, Any], key: str, pattern: re.Pattern[str]) -> str:
-    value = _text(mapping, key)
-    if not pattern.fullmatch(value):
-        raise Malformed(f"{key}: not as AWS writes it: {value!r}")
-    return value

@@ -1,26 +1,28 @@
 """GitHub's deployments, their statuses and environments, over the same wire as ``deployer.github``.
 
 A deployment here is of one commit and asks for nothing: neither that the default branch is merged first nor that the
-commit's statuses are green, which GitHub does unless it is told not to.
+commit's statuses are green, which GitHub does unless it is told not to. A token that may not deploy is no alarm, as it
+is for statuses: its owner may well have left that permission out.
 Source: https://docs.github.com/rest/deployments (version 2022-11-28)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 import urllib3
 
-from deployer.errors import Broken, Rejected
+from deployer.errors import Rejected
 from deployer.events import RepositoryName
-from deployer.github_wire import Wire, path_to
+from deployer.github_wire import Answer, Wire, path_to
 from deployer.lengths import description as as_taken
 from deployer.ports import Deployment, DeploymentStatus
 from deployer.states import DeploymentState
 
 _STATES = {str(state): state for state in DeploymentState}
+_FORBIDDEN = frozenset({403})
 
 
 class GitHubDeployments:
@@ -33,11 +35,12 @@ class GitHubDeployments:
     def __init__(self, base_url: str, token: Callable[[], str], http: urllib3.PoolManager | None = None) -> None:
         self._wire = Wire(base_url, token, http)
 
-    def deployments(self, repository: RepositoryName, environment: str) -> Sequence[Deployment]:
-        """GET /repos/{owner}/{repo}/deployments, all pages. GitHub's filter may take cases for the same."""
-        path = f"{path_to(repository)}/deployments?environment={_segment(environment)}&per_page=100"
-        found = [_deployment(each) for _, page in self._wire.pages(path) for each in page.list()]
-        return [each for each in found if each.environment == environment]
+    def deployments(self, repository: RepositoryName, environment: str, sha: str = "") -> Iterator[Deployment]:
+        """GET /repos/{owner}/{repo}/deployments, page by page."""
+        of = f"&sha={_segment(sha)}" if sha else ""
+        path = f"{path_to(repository)}/deployments?environment={_segment(environment)}{of}&per_page=100"
+        for _, page in self._wire.pages(path, also=_FORBIDDEN):
+            yield from map(_deployment, _permitted(page, repository).list())
 
     def deploy(
         self,
@@ -61,20 +64,16 @@ class GitHubDeployments:
             "description": as_taken(description),
             "payload": dict(payload or {}),
         }
-        answer = self._wire.post(f"{path_to(repository)}/deployments", body)
-        if answer.status == 404:
-            raise Broken(
-                f"deployments of {repository.full_name} are not ours to write: the token needs `deployments: write`"
-            )
-        return int(answer.object()["id"])
+        answer = self._wire.post(f"{path_to(repository)}/deployments", body, also=_FORBIDDEN)
+        return int(_permitted(answer, repository).object()["id"])
 
     def deployment_states(self, repository: RepositoryName, deployment: int) -> Sequence[DeploymentStatus]:
         """GET /repos/{owner}/{repo}/deployments/{deployment_id}/statuses, all pages."""
         listed: list[Mapping[str, Any]] = []
-        for _, page in self._wire.pages(f"{_path(repository, deployment)}/statuses?per_page=100"):
+        for _, page in self._wire.pages(f"{_path(repository, deployment)}/statuses?per_page=100", also=_FORBIDDEN):
             if page.status == 404:
                 return []
-            listed += page.list()
+            listed += _permitted(page, repository).list()
         return [_status(each) for each in listed]
 
     def post_deployment(
@@ -90,16 +89,16 @@ class GitHubDeployments:
         """POST /repos/{owner}/{repo}/deployments/{deployment_id}/statuses."""
         urls = {name: url for name, url in (("log_url", log_url), ("environment_url", environment_url)) if url}
         body = {"state": str(state), "description": as_taken(description), **urls}
-        answer = self._wire.post(f"{_path(repository, deployment)}/statuses", body)
+        answer = self._wire.post(f"{_path(repository, deployment)}/statuses", body, also=_FORBIDDEN)
         if answer.status == 404:
             raise Rejected(f"deployment {deployment} of {repository.full_name} is gone")
-        answer.json()
+        _permitted(answer, repository).json()
 
     def remove_deployment(self, repository: RepositoryName, deployment: int) -> None:
         """DELETE /repos/{owner}/{repo}/deployments/{deployment_id}."""
         answer = self._wire.delete(_path(repository, deployment))
         if answer.status != 404:
-            answer.content()
+            _permitted(answer, repository).content()
 
     def remove_environment(self, repository: RepositoryName, environment: str) -> bool:
         """DELETE /repos/{owner}/{repo}/environments/{environment_name}: 403 where the token may not administer."""
@@ -109,6 +108,13 @@ class GitHubDeployments:
         if answer.status != 404:
             answer.content()
         return True
+
+
+def _permitted(answer: Answer, repository: RepositoryName) -> Answer:
+    """The answer, unless it says that the token may not do this: 404 where it may not even know."""
+    if answer.forbidden or answer.status == 404:
+        raise Rejected(f"deployments of {repository.full_name} are not ours: the token needs `deployments: write`")
+    return answer
 
 
 def _path(repository: RepositoryName, deployment: int) -> str:

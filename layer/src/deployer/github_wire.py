@@ -97,24 +97,28 @@ class Wire:
         self._token = token
         self._http = http or urllib3.PoolManager(timeout=TIMEOUT, retries=False)
 
-    def get(self, path: str, *, accept: str = PLAIN, validator: str = "") -> Answer:
+    def get(self, path: str, *, accept: str = PLAIN, validator: str = "", also: frozenset[int] = frozenset()) -> Answer:
         """GET. With a ``validator`` the answer may be 304, which costs nothing of the rate limit.
+
+        ``also``: refusals that are answers to whoever asks.
 
         https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#use-conditional-requests-if-appropriate
         """
         headers = self._headers(accept) | ({"If-None-Match": validator} if validator else {})
-        return self._ask("GET", path, headers, statuses=_ANSWERS | ({_UNCHANGED} if validator else set()))
+        return self._ask("GET", path, headers, statuses=_ANSWERS | also | ({_UNCHANGED} if validator else set()))
 
-    def post(self, path: str, payload: Mapping[str, object]) -> Answer:
+    def post(self, path: str, payload: Mapping[str, object], *, also: frozenset[int] = frozenset()) -> Answer:
         """POST as JSON."""
         headers = self._headers(PLAIN) | {"Content-Type": "application/json"}
-        return self._ask("POST", path, headers, json.dumps(payload).encode())
+        return self._ask("POST", path, headers, json.dumps(payload).encode(), _ANSWERS | also)
 
     def delete(self, path: str) -> Answer:
         """DELETE: 204 with no content, or 403, 404, 422."""
         return self._ask("DELETE", path, self._headers(PLAIN), statuses=_OF_A_REMOVAL)
 
-    def pages(self, path: str, first: Answer | None = None) -> Iterator[tuple[str, Answer]]:
+    def pages(
+        self, path: str, first: Answer | None = None, *, also: frozenset[int] = frozenset()
+    ) -> Iterator[tuple[str, Answer]]:
         """Each page of a list with the path that it is asked by; ``first`` where that one was read already.
 
         https://docs.github.com/rest/using-the-rest-api/using-pagination-in-the-rest-api#using-link-headers
@@ -122,7 +126,7 @@ class Wire:
         here: str | None = path
         answer = first
         while here is not None:
-            answer = answer or self.get(here)
+            answer = answer or self.get(here, also=also)
             yield here, answer
             here, answer = self._next_page(answer.headers), None
 

@@ -20,6 +20,8 @@ from deployer.states import RunState
 _LATEST = 20
 # The provider of a manual approval.
 APPROVAL = "Manual"
+# The provider of what operates stacks.
+CLOUDFORMATION = "CloudFormation"
 # The provider of a source that reads a repository through a connection.
 CONNECTION = "CodeStarSourceConnection"
 
@@ -28,7 +30,8 @@ CONNECTION = "CodeStarSourceConnection"
 class ActionRun:
     """What one action of a run did. ``status``: InProgress, Abandoned, Succeeded, Failed; times in milliseconds.
 
-    ``inputs``: the (bucket, key) of each input artifact.
+    ``inputs``: the (bucket, key) of each input artifact. ``stack``: the one that a CloudFormation action operates.
+    ``error``: CodePipeline's message, else its code.
     """
 
     stage: str
@@ -42,6 +45,7 @@ class ActionRun:
     url: str = ""
     error: str = ""
     inputs: tuple[tuple[str, str], ...] = ()
+    stack: str = ""
 
 
 @dataclass(frozen=True)
@@ -174,18 +178,23 @@ def _state(status: str) -> RunState:
 
 
 def _action(entry: dict[str, Any]) -> ActionRun:
-    result = entry.get("output", {}).get("executionResult", {})
-    locations = [artifact.get("s3location", {}) for artifact in entry.get("input", {}).get("inputArtifacts", [])]
+    result, read = entry.get("output", {}).get("executionResult", {}), entry.get("input", {})
+    details = result.get("errorDetails", {})
+    locations = [artifact.get("s3location", {}) for artifact in read.get("inputArtifacts", [])]
+    provider = read.get("actionTypeId", {}).get("provider", "")
+    # As it was declared, and with its variables: only the latter is a name.
+    configuration = read.get("resolvedConfiguration") or read.get("configuration", {})
     return ActionRun(
         stage=entry["stageName"],
         action=entry["actionName"],
-        provider=entry.get("input", {}).get("actionTypeId", {}).get("provider", ""),
+        provider=provider,
         status=entry["status"],
         started=int(entry["startTime"].timestamp() * 1000),
         updated=int(entry.get("lastUpdateTime", entry["startTime"]).timestamp() * 1000),
         summary=result.get("externalExecutionSummary", ""),
         external_id=result.get("externalExecutionId", ""),
         url=result.get("externalExecutionUrl", ""),
-        error=result.get("errorDetails", {}).get("message", ""),
+        error=details.get("message") or details.get("code", ""),
         inputs=tuple((location.get("bucket", ""), location.get("key", "")) for location in locations),
+        stack=configuration.get("StackName", "") if provider == CLOUDFORMATION else "",
     )

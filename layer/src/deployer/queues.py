@@ -16,7 +16,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deployer.errors import DeployerError, Transient
-from deployer.events import Announcement, Look, Malformed, RunNotice, Sweep
+from deployer.events import Look, Malformed, Notice, Sweep
 from deployer.observability import logger
 
 _log = logger("queues")
@@ -68,7 +68,7 @@ class NoticeQueue:
     def __init__(self, sqs: Any, url: str) -> None:
         self._sqs, self._url = sqs, url
 
-    def notify(self, notice: RunNotice | Announcement) -> None:
+    def notify(self, notice: Notice) -> None:
         """Queue a notice.
 
         Raises:

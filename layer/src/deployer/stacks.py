@@ -159,18 +159,21 @@ class CloudFormation:
                     raise Transient(f"stack {stack_id} is in another state by now") from error
                 raise
 
-    def failure(self, stack_id: str, token: str = "") -> str:
+    def failure(self, stack_id: str, token: str = "", since: int = 0) -> str:
         """The first failed resource of the latest operation: ``Site (AWS::S3::Bucket): reason``; empty if none failed.
 
         The cascade ("Resource creation cancelled") is left out; of a nested stack it is what failed in there, named
         by its way: ``Web/Site (AWS::S3::Bucket): reason``. Where no resource failed, what was wrong with the stack
         itself, as with an export that is missing or has the name of another: only its own rollback tells.
+        ``since``: milliseconds since the epoch; what happened before is not looked at.
         Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_StackEvent.html
         """
         first, of_stack = _Failed(), ""
         with translated(f"events of stack {stack_id}"):
             pages = self._client.get_paginator("describe_stack_events").paginate(StackName=stack_id)
             for event in (event for page in pages for event in page["StackEvents"]):
+                if event["Timestamp"].timestamp() * 1000 < since:
+                    break
                 if token and event.get("ClientRequestToken") != token:
                     continue
                 reason = event.get("ResourceStatusReason", "")

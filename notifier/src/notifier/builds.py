@@ -23,11 +23,15 @@ _COMMAND = re.compile(
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an action failed. ``lines``: the end of its log; ``url``: where the log is, or empty."""
+    """Why an action failed. ``lines``: the end of its log; ``url``: where the log is, or empty.
+
+    ``late``: more is to be known of it, and could not be asked now.
+    """
 
     reason: str
     lines: tuple[str, ...] = ()
     url: str = ""
+    late: bool = False
 
 
 def reason_of(build: Mapping[str, Any]) -> str:

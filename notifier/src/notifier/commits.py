@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import partial
 
 from deployer.contexts import describe, is_shared, ref_of, stage_context
-from deployer.errors import Rejected
+from deployer.errors import Rejected, Transient
 from deployer.observability import logger
 from deployer.ports import CommitStatus, Memory, Statuses
 from notifier.observing import Observed
 from notifier.progress import StageProgress
 from notifier.reasons import Reasons
-from notifier.saying import Said, say
+from notifier.saying import Kept, say
+from notifier.wording import sentence
 
 log = logger("notifier")
 # More than a stage has of them, as long as it is retried fewer than hundreds of times.
@@ -25,7 +27,7 @@ class Commits:
 
     memory: Memory
     statuses: Statuses
-    notes: Said
+    notes: Kept
     reasons: Reasons
 
     def tell(self, observed: Observed) -> bool:
@@ -36,27 +38,38 @@ class Commits:
         """
         of, current = f"{observed.id}/{observed.commit}", True
         for stage in observed.stages:
-            speak, rank = partial(self._post, observed, stage), observed.began * MOST_RANKS + stage.rank
-            current = say(self.notes, of, f"github/{stage.stage}", rank, speak) and current
+            speak, rank = partial(self._tell, observed, stage), observed.began * MOST_RANKS + stage.rank
+            topic = f"github/{stage.stage}"
+            if not say(self.notes, of, topic, rank, speak):
+                self.notes.note(of, topic, "")  # which of the two GitHub heard last nobody knows
+                current = False
         return current
 
-    def _post(self, observed: Observed, stage: StageProgress) -> None:
+    def _tell(self, observed: Observed, stage: StageProgress) -> None:
         failure = self.reasons.of(stage)
         shared = is_shared(self.memory, observed.id, observed.commit)
-        reason = f": {failure.reason}" if failure else ""
-        took = f" in {stage.seconds} s" if stage.ended and stage.seconds else ""
-        text = f"{stage.stage} {stage.text}{took}{reason}"
         status = CommitStatus(
             observed.environment.repository,
             observed.commit,
             stage_context(observed.id, stage.stage, shared=shared),
             stage.state,
-            describe(observed.id, ref_of(observed.environment, observed.commit), text),
-            (failure.url if failure else "") or observed.url,
+            describe(observed.id, ref_of(observed.environment, observed.commit), sentence(stage, failure)),
+            (failure.url if failure else "") or observed.page(stage),
         )
+        self._post(f"{observed.id}/{observed.commit}", f"github/{stage.stage}", status)
+        if failure and failure.late:
+            raise Transient(f"why {stage.stage} failed is still to be asked")
+
+    def _post(self, of: str, topic: str, status: CommitStatus) -> None:
+        """Post it, unless it is what was posted last: GitHub takes 1,000 of a context."""
+        said = "\n".join((status.context, str(status.state), status.description, status.url))
+        digest = hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
+        if self.notes.noted(of, topic) == digest:
+            return
         try:
             self.statuses.post(status)
         except Rejected as error:  # for good: the other stages are told all the same
             log.error("GitHub does not take the status", context=status.context, reason=str(error))
             return
-        log.info("status posted", commit=observed.commit, stage=stage.stage, state=str(stage.state))
+        self.notes.note(of, topic, digest)
+        log.info("status posted", commit=status.sha, context=status.context, state=str(status.state))

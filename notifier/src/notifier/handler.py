@@ -1,4 +1,4 @@
-"""The notifier: stage and run events in, commit statuses and Slack messages out.
+"""The notifier: stage and run events in, commit statuses, deployments and Slack messages out.
 
 An event only wakes it, and so does the builder, which also has it announce things. It changes nothing but what people
 read, and its own notes of what it has said.
@@ -11,15 +11,19 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from deployer.events import Announcement, RunChange, RunNotice, decode, parse_bus_event, parse_notice
+from deployer.events import Announcement, Removal, RunChange, RunNotice, decode, parse_bus_event, parse_notice
 from deployer.observability import traced
 from deployer.queues import Hide, Record, hider, process
 from deployer.settings import load
+from notifier.addresses import Addresses
 from notifier.commits import Commits
+from notifier.deployments import Deployed
 from notifier.notify import Notifier
 from notifier.observing import Observer
 from notifier.reasons import Reasons
 from notifier.threads import Channel, Threads
+
+ON = "on"
 
 
 @dataclass(frozen=True)
@@ -32,19 +36,23 @@ class Settings:
     github_api_url: str = "https://api.github.com"
     slack_api_url: str = "https://slack.com/api/"
     slack_channel: str = ""
+    deployments: str = ON
+    environment_url: str = ""
 
 
 @dataclass(frozen=True)
 class Function:
-    """Who handles which message."""
+    """Who handles which message. ``deployed``: None where GitHub is not to be told of deployments."""
 
     notifier: Notifier
     threads: Threads
+    deployed: Deployed | None = None
 
     @classmethod
-    def of(cls, commits: Commits, threads: Threads, observer: Observer) -> Function:
+    def of(cls, commits: Commits, threads: Threads, observer: Observer, deployed: Deployed | None = None) -> Function:
         """Put together from its parts."""
-        return cls(Notifier(threads.memory, observer, (commits, threads)), threads)
+        sides = (commits, threads, deployed) if deployed else (commits, threads)
+        return cls(Notifier(threads.memory, observer, sides), threads, deployed)
 
 
 def receive(function: Function, record: Record) -> None:
@@ -55,6 +63,8 @@ def receive(function: Function, record: Record) -> None:
             function.notifier.notice(run)
         case Announcement() as announcement:
             function.threads.announce(announcement)
+        case Removal() as removal if function.deployed:
+            function.deployed.remove(removal)
 
 
 @functools.cache
@@ -63,9 +73,11 @@ def _notifier() -> tuple[Function, Hide]:
     from botocore.config import Config  # noqa: PLC0415
 
     from deployer.github import GitHub  # noqa: PLC0415
+    from deployer.github_deployments import GitHubDeployments  # noqa: PLC0415
     from deployer.memory import Table  # noqa: PLC0415
     from deployer.pipelines import CodePipeline  # noqa: PLC0415
     from deployer.secrets import Secrets  # noqa: PLC0415
+    from deployer.stacks import CloudFormation  # noqa: PLC0415
     from notifier.builds import Builds  # noqa: PLC0415
     from notifier.notes import Notes  # noqa: PLC0415
 
@@ -73,7 +85,11 @@ def _notifier() -> tuple[Function, Hide]:
     # boto3 would wait a minute for an answer: one call that hangs is not to use up the invocation.
     config = Config(connect_timeout=3, read_timeout=15, retries={"mode": "standard", "max_attempts": 4})
     secrets = Secrets(boto3.client("ssm", config=config))
-    github = GitHub(settings.github_api_url, lambda: secrets.get(settings.github_token_parameter))
+
+    def token() -> str:
+        return secrets.get(settings.github_token_parameter)
+
+    github = GitHub(settings.github_api_url, token)
     dynamodb = boto3.client("dynamodb", config=config)
 
     @functools.cache
@@ -84,11 +100,20 @@ def _notifier() -> tuple[Function, Hide]:
 
     memory = Table(dynamodb, settings.environments_table)
     notes = Notes(dynamodb, settings.environments_table)
-    reasons = Reasons(Builds(boto3.client("codebuild", config=config), boto3.client("logs", config=config)))
+    stacks = CloudFormation(boto3.client("cloudformation", config=config))
+    reasons = Reasons(Builds(boto3.client("codebuild", config=config), boto3.client("logs", config=config)), stacks)
+    deployed = Deployed(
+        memory,
+        GitHubDeployments(settings.github_api_url, token),
+        notes,
+        reasons,
+        Addresses(stacks, settings.environment_url),
+    )
     function = Function.of(
         Commits(memory, github, notes, reasons),
         Threads(memory, github, notes, reasons, slack, settings.slack_channel),
         Observer(CodePipeline(boto3.client("codepipeline", config=config)), os.environ.get("AWS_REGION", "")),
+        deployed if settings.deployments == ON else None,
     )
     return function, hider(boto3.client("sqs", config=config))
 

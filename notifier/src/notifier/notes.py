@@ -89,6 +89,21 @@ class Notes:
                 ExpressionAttributeValues={":ts": {"S": ts}, ":channel": {"S": channel}},
             )
 
+    def note(self, run: str, name: str, text: str) -> None:
+        """Keep what was said, or made: the item is there, since it was claimed before."""
+        with translated(f"note run/{run}"):
+            self._client.update_item(
+                TableName=self._table,
+                Key=_key(run),
+                UpdateExpression="SET #note = :text",
+                ExpressionAttributeNames={"#note": f"note:{name}"},
+                ExpressionAttributeValues={":text": {"S": text}},
+            )
+
+    def noted(self, run: str, name: str) -> str:
+        """What was kept; empty where nothing was."""
+        return str(self._get(run).get(f"note:{name}", {}).get("S", ""))
+
     def _get(self, run: str) -> dict[str, Any]:
         with translated(f"read run/{run}"):
             found = self._client.get_item(TableName=self._table, Key=_key(run), ConsistentRead=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from deployer.environments import EnvironmentId
 from deployer.events import RunChange, RunNotice
 from deployer.observability import logger
-from deployer.pipelines import ActionRun, RunDetails
+from deployer.pipelines import CLOUDFORMATION, ActionRun, RunDetails
 from deployer.ports import Environment
 from deployer.refs import is_commit
 from notifier.progress import StageProgress, overruled, progress
@@ -40,6 +40,14 @@ class Observed:
     """When its first action started, in milliseconds; 0 where none did."""
     url: str = ""
     """The run in CodePipeline's console."""
+    approvals: str = ""
+    """Where its approvals are given."""
+    stacks: tuple[str, ...] = ()
+    """Names of the stacks that it has deployed, the latest first."""
+
+    def page(self, stage: StageProgress) -> str:
+        """Where a stage is to be looked at, or approved."""
+        return self.approvals if stage.waits else self.url
 
     @property
     def settled(self) -> bool:
@@ -76,15 +84,20 @@ class Observer:
         stages = self.runs.stages(change.pipeline, run.version)
         actions = self.runs.actions(change.pipeline, change.execution)
         told = progress(stages, actions, run.state, overruled(environment, commit))
-        url = (
-            f"https://{self.region}.console.aws.amazon.com/codesuite/codepipeline/pipelines/{change.pipeline}"
-            f"/executions/{run.id}/timeline?region={self.region}"
-        )
-        return Observed(environment, change.pipeline, run, commit, told, _began(actions), url)
+        pipeline = f"https://{self.region}.console.aws.amazon.com/codesuite/codepipeline/pipelines/{change.pipeline}"
+        url = f"{pipeline}/executions/{run.id}/timeline?region={self.region}"
+        approvals = f"{pipeline}/view?region={self.region}"
+        stacks = tuple(dict.fromkeys(_deployed(actions)))
+        return Observed(environment, change.pipeline, run, commit, told, _began(actions), url, approvals, stacks)
 
 
 def _began(actions: Iterable[ActionRun]) -> int:
     return min((action.started for action in actions), default=0)
+
+
+def _deployed(actions: Sequence[ActionRun]) -> Iterable[str]:
+    done = (action for action in reversed(actions) if action.status == "Succeeded")
+    return (action.stack for action in done if action.provider == CLOUDFORMATION and action.stack)
 
 
 def commit_of(run: RunDetails, environment: Environment) -> str:

@@ -29,7 +29,7 @@ class StageProgress:
     """What to say of one stage.
 
     ``rank`` only rises while a run goes on: what was observed later has the higher one. ``seconds``: from the first
-    action's start to the last one's end. ``failed``: the action that failed.
+    action's start to the last one's end. ``failed``: the action that failed. ``waits``: for a person.
     """
 
     stage: str
@@ -38,6 +38,7 @@ class StageProgress:
     rank: int
     seconds: int = 0
     failed: ActionRun | None = None
+    waits: bool = False
 
     @property
     def ended(self) -> bool:
@@ -82,17 +83,20 @@ def _stage(
     stage: str, expected: int, actions: list[ActionRun], run: RunState, ended: tuple[CommitState, str] | None
 ) -> StageProgress:
     latest = {action.action: action for action in sorted(actions, key=lambda action: action.started)}
-    rank = 2 * len(actions)
     seconds = round((max(a.updated for a in actions) - min(a.started for a in latest.values())) / 1000)
     failed = next((action for action in latest.values() if action.status == "Failed"), None)
     running = [action for action in latest.values() if action.status == "InProgress"]
+    # It rises with each action that starts or ends, and is highest, until one is retried, where the stage has ended.
+    count = len(actions)
+    rank = 2 * (count + sum(action.status != "InProgress" for action in actions))
+    end = 4 * count + 1
     if failed and not running:
-        return StageProgress(stage, CommitState.FAILURE, "failed", rank + 1, seconds, failed)
+        return StageProgress(stage, CommitState.FAILURE, "failed", end, seconds, failed)
     complete = len(latest) >= expected and all(action.status == "Succeeded" for action in latest.values())
     if complete or run is RunState.SUCCEEDED:  # the list of actions may lag behind the run
-        return StageProgress(stage, CommitState.SUCCESS, "succeeded", rank + 1, seconds)
+        return StageProgress(stage, CommitState.SUCCESS, "succeeded", end, seconds)
     if ended and not running:
-        return StageProgress(stage, *ended, rank + 1, seconds)
+        return StageProgress(stage, *ended, end, seconds)
     if any(action.provider == APPROVAL for action in running):
-        return StageProgress(stage, CommitState.PENDING, "waits for an approval", rank)
+        return StageProgress(stage, CommitState.PENDING, "waits for an approval", rank, waits=True)
     return StageProgress(stage, CommitState.PENDING, "is running", rank)

@@ -20,6 +20,14 @@ class Said(Protocol):
     def posted(self, run: str, channel: str, ts: str) -> None: ...
 
 
+class Kept(Said, Protocol):
+    """The same, and what it was: a text for each name. Empty where there is none."""
+
+    def note(self, run: str, name: str, text: str) -> None: ...
+
+    def noted(self, run: str, name: str) -> str: ...
+
+
 def say(notes: Said, run: str, topic: str, rank: int, speak: Callable[[], None]) -> bool:
     """Say it unless it has been said; False where somebody overtook it and all is to be looked at again."""
     if not notes.claim(run, topic, rank):

@@ -131,6 +131,7 @@ class Demo:
             self._hold("its app's stack is gone", lambda: self._gone("its app's stack is gone", f"{name}-app"))
             self._hold("its bucket is gone", lambda: "it is there" if bucket in self.watcher.buckets() else None)
             self._hold("its stack is gone", lambda: self._gone("its stack is gone", name))
+            self._hold("GitHub shows it as removed", lambda: self.watcher.undeployed(hello))
             result = self.results[str(hello)]
             result.stack = result.url = None
             staging, production = self._environment(Stage.STAGING), self._environment(Stage.PRODUCTION)
@@ -160,6 +161,7 @@ class Demo:
         stack, app = self.watcher.stack(environment), self.watcher.app(environment)
         if stack is None or app is None:
             raise Unmet(f"{label} has its stacks", "one of them is gone")
+        self._hold("its deployment on GitHub leads to the page", self.watcher.deployed(environment, sha))
         own = max(0.0, seconds - self.watcher.build_seconds(stack["StackName"]))
         self._narrator.held(f"from push to page: {seconds:.1f} s, {own:.1f} s of them not the build's own commands")
         url = self._engine.site_url(app["Bucket"])

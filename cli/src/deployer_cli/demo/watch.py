@@ -14,6 +14,7 @@ from typing import Any
 import urllib3
 from botocore.exceptions import ClientError
 
+from deployer.contexts import environment_name
 from deployer.environments import OWNER_TAG, EnvironmentId, tag_value
 from deployer_cli.demo.expect import Unmet
 from deployer_local.engine import Engine
@@ -57,6 +58,31 @@ class Watcher:
                 answer = f"answered {delivery.status_code}" if delivery.status_code else "never answered"
                 return f"the webhook {delivery.event} was {answer}"
         return None
+
+    def deployed(self, environment: EnvironmentId, sha: str) -> Callable[[], str | None]:
+        """A check: GitHub shows the commit as deployed to the environment of that name, and leads to where it is."""
+
+        def check() -> str | None:
+            name, app = environment_name(environment), self.app(environment) or {}
+            for each in self.engine.github.deployments(self.repository):
+                if (each.environment, each.sha) != (name, sha):
+                    continue
+                if each.state != "success":
+                    return f"its deployment is {each.state or 'without a status'}"
+                served = each.statuses[-1].environment_url
+                return None if served and served == app.get("Url") else f"its deployment leads to {served or 'nowhere'}"
+            return f"{sha[:7]} has no deployment to {name}"
+
+        return check
+
+    def undeployed(self, environment: EnvironmentId) -> str | None:
+        """A check: GitHub shows nothing as deployed there any more, nor the environment."""
+        name = environment_name(environment)
+        for each in self.engine.github.deployments(self.repository):
+            if each.environment == name and each.state not in ("inactive", "failure", "error"):
+                return f"its deployment of {each.sha[:7]} is {each.state or 'without a status'}"
+        there = [each.name for each in self.engine.github.environments(self.repository)]
+        return f"the environment {name} is there" if name in there else None
 
     # --- AWS
 

@@ -58,8 +58,11 @@ class Stacks(Protocol):
     def continue_rollback(self, stack_id: str, token: str) -> None:
         """Take the rollback of an update up again, where it failed (UPDATE_ROLLBACK_FAILED)."""
 
-    def failure(self, stack_id: str, token: str = "") -> str:
-        """Which resource failed first and why, else why the stack did, in the operation with that token; or empty."""
+    def failure(self, stack_id: str, token: str = "", since: int = 0) -> str:
+        """Which resource failed first and why, else why the stack did, in the operation with that token; or empty.
+
+        ``since``: milliseconds since the epoch; a failure before that is none.
+        """
 
     def every(self) -> Iterable[Stack]:
         """All stacks of the account and region that have not been deleted, whoever made them."""

@@ -149,11 +149,16 @@ class DeploymentStatus:
 class Deployments(Protocol):
     """Tell GitHub what is deployed where.
 
-    Every call raises ``Rejected`` where GitHub refuses it, as for a repository that can't be read.
+    Every call raises ``Rejected`` where GitHub refuses it, as for a repository that can't be read, or whose deployments
+    the token may not touch.
     """
 
-    def deployments(self, repository: RepositoryName, environment: str) -> Sequence[Deployment]:
-        """The deployments to an environment (its name as it is, slashes and all), newest first."""
+    def deployments(self, repository: RepositoryName, environment: str, sha: str = "") -> Iterable[Deployment]:
+        """The deployments to an environment (its name as it is, slashes and all), newest first; whoever made them.
+
+        Who stops early has not asked for all of them. To GitHub names that differ only by case are one environment.
+        ``sha``: those of this commit alone.
+        """
 
     def deploy(
         self,

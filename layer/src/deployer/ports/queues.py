@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import IO, Protocol
 
-from deployer.events import Announcement, Look, RunNotice, Sweep
+from deployer.events import Look, Notice, Sweep
 
 
 class Looks(Protocol):
@@ -24,7 +24,7 @@ class Sweeps(Protocol):
 class Notices(Protocol):
     """The notifier's queue, for what no event says."""
 
-    def notify(self, notice: RunNotice | Announcement) -> None: ...
+    def notify(self, notice: Notice) -> None: ...
 
 
 @dataclass(frozen=True)

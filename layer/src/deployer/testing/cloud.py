@@ -119,7 +119,7 @@ class Cloud:
                     kept.stack = replace(kept.stack, status="UPDATE_ROLLBACK_IN_PROGRESS")
                     self._did("continue", kept.stack.name, token)
 
-    def failure(self, stack_id: str, token: str = "") -> str:
+    def failure(self, stack_id: str, token: str = "", since: int = 0) -> str:
         """The first failed resource."""
         with self.tape.call("cloudformation.failure"):
             return next((kept.reason for kept in self.kept.values() if kept.stack.id == stack_id), "")

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import IO
 
-from deployer.errors import Broken, Rejected, Transient
+from deployer.errors import Rejected, Transient
 from deployer.events import RepositoryName
 from deployer.lengths import FOUR_BYTES
 from deployer.lengths import description as as_taken
@@ -177,14 +177,15 @@ class Forge:
 
     # --- Deployments
 
-    def deployments(self, repository: RepositoryName, environment: str) -> Sequence[Deployment]:
+    def deployments(self, repository: RepositoryName, environment: str, sha: str = "") -> Iterator[Deployment]:
         """Newest first."""
         with self.tape.call("github.deployments"):
             found = self._find(repository.full_name)
             if found is None or not found.readable:
-                raise Rejected("GitHub answered 404: Not Found")
-            ours = [each.deployment for each in self.deployed.values() if each.repository == found.name.id]
-            return [each for each in reversed(ours) if each.environment == environment]
+                raise Rejected(f"deployments of {repository.full_name} are not ours")
+            all_of_it = [each.deployment for each in self.deployed.values() if each.repository == found.name.id]
+            there = [each for each in reversed(all_of_it) if each.environment.lower() == environment.lower()]
+            return iter([each for each in there if sha in ("", each.sha)])
 
     def deploy(
         self,
@@ -201,7 +202,7 @@ class Forge:
         with self.tape.call("github.deploy"):
             found = self._find(repository.full_name)
             if found is None or not found.readable:
-                raise Broken(f"deployments of {repository.full_name} are not ours to write")
+                raise Rejected(f"deployments of {repository.full_name} are not ours")
             if found.archived:
                 raise Rejected("GitHub answered 403: Repository was archived so is read-only.")
             if sha not in found.commits:

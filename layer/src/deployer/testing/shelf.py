@@ -13,7 +13,7 @@ from typing import IO
 
 from deployer.environments import EnvironmentId
 from deployer.errors import Transient
-from deployer.events import Announcement, Look, RunNotice, Sweep
+from deployer.events import Look, Notice, Sweep
 from deployer.ports import Baseline, Environment, Parked, Repository, SourceObject
 from deployer.testing.tape import Tape
 
@@ -42,7 +42,7 @@ class Shelf:
     looks: list[Look] = field(default_factory=list)
     sweeps: list[Sweep] = field(default_factory=list)
     ticks: set[tuple[str, str]] = field(default_factory=set)
-    notices: list[RunNotice | Announcement] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     objects: dict[str, list[Kept]] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     _made: int = 0
@@ -164,7 +164,7 @@ class Shelf:
                 self.ticks.add((sweep.repository.full_name, tick))
                 self.sweeps.append(sweep)
 
-    def notify(self, notice: RunNotice | Announcement) -> None:
+    def notify(self, notice: Notice) -> None:
         """Queue a notice."""
         with self.tape.call("sqs.notify"):
             self.notices.append(notice)
