@@ -23,7 +23,7 @@ from deployer.environments import parse
 from deployer.errors import Broken, DeployerError, Rejected, Transient
 from deployer.events import RepositoryName
 from deployer.pipelines import ActionRun
-from deployer.ports import Commit, Environment
+from deployer.ports import Commit, Environment, Post
 from deployer.slack import Slack as Client
 from deployer.states import CommitState, RunState
 from deployer_local.aws.serving import LoopbackServer
@@ -104,11 +104,11 @@ def test_F69_nothing_from_outside_is_a_control_sequence_where_slack_reads_it(
     workspace: Workspace, branch: str, subject: str, author: str, reason: str
 ) -> None:
     commit, item, client = Commit(SHA, subject, author, ""), environment(branch), workspace.client
-    channel, ts = client.post("deployments", run_message(item, commit, RunState.IN_PROGRESS, CONSOLE))
+    channel, ts = client.post("deployments", Post(run_message(item, commit, RunState.IN_PROGRESS, CONSOLE)))
     failed = ActionRun("Build", subject, "CodeBuild", "Failed", 0, 0)
     stage = StageProgress(branch, CommitState.FAILURE, "failed", 3, 4, failed)
-    client.post(channel, stage_reply(stage, Failure(reason, (author, subject))), thread=ts)
-    client.update(channel, ts, run_message(item, commit, RunState.FAILED, CONSOLE))
+    client.post(channel, Post(stage_reply(stage, Failure(reason, (author, subject)))), thread=ts)
+    client.update(channel, ts, Post(run_message(item, commit, RunState.FAILED, CONSOLE)))
     found = workspace.message(ts)
     [before], [reply] = found.edits, found.replies
     for text in (*texts(before), *texts(found)):
@@ -125,7 +125,7 @@ def test_F69_nothing_from_outside_is_a_control_sequence_where_slack_reads_it(
 @example("<!channel>", "<https://evil|acme>")
 @example("x" * 250, "&" * 4000)
 def test_F69_nor_is_anything_in_an_announcement(workspace: Workspace, branch: str, said: str) -> None:
-    _, ts = workspace.client.post("deployments", announcement_message(environment(branch), said))
+    _, ts = workspace.client.post("deployments", Post(announcement_message(environment(branch), said)))
     for text in texts(workspace.message(ts)):
         assert controls(text) == []
         assert all(beginning(each) in html.unescape(text) for each in (branch, " ".join(said.split())))
@@ -145,17 +145,18 @@ def beginning(text: str) -> str:
         pytest.param(503, Transient, None, id="F70-503"),
         pytest.param("fatal_error", Transient, None, id="F70-fatal-error"),
         pytest.param("invalid_auth", Broken, None, id="F70-token"),
-        pytest.param("channel_not_found", Rejected, None, id="no-channel"),
+        pytest.param("channel_not_found", Broken, None, id="no-channel"),
+        pytest.param("thread_not_found", Rejected, None, id="somebody-removed-it"),
     ],
 )
 def test_refusals_on_demand(workspace: Workspace, what: int | str, kind: type, wait: float | None) -> None:
     workspace.slack.fail_next(what, retry_after=7)
     before = len(workspace.slack.messages())
     with pytest.raises(DeployerError) as refusal:
-        workspace.client.post("deployments", "x")
+        workspace.client.post("deployments", Post("x"))
     assert (type(refusal.value), getattr(refusal.value, "retry_after", None)) == (kind, wait)
     assert (len(workspace.seen), len(workspace.slack.messages())) == (1, before), "asked once, nothing posted"
-    workspace.client.post("deployments", "x")
+    workspace.client.post("deployments", Post("x"))
     assert len(workspace.slack.messages()) == before + 1
 
 
@@ -165,9 +166,9 @@ def test_F67_a_message_too_many_says_when_it_is_welcome(tmp_path: Path) -> None:
     server.start(slack.app, "a paced Slack")
     try:
         client = Client(f"{server.url}/", lambda: "xoxb-canary")
-        _, ts = client.post("deployments", "one")
+        _, ts = client.post("deployments", Post("one"))
         with pytest.raises(Transient) as refusal:
-            client.post("deployments", "two", thread=ts)
+            client.post("deployments", Post("two"), thread=ts)
         assert refusal.value.retry_after == 1.0
     finally:
         server.stop()

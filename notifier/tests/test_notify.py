@@ -20,7 +20,7 @@ from deployer.events import Announcement, Malformed, RepositoryName, RunChange, 
 from deployer.github import GitHub as RealGitHub
 from deployer.lengths import description
 from deployer.pipelines import ActionRun, RunDetails
-from deployer.ports import Commit, CommitStatus, Environment
+from deployer.ports import Commit, CommitStatus, Environment, Post
 from deployer.queues import LONGEST, process
 from deployer.slack import Slack as RealSlack
 from deployer.states import CommitState, RunState
@@ -150,23 +150,23 @@ class Slack:
     replies: list[str] = field(default_factory=list)
     failure: DeployerError | None = None
 
-    def post(self, channel: str, text: str, thread: str = "") -> tuple[str, str]:
+    def post(self, channel: str, post: Post, thread: str = "") -> tuple[str, str]:
         if self.failure:
             raise self.failure
         if thread:
             assert thread in self.messages
             assert channel == "C1", "a channel's id once it is known"
-            self.replies.append(text)
+            self.replies.append(post.whole)
             return channel, f"reply-{len(self.replies)}"
         ts = f"ts-{len(self.messages)}"
-        self.messages[ts] = text
+        self.messages[ts] = post.whole
         return "C1", ts
 
-    def update(self, channel: str, ts: str, text: str) -> None:
+    def update(self, channel: str, ts: str, post: Post) -> None:
         if self.failure:
             raise self.failure
         assert channel == "C1"
-        self.messages[ts] = text
+        self.messages[ts] = post.whole
 
 
 @dataclass
@@ -685,10 +685,10 @@ def test_two_events_of_the_same_moment_say_everything_once() -> None:
     world = World(runs=Runs(RunState.SUCCEEDED, LIFE[-1][1]))
     inner = world.slack.post
 
-    def post(channel: str, text: str, thread: str = "") -> tuple[str, str]:
+    def post(channel: str, post: Post, thread: str = "") -> tuple[str, str]:
         with pytest.raises(Transient):
             World(world.memory, world.runs, world.github, Slack(), world.builds, world.notes).notice()
-        return inner(channel, text, thread)
+        return inner(channel, post, thread)
 
     world.slack.post = post  # type: ignore[method-assign]
     world.notice()
@@ -823,12 +823,12 @@ def test_an_announcement_is_made_once_for_each_of_its_keys(world: World) -> None
 def test_an_announcement_that_is_being_made_is_left_to_who_makes_it(world: World) -> None:
     inner = world.slack.post
 
-    def post(channel: str, text: str, thread: str = "") -> tuple[str, str]:
+    def post(channel: str, post: Post, thread: str = "") -> tuple[str, str]:
         rival = World(world.memory, world.runs, world.github, Slack(), world.builds, world.notes)
         with pytest.raises(Transient):
             rival.function.threads.announce(SOON)
         assert rival.slack.messages == {}
-        return inner(channel, text, thread)
+        return inner(channel, post, thread)
 
     world.slack.post = post  # type: ignore[method-assign]
     world.function.threads.announce(SOON)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from deployer.errors import Transient
+from deployer.ports import Post
 from deployer.testing import Tape
 from notifier.builds import Failure
 from notifier.notes import LEASE
@@ -84,13 +85,13 @@ class Slack:
     tape: Tape
     posts: int = 0
 
-    def post(self, channel: str, text: str, thread: str = "") -> tuple[str, str]:
+    def post(self, channel: str, post: Post, thread: str = "") -> tuple[str, str]:
         """A message."""
         with self.tape.call("slack.post"):
             self.posts += 1
             return channel, str(self.posts)
 
-    def update(self, channel: str, ts: str, text: str) -> None:
+    def update(self, channel: str, ts: str, post: Post) -> None:
         """Change a message."""
         with self.tape.call("slack.update"):
             self.posts += 1

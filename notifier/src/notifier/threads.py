@@ -12,7 +12,7 @@ from deployer.environments import parse
 from deployer.errors import Broken, DeployerError, Rejected
 from deployer.events import Announcement, Malformed
 from deployer.observability import bound, logger
-from deployer.ports import Commit, Memory, Repositories
+from deployer.ports import Commit, Memory, Post, Repositories
 from notifier.messages import announcement_message, run_message, stage_reply
 from notifier.observing import Observed
 from notifier.progress import StageProgress, overruled
@@ -25,9 +25,9 @@ log = logger("notifier")
 class Channel(Protocol):
     """Slack; ``deployer.slack.Slack`` is one. A message is (channel id, ts)."""
 
-    def post(self, channel: str, text: str, thread: str = "") -> tuple[str, str]: ...
+    def post(self, channel: str, post: Post, thread: str = "") -> tuple[str, str]: ...
 
-    def update(self, channel: str, ts: str, text: str) -> None: ...
+    def update(self, channel: str, ts: str, post: Post) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -63,16 +63,16 @@ class Threads:
         return current
 
     def _post_message(self, observed: Observed) -> None:
-        channel, ts = self.slack().post(self.channel, self._message(observed))
+        channel, ts = self.slack().post(self.channel, Post(self._message(observed)))
         self.notes.posted(observed.run.id, channel, ts)
 
     def _post_reply(self, message: tuple[str, str], stage: StageProgress) -> None:
         channel, ts = message
-        self.slack().post(channel, stage_reply(stage, self.reasons.of(stage)), thread=ts)
+        self.slack().post(channel, Post(stage_reply(stage, self.reasons.of(stage))), thread=ts)
 
     def _update_message(self, message: tuple[str, str], observed: Observed) -> None:
         channel, ts = message
-        self.slack().update(channel, ts, self._message(observed))
+        self.slack().update(channel, ts, Post(self._message(observed)))
 
     def _message(self, observed: Observed) -> str:
         try:
@@ -107,4 +107,4 @@ class Threads:
                 log.error("Slack does not take the announcement", reason=str(error))
 
     def _post(self, text: str) -> None:
-        self.slack().post(self.channel, text)
+        self.slack().post(self.channel, Post(text))
