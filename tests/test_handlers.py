@@ -32,7 +32,7 @@ from deployer.events import Look, RepositoryName
 from deployer.memory import Table
 from deployer.ports import Baseline, Environment
 from deployer.refs import Stage
-from deployer.settings import load
+from deployer.settings import READ, load
 from deployer_deploy.manifest import read
 from deployer_deploy.tree import CORE, FUNCTIONS, Tree
 
@@ -55,18 +55,24 @@ def module_of(part: str) -> Any:
     return importlib.import_module(f"{part.replace('-', '_')}.handler")
 
 
+# What is more than any text.
+WRITTEN = {"SLACK_CHANNELS": "acme/site:production=#releases, *=#ci", "SLACK_DEVELOPMENT": "all"}
+
+
 @pytest.mark.parametrize("part", FUNCTIONS)
 def test_a_manifest_sets_every_variable_that_its_function_reads(part: str) -> None:
     settings = module_of(part).Settings
     numbers = {name for name, kind in get_type_hints(settings).items() if kind is int}
 
     given = {
-        name: str(place) if name.lower() in numbers else f"value of {name}"
+        name: str(place) if name.lower() in numbers else WRITTEN.get(name, f"value of {name}")
         for place, name in enumerate(variables(part), 1000)
     }
-    read = dataclasses.asdict(load(settings, given))
-    assert {name: str(value) for name, value in read.items()} == {
-        each.name: given[each.name.upper()] for each in dataclasses.fields(settings)
+    fields = dataclasses.fields(settings)
+    loaded = load(settings, given)
+    assert {each.name: getattr(loaded, each.name) for each in fields} == {
+        each.name: each.metadata.get(READ, int if each.name in numbers else str)(given[each.name.upper()])
+        for each in fields
     }
 
 
@@ -367,6 +373,8 @@ def test_the_notifier_tells_github_and_slack(account: Account) -> None:
         GitHubApiUrl=account.server.url,
         SlackApiUrl=f"{account.server.url}/slack/",
         SlackChannel="deployments",
+        SlackChannels="acme/site:staging=#staging",
+        SlackDevelopment="failures",
     )
     assert answer == {"batchItemFailures": []}
     [status] = account.server.of(f"POST /repos/acme/site/statuses/{SHA}")
@@ -374,7 +382,7 @@ def test_the_notifier_tells_github_and_slack(account: Account) -> None:
     assert status["description"] == "staging: Source succeeded in 3 s"
     assert f"{REGION}.console.aws.amazon.com" in status["target_url"]
     posted = account.server.of("POST /slack/chat.postMessage")
-    assert [message["channel"] for message in posted] == ["deployments", "C1"]
+    assert [message["channel"] for message in posted] == ["#staging", "C1"]
     assert "Say hello" in posted[0]["text"]
     assert account.server.tokens("/repos") == {f"Bearer {GITHUB_TOKEN}"}
     assert account.server.tokens("/slack") == {f"Bearer {SLACK_TOKEN}"}

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -22,7 +21,7 @@ from tests.contracts import slack as contract
 from deployer.environments import parse
 from deployer.errors import Broken, DeployerError, Rejected, Transient
 from deployer.events import RepositoryName
-from deployer.pipelines import ActionRun
+from deployer.pipelines import ActionRun, RunDetails
 from deployer.ports import Commit, Environment, Post
 from deployer.slack import Slack as Client
 from deployer.states import CommitState, RunState
@@ -30,10 +29,15 @@ from deployer_local.aws.serving import LoopbackServer
 from deployer_local.slack import Exchange, Message, Slack
 from notifier.builds import Failure
 from notifier.messages import announcement_message, run_message, stage_reply
+from notifier.mrkdwn import mention
+from notifier.observing import Observed
 from notifier.progress import StageProgress
+from notifier.standing import Setback
 
 SHA, CONSOLE = "ab" * 20, "https://eu-west-1.console.aws.amazon.com/codesuite"
-OURS = f"<{CONSOLE}|{SHA[:7]}>"
+PAGE = f"https://github.com/acme/site/commit/{SHA}"
+OURS = re.compile(rf"<(?:{PAGE}\|[^<>]*|{CONSOLE}\|(?:the run|look at the run))>")
+RUN, LOG = f"<{CONSOLE}|look at the run>", f"<{CONSOLE}|the whole log>"
 
 
 @dataclass
@@ -79,16 +83,25 @@ def environment(branch: str) -> Environment:
     return Environment(parse(f"7/refs/heads/{branch}"), name, f"refs/heads/{branch}", "site-x", 1, commit=SHA)
 
 
-def texts(said: Message | Any) -> list[str]:
-    """Everywhere that Slack reads control sequences in: the section, and what notifications show."""
-    [block] = said.blocks
-    assert block["text"]["verbatim"], "Slack is not to look for names and links of its own"
-    return [block["text"]["text"], said.text]
+def texts(said: Message) -> list[str]:
+    """Everywhere that Slack reads control sequences in: its blocks, and what notifications show."""
+    shown = [text for block in said.blocks for text in block.get("elements") or [block["text"]]]
+    assert all(text["verbatim"] for text in shown), "Slack is not to look for names and links of its own"
+    return [*(text["text"] for text in shown), said.text]
 
 
 def controls(text: str) -> list[str]:
     """References, mentions and links, whole or torn, and what is left of entities."""
     return re.findall(r"<[^>]*>?|>|&(?!amp;|lt;|gt;)", text)
+
+
+def shown(text: str) -> str:
+    """As people read it: of our links their texts."""
+    return html.unescape(re.sub(r"<https://(?:github|eu-west-1)[^|<>]*\|([^<>]*)>", r"\1", text))
+
+
+def seen(branch: str, state: RunState, *stages: StageProgress) -> Observed:
+    return Observed(environment(branch), "site-x", RunDetails("run-1", state, 1, {}), SHA, stages, 0, CONSOLE)
 
 
 OUTSIDE = st.text(st.sampled_from("&<>!@#|;`* abglmpt日🪣\u0301"), min_size=1, max_size=60) | st.text(
@@ -100,24 +113,31 @@ OUTSIDE = st.text(st.sampled_from("&<>!@#|;`* abglmpt日🪣\u0301"), min_size=1
 @given(OUTSIDE, OUTSIDE, OUTSIDE, OUTSIDE)
 @example("<!channel>", "<!here|x> & <@U123>", "<https://evil|acme>", "&lt;!channel&gt;")
 @example("x" * 250, "&" * 4000, "<" * 4000, ">" * 4000)
+@example("&" * 250, "&" * 4000, "&" * 4000, "&" * 4000)
 def test_F69_nothing_from_outside_is_a_control_sequence_where_slack_reads_it(
     workspace: Workspace, branch: str, subject: str, author: str, reason: str
 ) -> None:
-    commit, item, client = Commit(SHA, subject, author, ""), environment(branch), workspace.client
-    channel, ts = client.post("deployments", Post(run_message(item, commit, RunState.IN_PROGRESS, CONSOLE)))
+    commit, client = Commit(SHA, subject, author, "", PAGE), workspace.client
     failed = ActionRun("Build", subject, "CodeBuild", "Failed", 0, 0)
+    waiting = StageProgress(branch, CommitState.PENDING, "waits for an approval", 2)
     stage = StageProgress(branch, CommitState.FAILURE, "failed", 3, 4, failed)
-    client.post(channel, Post(stage_reply(stage, Failure(reason, (author, subject)))), thread=ts)
-    client.update(channel, ts, Post(run_message(item, commit, RunState.FAILED, CONSOLE)))
+    channel, ts = client.post("deployments", run_message(seen(branch, RunState.IN_PROGRESS, waiting), commit))
+    client.post(channel, stage_reply(waiting, None, CONSOLE), thread=ts)
+    failure = Failure(reason, (author, subject), CONSOLE)
+    client.post(channel, stage_reply(stage, failure, CONSOLE, mention("U0LOCAL0001")), thread=ts)
+    client.update(channel, ts, run_message(seen(branch, RunState.FAILED, stage), commit))
+    mended = Setback(0, "run-0", branch, SHA)
+    client.update(channel, ts, run_message(seen(branch, RunState.SUCCEEDED), commit, mended))
     found = workspace.message(ts)
-    [before], [reply] = found.edits, found.replies
-    for text in (*texts(before), *texts(found)):
-        assert controls(text) == [OURS]
-        shown = html.unescape(text.replace(OURS, ""))
-        assert all(beginning(each) in shown for each in (branch, subject.split("\n", 1)[0], author))
-    for text in texts(reply):
-        assert controls(text) == []
-        assert all(beginning(each) in html.unescape(text) for each in (branch, subject, reason))
+    asks, reply = found.replies
+    for message in (*found.edits, found):
+        whole = "\n".join(texts(message))
+        assert all(re.fullmatch(OURS, each) for each in controls(whole)), controls(whole)
+        assert all(beginning(each) in shown(whole) for each in (branch, subject.split("\n", 1)[0], author))
+    for message, ours in ((asks, {RUN}), (reply, {"<@U0LOCAL0001>", LOG})):
+        assert set(controls("\n".join(texts(message)))) == ours
+        assert beginning(branch) in shown(message.text)
+    assert all(beginning(each) in shown(reply.text) for each in (branch, subject, reason))
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -125,7 +145,7 @@ def test_F69_nothing_from_outside_is_a_control_sequence_where_slack_reads_it(
 @example("<!channel>", "<https://evil|acme>")
 @example("x" * 250, "&" * 4000)
 def test_F69_nor_is_anything_in_an_announcement(workspace: Workspace, branch: str, said: str) -> None:
-    _, ts = workspace.client.post("deployments", Post(announcement_message(environment(branch), said)))
+    _, ts = workspace.client.post("deployments", announcement_message(environment(branch), said))
     for text in texts(workspace.message(ts)):
         assert controls(text) == []
         assert all(beginning(each) in html.unescape(text) for each in (branch, " ".join(said.split())))
@@ -133,7 +153,7 @@ def test_F69_nor_is_anything_in_an_announcement(workspace: Workspace, branch: st
 
 def beginning(text: str) -> str:
     """What is read of it in any case."""
-    return text[:60]
+    return text[:35]
 
 
 @pytest.mark.parametrize(

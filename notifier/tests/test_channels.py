@@ -6,8 +6,11 @@ import re
 
 import pytest
 
+from deployer.errors import Broken
 from deployer.refs import Stage
+from deployer.settings import load
 from notifier.channels import Channels, Rule, Told, Voice, rules_of, told_of
+from notifier.handler import Settings
 
 WRITTEN = " acme/site:production=#releases, acme/site = C0123456789 ,ACME/*:development=ci-é_1,, *=#ci"
 RULES = rules_of(WRITTEN)
@@ -80,6 +83,19 @@ def test_development_alone_is_quiet(stage: Stage, told: Told) -> None:
 
 def test_by_default_development_is_told_of_failures() -> None:
     assert Channels("c").voice("acme/site", Stage.DEVELOPMENT).quiet
+
+
+def test_wrong_settings_are_told_at_the_start_all_at_once() -> None:
+    environ = {"ENVIRONMENTS_TABLE": "t", "GITHUB_TOKEN_PARAMETER": "g", "SLACK_CHANNELS": "site=x, *:prod=#ci"}
+    with pytest.raises(Broken) as refusal:
+        load(Settings, {**environ, "SLACK_DEVELOPMENT": "loud"})
+    told = str(refusal.value)
+    assert told.startswith(
+        "environment variables not set: SLACK_TOKEN_PARAMETER, SLACK_CHANNELS: 'site' takes no `owner/name`; "
+        "'prod' is none of development, staging, production, SLACK_DEVELOPMENT: 'loud' is none of all, failures, none;"
+    )
+    right = load(Settings, {**environ, "SLACK_TOKEN_PARAMETER": "s", "SLACK_CHANNELS": "*=#ci"})
+    assert (right.slack_channels, right.slack_development) == ((Rule("*", None, "#ci"),), Told.FAILURES)
 
 
 def test_how_much_is_told() -> None:

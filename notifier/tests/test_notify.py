@@ -24,7 +24,9 @@ from deployer.ports import Commit, CommitStatus, Environment, Post
 from deployer.queues import LONGEST, process
 from deployer.slack import Slack as RealSlack
 from deployer.states import CommitState, RunState
+from notifier.authors import Authors
 from notifier.builds import Failure
+from notifier.channels import Channels, Rule, Told
 from notifier.commits import Commits
 from notifier.handler import Function, receive
 from notifier.notify import Notifier
@@ -92,6 +94,7 @@ class Notes:
 
     ranks: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     where: dict[str, tuple[str, str]] = field(default_factory=dict)
+    standings: dict[str, str] = field(default_factory=dict)
 
     def claim(self, run: str, topic: str, rank: int) -> bool:
         held, state = self.ranks.get((run, topic), (-1, "said"))
@@ -117,6 +120,15 @@ class Notes:
     def posted(self, run: str, channel: str, ts: str) -> None:
         self.where[run] = (channel, ts)
 
+    def standing(self, environment: str) -> str:
+        return self.standings.get(environment, "")
+
+    def stand(self, environment: str, before: str, after: str) -> bool:
+        if self.standing(environment) != before:
+            return False
+        self.standings[environment] = after
+        return True
+
 
 @dataclass
 class GitHub:
@@ -125,6 +137,7 @@ class GitHub:
     statuses: list[CommitStatus] = field(default_factory=list)
     failure: DeployerError | None = None
     reads: int = 0
+    email: str = "ada@example.com"
 
     def post(self, status: CommitStatus) -> None:
         self.reads += 1
@@ -136,7 +149,7 @@ class GitHub:
         self.reads += 1
         if self.failure:
             raise self.failure
-        return Commit(sha, "Say hello", "Ada", "")
+        return Commit(sha, "Say hello", "Ada", self.email, f"https://github.com/acme/site/commit/{sha}")
 
     def final(self) -> dict[tuple[str, str], CommitState]:
         return {(each.sha, each.context): each.state for each in self.statuses}
@@ -149,6 +162,8 @@ class Slack:
     messages: dict[str, str] = field(default_factory=dict)
     replies: list[str] = field(default_factory=list)
     failure: DeployerError | None = None
+    asked: list[str] = field(default_factory=list)
+    channels: list[str] = field(default_factory=list)
 
     def post(self, channel: str, post: Post, thread: str = "") -> tuple[str, str]:
         if self.failure:
@@ -158,6 +173,7 @@ class Slack:
             assert channel == "C1", "a channel's id once it is known"
             self.replies.append(post.whole)
             return channel, f"reply-{len(self.replies)}"
+        self.channels.append(channel)
         ts = f"ts-{len(self.messages)}"
         self.messages[ts] = post.whole
         return "C1", ts
@@ -167,6 +183,12 @@ class Slack:
             raise self.failure
         assert channel == "C1"
         self.messages[ts] = post.whole
+
+    def person(self, email: str) -> str:
+        self.asked.append(email)
+        if self.failure:
+            raise self.failure
+        return "U0000000A" if email == "ada@example.com" else ""
 
 
 @dataclass
@@ -190,6 +212,8 @@ class World:
     builds: Builds = field(default_factory=Builds)
     notes: Notes = field(default_factory=Notes)
     channel: str = "deployments"
+    told: Told = Told.ALL
+    rules: tuple[Rule, ...] = ()
     slack_made: int = 0
 
     @property
@@ -200,9 +224,10 @@ class World:
 
         github: Any = self.github
         reasons = Reasons(self.builds)
+        channels = Channels(self.channel, self.rules, self.told)
         return Function.of(
             Commits(self.memory, github, self.notes, reasons),
-            Threads(self.memory, github, self.notes, reasons, slack, self.channel),
+            Threads(self.memory, Authors(github), self.notes, reasons, slack, channels),
             Observer(self.runs, "eu-west-1"),
         )
 
@@ -320,7 +345,8 @@ def test_F65_no_token_is_fetched_for_somebody_elses_pipeline(memory: Memory, fet
     slack = RealSlack("http://127.0.0.1:1/", lambda: token("slack"))
     runs = Runs(RunState.SUCCEEDED, LIFE[-1][1])
     reasons, notes = Reasons(Builds()), Notes()
-    threads = Threads(memory, github, notes, reasons, lambda: slack, "deployments")
+    channels = Channels("deployments", development=Told.ALL)
+    threads = Threads(memory, Authors(github), notes, reasons, lambda: slack, channels)
     subject = Function.of(Commits(memory, github, notes, reasons), threads, Observer(runs, "eu-west-1"))
     with suppress(Broken):
         subject.notifier.notice(RunChange(PIPELINE, RUN, "STARTED", "Source"))

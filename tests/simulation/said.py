@@ -27,11 +27,13 @@ class Notes:
     clock: Callable[[], int]
     topics: dict[tuple[str, str], _Topic] = field(default_factory=dict)
     places: dict[str, tuple[str, str]] = field(default_factory=dict)
+    standings: dict[str, str] = field(default_factory=dict)
 
     def forget(self) -> None:
         """They lie in the table, and go with it."""
         self.topics.clear()
         self.places.clear()
+        self.standings.clear()
 
     def claim(self, run: str, topic: str, rank: int) -> bool:
         """Whether this is to be said now."""
@@ -77,6 +79,19 @@ class Notes:
         with self.tape.call("notes.posted"):
             self.places[run] = (channel, ts)
 
+    def standing(self, environment: str) -> str:
+        """How an environment stands."""
+        with self.tape.call("notes.standing"):
+            return self.standings.get(environment, "")
+
+    def stand(self, environment: str, before: str, after: str) -> bool:
+        """Note how an environment stands."""
+        with self.tape.call("notes.stand"):
+            if self.standings.get(environment, "") != before:
+                return False
+            self.standings[environment] = after
+            return True
+
 
 @dataclass
 class Slack:
@@ -95,6 +110,11 @@ class Slack:
         """Change a message."""
         with self.tape.call("slack.update"):
             self.posts += 1
+
+    def person(self, email: str) -> str:
+        """Who has an address."""
+        with self.tape.call("slack.person"):
+            return "U000000001"
 
 
 @dataclass

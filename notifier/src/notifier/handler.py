@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import functools
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from deployer.events import Announcement, RunChange, RunNotice, decode, parse_bus_event, parse_notice
 from deployer.observability import traced
 from deployer.queues import Hide, Record, hider, process
-from deployer.settings import load
+from deployer.settings import READ, load
+from notifier.authors import Authors
+from notifier.channels import Channels, Rule, Told, rules_of, told_of
 from notifier.commits import Commits
 from notifier.notify import Notifier
 from notifier.observing import Observer
@@ -32,6 +34,8 @@ class Settings:
     github_api_url: str = "https://api.github.com"
     slack_api_url: str = "https://slack.com/api/"
     slack_channel: str = ""
+    slack_channels: tuple[Rule, ...] = field(default=(), metadata={READ: rules_of})
+    slack_development: Told = field(default=Told.FAILURES, metadata={READ: told_of})
 
 
 @dataclass(frozen=True)
@@ -85,9 +89,10 @@ def _notifier() -> tuple[Function, Hide]:
     memory = Table(dynamodb, settings.environments_table)
     notes = Notes(dynamodb, settings.environments_table)
     reasons = Reasons(Builds(boto3.client("codebuild", config=config), boto3.client("logs", config=config)))
+    channels = Channels(settings.slack_channel, settings.slack_channels, settings.slack_development)
     function = Function.of(
         Commits(memory, github, notes, reasons),
-        Threads(memory, github, notes, reasons, slack, settings.slack_channel),
+        Threads(memory, Authors(github), notes, reasons, slack, channels),
         Observer(CodePipeline(boto3.client("codepipeline", config=config)), os.environ.get("AWS_REGION", "")),
     )
     return function, hider(boto3.client("sqs", config=config))

@@ -89,6 +89,23 @@ class Notes:
                 ExpressionAttributeValues={":ts": {"S": ts}, ":channel": {"S": channel}},
             )
 
+    def standing(self, environment: str) -> str:
+        """How an environment stands, as it was noted; empty where nothing is known."""
+        item = self._get(_standing(environment))
+        return str(item["standing"]["S"]) if "standing" in item else ""
+
+    def stand(self, environment: str, before: str, after: str) -> bool:
+        """Note how an environment stands; False where it is not noted to stand as ``before`` any more."""
+        values = {":after": {"S": after}, ":expires": {"N": str(int(self._clock()) + KEPT)}}
+        if before:
+            values[":before"] = {"S": before}
+        return self._write(
+            _standing(environment),
+            "SET standing = :after, expires = :expires",
+            "standing = :before" if before else "attribute_not_exists(standing)",
+            values,
+        )
+
     def _get(self, run: str) -> dict[str, Any]:
         with translated(f"read run/{run}"):
             found = self._client.get_item(TableName=self._table, Key=_key(run), ConsistentRead=True)
@@ -97,6 +114,10 @@ class Notes:
     def _update(self, run: str, topic: str, expression: str, condition: str, values: dict[str, Any]) -> bool:
         names = {"#rank": f"rank:{topic}", "#done": f"done:{topic}", "#until": f"until:{topic}"}
         used = {alias: name for alias, name in names.items() if alias in expression + condition}
+        return self._write(run, expression, condition, values, ExpressionAttributeNames=used)
+
+    def _write(self, run: str, expression: str, condition: str, values: dict[str, Any], **names: Any) -> bool:
+        """Whether the condition held."""
         with translated(f"note run/{run}"):
             try:
                 self._client.update_item(
@@ -104,14 +125,18 @@ class Notes:
                     Key=_key(run),
                     UpdateExpression=expression,
                     ConditionExpression=condition,
-                    ExpressionAttributeNames=used,
                     ExpressionAttributeValues=values,
+                    **names,
                 )
             except ClientError as error:
                 if code_of(error) == "ConditionalCheckFailedException":
                     return False
                 raise
         return True
+
+
+def _standing(environment: str) -> str:
+    return f"standing/{environment}"
 
 
 def _key(run: str) -> dict[str, Any]:

@@ -19,6 +19,10 @@ class Said(Protocol):
 
     def posted(self, run: str, channel: str, ts: str) -> None: ...
 
+    def standing(self, environment: str) -> str: ...
+
+    def stand(self, environment: str, before: str, after: str) -> bool: ...
+
 
 def say(notes: Said, run: str, topic: str, rank: int, speak: Callable[[], None]) -> bool:
     """Say it unless it has been said; False where somebody overtook it and all is to be looked at again."""
