@@ -6,10 +6,13 @@ Every exchange is held to Slack's published contract, the calls included.
 from __future__ import annotations
 
 import html
+import itertools
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -17,6 +20,7 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from tests.contracts import slack as contract
+from tests.simulation.said import Notes
 
 from deployer.environments import parse
 from deployer.errors import Broken, DeployerError, Rejected, Transient
@@ -25,14 +29,19 @@ from deployer.pipelines import ActionRun, RunDetails
 from deployer.ports import Commit, Environment, Post
 from deployer.slack import Slack as Client
 from deployer.states import CommitState, RunState
+from deployer.testing import Tape
 from deployer_local.aws.serving import LoopbackServer
 from deployer_local.slack import Exchange, Message, Slack
+from notifier.authors import Authors
 from notifier.builds import Failure
+from notifier.channels import Channels, Told
 from notifier.messages import announcement_message, run_message, stage_reply
 from notifier.mrkdwn import mention
 from notifier.observing import Observed
 from notifier.progress import StageProgress
+from notifier.reasons import Reasons
 from notifier.standing import Setback
+from notifier.threads import Threads
 
 SHA, CONSOLE = "ab" * 20, "https://eu-west-1.console.aws.amazon.com/codesuite"
 PAGE = f"https://github.com/acme/site/commit/{SHA}"
@@ -178,6 +187,116 @@ def test_refusals_on_demand(workspace: Workspace, what: int | str, kind: type, w
     assert (len(workspace.seen), len(workspace.slack.messages())) == (1, before), "asked once, nothing posted"
     workspace.client.post("deployments", Post("x"))
     assert len(workspace.slack.messages()) == before + 1
+
+
+@dataclass
+class Site:
+    """GitHub and CodeBuild, as far as Slack's side asks them."""
+
+    def commit(self, repository: RepositoryName, sha: str) -> Commit:
+        return Commit(sha, "Say hello", "Ada", "ada@example.com", PAGE)
+
+    def failure(self, build_id: str) -> Failure:
+        return Failure("npm test exited with 1", ("one", "two"))
+
+
+def threads(client: Client) -> Threads:
+    """Slack's side of the notifier, which tells everything."""
+    site: Any = Site()
+    notes = Notes(Tape(), lambda: 0)
+    channels = Channels("deployments", development=Told.ALL)
+    return Threads(site, Authors(site), notes, Reasons(site), lambda: client, channels)
+
+
+@contextmanager
+def another(folder: Path, **given: Any) -> Iterator[Workspace]:
+    """A workspace of a test's own, held to Slack's contract as the others are."""
+    server, slack = LoopbackServer(), Slack(folder, token="xoxb-canary", **given)
+    workspace = Workspace(slack, f"{server.url}/")
+    server.start(slack.app, "another Slack")
+    slack.watch(workspace.seen.append)
+    try:
+        yield workspace
+    finally:
+        server.stop()
+        slack.close()
+    assert [wrong for each in workspace.seen for wrong in contract.of_exchange(each, ours=True)] == []
+
+
+FAILING = (
+    StageProgress("Source", CommitState.SUCCESS, "succeeded", 3, 4),
+    StageProgress(
+        "Build",
+        CommitState.FAILURE,
+        "failed",
+        3,
+        4,
+        ActionRun("Build", "Test", "CodeBuild", "Failed", 0, 0, external_id="site:1"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "cure", "kind"),
+    [
+        pytest.param(Slack.archive_channel, Slack.invite_to_channel, Broken, id="F70-is-archived"),
+        pytest.param(Slack.remove_from_channel, Slack.invite_to_channel, Broken, id="F70-not-in-channel"),
+        pytest.param(
+            lambda slack, _: slack.rotate_token("x"),
+            lambda slack, _: slack.rotate_token("xoxb-canary"),
+            Broken,
+            id="F70-token-revoked",
+        ),
+        pytest.param(
+            lambda slack, _: slack.fail_next("channel_not_found"), lambda *_: None, Broken, id="F70-channel-not-found"
+        ),
+        pytest.param(lambda slack, _: slack.fail_next("msg_too_long"), lambda *_: None, Broken, id="F70-msg-too-long"),
+        pytest.param(lambda slack, _: slack.fail_next(503), lambda *_: None, Transient, id="F70-down"),
+        pytest.param(lambda slack, _: slack.fail_next(429), lambda *_: None, Transient, id="F67-ratelimited"),
+    ],
+)
+@pytest.mark.parametrize("after", range(3), ids=["at-first", "after-one", "after-two"])
+def test_once_the_trouble_is_mended_everything_is_told_once(
+    tmp_path: Path, trouble: Any, cure: Any, kind: type[DeployerError], after: int
+) -> None:
+    """Whichever of the three messages Slack does not take."""
+    with another(tmp_path) as workspace:
+        slack, ada = workspace.slack, workspace.slack.add_user("ada@example.com", "Ada")
+        client, run = workspace.client, seen("feature/login", RunState.FAILED, *FAILING)
+        side = threads(client)
+        post, posts = client.post, itertools.count()
+
+        def posting(channel: str, said: Post, thread: str = "") -> tuple[str, str]:
+            if next(posts) == after:
+                trouble(slack, "deployments")
+            return post(channel, said, thread)
+
+        client.post = posting  # type: ignore[method-assign]
+        with pytest.raises(kind):
+            side.tell(run)
+        cure(slack, "deployments")
+        assert side.tell(run)
+        assert side.tell(run)
+        [message] = slack.messages("deployments")
+    assert [reply.text.split()[1] for reply in message.replies] == ["*Source*", "*Build*"]
+    assert message.replies[1].text.count(f"<@{ada}>") == 1
+    assert message.edits == ()
+
+
+def test_F70_without_the_scope_for_addresses_the_author_is_named(tmp_path: Path) -> None:
+    with another(tmp_path, scopes=("chat:write",)) as workspace:
+        workspace.slack.add_user("ada@example.com", "Ada")
+        assert threads(workspace.client).tell(seen("feature/login", RunState.FAILED, *FAILING))
+        [message] = workspace.slack.messages("deployments")
+    assert "\nCommit by Ada\n" in message.replies[1].text
+
+
+def test_F70_without_the_scope_to_write_it_is_an_alarm(tmp_path: Path) -> None:
+    with (
+        another(tmp_path, scopes=("users:read",)) as workspace,
+        pytest.raises(Broken, match="lacks the scope chat:write"),
+    ):
+        threads(workspace.client).tell(seen("feature/login", RunState.FAILED, *FAILING))
 
 
 def test_F67_a_message_too_many_says_when_it_is_welcome(tmp_path: Path) -> None:
