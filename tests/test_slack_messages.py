@@ -35,12 +35,12 @@ from deployer_local.slack import Exchange, Message, Slack
 from notifier.authors import Authors
 from notifier.builds import Failure
 from notifier.channels import Channels, Told
+from notifier.health import Setback
 from notifier.messages import announcement_message, run_message, stage_reply
 from notifier.mrkdwn import mention
 from notifier.observing import Observed
 from notifier.progress import StageProgress
 from notifier.reasons import Reasons
-from notifier.standing import Setback
 from notifier.threads import Threads
 
 SHA, CONSOLE = "ab" * 20, "https://eu-west-1.console.aws.amazon.com/codesuite"

@@ -21,11 +21,11 @@ from deployer.pipelines import APPROVAL, ActionRun, RunDetails
 from deployer.ports import Commit, Environment, Post
 from deployer.states import CommitState, RunState
 from notifier.builds import Builds, Failure, reason_of
+from notifier.health import Setback
 from notifier.messages import announcement_message, name_of, run_message, stage_reply
 from notifier.mrkdwn import escape, link, mention
 from notifier.observing import Observed
 from notifier.progress import StageProgress, progress
-from notifier.standing import Setback
 
 REPOSITORY = RepositoryName(7, "acme", "site")
 SHA = "ab" * 20

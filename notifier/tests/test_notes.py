@@ -110,18 +110,18 @@ def test_where_the_runs_message_is(notes: Notes) -> None:
 
 
 def test_how_an_environment_stands_is_noted_by_who_knew_how_it_stood(notes: Notes) -> None:
-    assert notes.standing("7/staging") == ""
-    assert notes.stand("7/staging", "", "one")
-    assert [notes.stand("7/staging", before, "two") for before in ("", "zero")] == [False, False]
-    assert notes.standing("7/staging") == "one"
-    assert notes.stand("7/staging", "one", "two")
-    assert (notes.standing("7/staging"), notes.standing("7/production")) == ("two", "")
+    assert notes.health("7/staging") == ""
+    assert notes.note_health("7/staging", "", "one")
+    assert [notes.note_health("7/staging", before, "two") for before in ("", "zero")] == [False, False]
+    assert notes.health("7/staging") == "one"
+    assert notes.note_health("7/staging", "one", "two")
+    assert (notes.health("7/staging"), notes.health("7/production")) == ("two", "")
 
 
 def test_what_is_noted_of_an_environment_goes_by_itself_too(notes: Notes, table: Any, clock: Clock) -> None:
-    notes.stand("7/staging", "", "one")
+    notes.note_health("7/staging", "", "one")
     [item] = table.scan(TableName="environments")["Items"]
-    assert item["id"] == {"S": "run/standing/7/staging"}
+    assert item["id"] == {"S": "run/health/7/staging"}
     assert int(item["expires"]["N"]) > clock.now + 80 * 24 * 3600
 
 

@@ -94,7 +94,7 @@ class Notes:
 
     ranks: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     where: dict[str, tuple[str, str]] = field(default_factory=dict)
-    standings: dict[str, str] = field(default_factory=dict)
+    healths: dict[str, str] = field(default_factory=dict)
 
     def claim(self, run: str, topic: str, rank: int) -> bool:
         held, state = self.ranks.get((run, topic), (-1, "said"))
@@ -120,13 +120,13 @@ class Notes:
     def posted(self, run: str, channel: str, ts: str) -> None:
         self.where[run] = (channel, ts)
 
-    def standing(self, environment: str) -> str:
-        return self.standings.get(environment, "")
+    def health(self, environment: str) -> str:
+        return self.healths.get(environment, "")
 
-    def stand(self, environment: str, before: str, after: str) -> bool:
-        if self.standing(environment) != before:
+    def note_health(self, environment: str, before: str, after: str) -> bool:
+        if self.health(environment) != before:
             return False
-        self.standings[environment] = after
+        self.healths[environment] = after
         return True
 
 

@@ -244,17 +244,17 @@ def test_what_failed_elsewhere_is_not_fixed_here() -> None:
 def test_F44_the_ends_of_two_runs_at_once_are_noted_one_after_the_other() -> None:
     world = World()
     hear(world, "first", at(1, RunState.FAILED))
-    inner = world.notes.standing
+    inner = world.notes.health
 
-    def standing(environment: str) -> str:
+    def health(environment: str) -> str:
         kept = inner(environment)
-        world.notes.standings[environment] = kept + " "
+        world.notes.healths[environment] = kept + " "
         return kept
 
-    world.notes.standing = standing  # type: ignore[method-assign]
+    world.notes.health = health  # type: ignore[method-assign]
     with pytest.raises(Transient, match="the end of another run is being noted"):
         hear(world, "second", at(100, RunState.SUCCEEDED))
-    world.notes.standing = inner  # type: ignore[method-assign]
+    world.notes.health = inner  # type: ignore[method-assign]
     hear(world, "second", at(100, RunState.SUCCEEDED))
     assert "Fixed" in list(world.slack.messages.values())[-1]
 

@@ -27,13 +27,13 @@ class Notes:
     clock: Callable[[], int]
     topics: dict[tuple[str, str], _Topic] = field(default_factory=dict)
     places: dict[str, tuple[str, str]] = field(default_factory=dict)
-    standings: dict[str, str] = field(default_factory=dict)
+    healths: dict[str, str] = field(default_factory=dict)
 
     def forget(self) -> None:
         """They lie in the table, and go with it."""
         self.topics.clear()
         self.places.clear()
-        self.standings.clear()
+        self.healths.clear()
 
     def claim(self, run: str, topic: str, rank: int) -> bool:
         """Whether this is to be said now."""
@@ -79,17 +79,17 @@ class Notes:
         with self.tape.call("notes.posted"):
             self.places[run] = (channel, ts)
 
-    def standing(self, environment: str) -> str:
-        """How an environment stands."""
-        with self.tape.call("notes.standing"):
-            return self.standings.get(environment, "")
+    def health(self, environment: str) -> str:
+        """How an environment fares."""
+        with self.tape.call("notes.health"):
+            return self.healths.get(environment, "")
 
-    def stand(self, environment: str, before: str, after: str) -> bool:
-        """Note how an environment stands."""
-        with self.tape.call("notes.stand"):
-            if self.standings.get(environment, "") != before:
+    def note_health(self, environment: str, before: str, after: str) -> bool:
+        """Note how an environment fares."""
+        with self.tape.call("notes.note_health"):
+            if self.healths.get(environment, "") != before:
                 return False
-            self.standings[environment] = after
+            self.healths[environment] = after
             return True
 
 

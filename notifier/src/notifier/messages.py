@@ -10,10 +10,10 @@ from deployer.ports import Commit, Environment, Post
 from deployer.refs import TAGS
 from deployer.states import CommitState, RunState
 from notifier.builds import LINES, Failure
+from notifier.health import Setback
 from notifier.mrkdwn import code, link, outside
 from notifier.observing import Observed
 from notifier.progress import OVERRULED, StageProgress, overruled
-from notifier.standing import Setback
 
 _ICONS = {
     CommitState.PENDING: ":hourglass_flowing_sand:",
@@ -48,7 +48,7 @@ def failed_stage(observed: Observed) -> str:
 def run_message(observed: Observed, commit: Commit, mended: Setback | None = None) -> Post:
     """The run's message: what, where, which commit, whose, and how it stands. ``mended``: what it has put right."""
     environment, run = observed.environment, observed.run
-    icon, words = _standing(observed)
+    icon, words = _head(observed)
     lines = [
         f"{icon} {_place(environment, ref_of(environment, observed.commit))} {words}",
         link(commit.url, outside(commit.subject, _SUBJECT)),
@@ -62,7 +62,7 @@ def run_message(observed: Observed, commit: Commit, mended: Setback | None = Non
     return Post("\n".join(line for line in lines if line), context=tuple(text for text in small if text))
 
 
-def _standing(observed: Observed) -> tuple[str, str]:
+def _head(observed: Observed) -> tuple[str, str]:
     state = observed.run.state
     status, words = _RUN_TEXTS[state]
     instead = overruled(observed.environment, observed.commit)

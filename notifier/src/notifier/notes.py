@@ -89,20 +89,20 @@ class Notes:
                 ExpressionAttributeValues={":ts": {"S": ts}, ":channel": {"S": channel}},
             )
 
-    def standing(self, environment: str) -> str:
-        """How an environment stands, as it was noted; empty where nothing is known."""
-        item = self._get(_standing(environment))
-        return str(item["standing"]["S"]) if "standing" in item else ""
+    def health(self, environment: str) -> str:
+        """How an environment fares, as it was noted; empty where nothing is known."""
+        item = self._get(_health(environment))
+        return str(item["health"]["S"]) if "health" in item else ""
 
-    def stand(self, environment: str, before: str, after: str) -> bool:
-        """Note how an environment stands; False where it is not noted to stand as ``before`` any more."""
+    def note_health(self, environment: str, before: str, after: str) -> bool:
+        """Note how an environment fares; False where it is not noted to fare as ``before`` any more."""
         values = {":after": {"S": after}, ":expires": {"N": str(int(self._clock()) + KEPT)}}
         if before:
             values[":before"] = {"S": before}
         return self._write(
-            _standing(environment),
-            "SET standing = :after, expires = :expires",
-            "standing = :before" if before else "attribute_not_exists(standing)",
+            _health(environment),
+            "SET health = :after, expires = :expires",
+            "health = :before" if before else "attribute_not_exists(health)",
             values,
         )
 
@@ -135,8 +135,8 @@ class Notes:
         return True
 
 
-def _standing(environment: str) -> str:
-    return f"standing/{environment}"
+def _health(environment: str) -> str:
+    return f"health/{environment}"
 
 
 def _key(run: str) -> dict[str, Any]:

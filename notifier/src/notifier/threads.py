@@ -16,13 +16,13 @@ from deployer.ports import Memory, Post
 from deployer.states import CommitState, RunState
 from notifier.authors import Authors
 from notifier.channels import Channels, Voice
+from notifier.health import Setback, health_of
 from notifier.messages import announcement_message, failed_stage, name_of, run_message, stage_reply, waits
 from notifier.mrkdwn import mention
 from notifier.observing import Observed
 from notifier.progress import StageProgress
 from notifier.reasons import Reasons
 from notifier.saying import Said, say
-from notifier.standing import Setback, standing_of
 
 log = logger("notifier")
 # What a quiet environment may have to say of a run: that it failed, or that it has put right what had.
@@ -105,13 +105,13 @@ class Threads:
         run, key = observed.run, str(observed.id)
         if run.state not in _NEWS:
             return None
-        kept = self.notes.standing(key)
-        before = standing_of(kept)
+        kept = self.notes.health(key)
+        before = health_of(kept)
         if run.state is RunState.SUCCEEDED:
             after = before.succeeded(observed.began, run.id)
         else:
             after = before.failed(Setback(observed.began, run.id, failed_stage(observed), observed.commit))
-        if after != before and not self.notes.stand(key, kept, after.to_json()):
+        if after != before and not self.notes.note_health(key, kept, after.to_json()):
             raise Transient("the end of another run is being noted")
         return after.mended_by(run.id)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.standing import Setback, Standing, standing_of
+from notifier.health import Health, Setback, health_of
 
 # When it began, and whether it failed.
 End = tuple[int, bool]
@@ -18,13 +18,13 @@ def setback(began: int) -> Setback:
     return Setback(began, f"run-{began}", "Build", "ab" * 20)
 
 
-def after(standing: Standing, end: End) -> Standing:
+def after(health: Health, end: End) -> Health:
     began, failed = end
-    return standing.failed(setback(began)) if failed else standing.succeeded(began, f"run-{began}")
+    return health.failed(setback(began)) if failed else health.succeeded(began, f"run-{began}")
 
 
-def stand(*ends: End) -> Standing:
-    return reduce(after, ends, Standing())
+def stand(*ends: End) -> Health:
+    return reduce(after, ends, Health())
 
 
 FAILS, WORKS = True, False
@@ -59,27 +59,27 @@ RUNS = st.lists(st.booleans(), max_size=6).map(lambda fails: list(enumerate(fail
 def test_F23_F63_no_order_makes_a_run_mend_what_it_did_not(made: tuple[list[End], list[End]]) -> None:
     """A run that mends something began after it, and no success lies between them; and it is said the same again."""
     runs, heard = made
-    standing = Standing()
+    health = Health()
     for began, failed in heard:
-        standing = after(standing, (began, failed))
-        assert after(standing, (began, failed)) == standing, "doubled, it changes nothing"
-        mended = standing.mended_by(f"run-{began}")
+        health = after(health, (began, failed))
+        assert after(health, (began, failed)) == health, "doubled, it changes nothing"
+        mended = health.mended_by(f"run-{began}")
         if mended:
             assert not failed
             assert (mended.began, FAILS) in runs
             assert mended.began < began
     ordered = stand(*runs)
-    assert standing.latest == ordered.latest
-    open_setback = None if standing.mended else standing.setback
-    if open_setback and open_setback.began < standing.latest:
+    assert health.latest == ordered.latest
+    open_setback = None if health.mended else health.setback
+    if open_setback and open_setback.began < health.latest:
         raise AssertionError("a failure that a later run has mended is not open any more")
 
 
 @given(RUNS)
 def test_it_is_kept_and_read_back(runs: list[End]) -> None:
-    standing = stand(*runs)
-    assert standing_of(standing.to_json()) == standing
+    health = stand(*runs)
+    assert health_of(health.to_json()) == health
 
 
 def test_where_nothing_is_kept_nothing_has_failed() -> None:
-    assert standing_of("") == Standing()
+    assert health_of("") == Health()

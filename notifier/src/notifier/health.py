@@ -1,4 +1,4 @@
-"""How an environment stands: which run of it failed last, and whether one that began later has mended that.
+"""How an environment fares: which run of it failed last, and whether one that began later has mended that.
 
 Pure. Runs are ordered by when they began, not by when their ends are heard of: an end that is told late, or again,
 changes nothing.
@@ -21,21 +21,21 @@ class Setback:
 
 
 @dataclass(frozen=True)
-class Standing:
+class Health:
     """``setback``: the last one; ``mended``: the run that mended it. ``latest``: when the last success began."""
 
     setback: Setback | None = None
     mended: str = ""
     latest: int = -1
 
-    def failed(self, setback: Setback) -> Standing:
+    def failed(self, setback: Setback) -> Health:
         """After a run has failed; a run that failed, was retried and failed again says where last."""
         known = self.setback.began if self.setback else -1
         if setback.began <= self.latest or setback.began < known:
             return self
-        return Standing(setback, "", self.latest)
+        return Health(setback, "", self.latest)
 
-    def succeeded(self, began: int, run: str) -> Standing:
+    def succeeded(self, began: int, run: str) -> Health:
         """After a run has succeeded."""
         if began <= self.latest:
             return self
@@ -51,10 +51,10 @@ class Standing:
         return json.dumps(asdict(self), sort_keys=True)
 
 
-def standing_of(text: str) -> Standing:
+def health_of(text: str) -> Health:
     """As it was kept; of what is unknown (empty) nothing is known to have failed."""
     if not text:
-        return Standing()
+        return Health()
     kept = json.loads(text)
     setback = Setback(**kept["setback"]) if kept["setback"] else None
-    return Standing(setback, kept["mended"], kept["latest"])
+    return Health(setback, kept["mended"], kept["latest"])
