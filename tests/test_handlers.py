@@ -35,6 +35,7 @@ from deployer.refs import Stage
 from deployer.settings import READ, load
 from deployer_deploy.manifest import read
 from deployer_deploy.tree import CORE, FUNCTIONS, Tree
+from notifier.channels import Channels, Told
 
 REGION, PREFIX, TABLE, STORE = "us-east-1", "opolis-deployer-prod", "environments", "deployer-artifacts"
 NAME, STAGING = RepositoryName(42, "acme", "site"), EnvironmentId(42, Stage.STAGING)
@@ -74,6 +75,12 @@ def test_a_manifest_sets_every_variable_that_its_function_reads(part: str) -> No
         each.name: each.metadata.get(READ, int if each.name in numbers else str)(given[each.name.upper()])
         for each in fields
     }
+
+
+def test_what_may_be_told_of_development_is_what_the_notifier_knows() -> None:
+    parameter = read(Tree.here().manifest("notifier")).document["Parameters"]["SlackDevelopment"]
+    assert parameter["AllowedValues"] == list(Told)
+    assert parameter["Default"] == Channels().development
 
 
 @dataclass

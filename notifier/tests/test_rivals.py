@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from deployer.errors import Broken, Transient
+from deployer.errors import Broken, Rejected, Transient
 from deployer.pipelines import RunDetails
 from deployer.states import RunState
 from notifier.builds import Builds
@@ -52,3 +52,16 @@ def test_a_log_that_cannot_be_read_is_not_taken_for_none(code: str, kind: type[E
         lines.add_client_error("get_log_events", code)
         with pytest.raises(kind, match="log s"):
             Builds(codebuild, logs).failure("site:1")
+
+
+def test_a_run_that_is_refused_for_good_is_not_asked_for_again() -> None:
+    world, asked = World(), list[str]()
+
+    def run(pipeline: str, run: str) -> RunDetails:
+        asked.append(run)
+        raise Rejected("no such pipeline can be")
+
+    world.runs.run = run  # type: ignore[method-assign]
+    world.notice()
+    assert asked == [RUN] * 2, "once for each side"
+    assert world.github.statuses == []
