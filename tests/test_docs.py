@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from builder.templates import parse_parameters
 from deployer.events import parse_look, parse_sweep
 from deployer.refs import Stage
+from deployer_local.engine import BOT_SCOPES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
@@ -100,6 +102,11 @@ def test_python_snippets_run(page: Path, body: str, tmp_path: Path) -> None:
         [sys.executable, "-c", body], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, f"{page.name}: {done.stderr}"
+
+
+def test_slacks_app_is_given_what_the_engines_has() -> None:
+    [manifest] = [yaml.safe_load(body) for page, body in blocks("yaml") if "oauth_config" in body]
+    assert tuple(manifest["oauth_config"]["scopes"]["bot"]) == BOT_SCOPES
 
 
 def test_every_failure_case_has_a_test_that_carries_its_number() -> None:

@@ -32,9 +32,10 @@ from deployer.events import Look, RepositoryName
 from deployer.memory import Table
 from deployer.ports import Baseline, Environment
 from deployer.refs import Stage
-from deployer.settings import load
+from deployer.settings import READ, load
 from deployer_deploy.manifest import read
 from deployer_deploy.tree import CORE, FUNCTIONS, Tree
+from notifier.channels import Channels, Told
 
 REGION, PREFIX, TABLE, STORE = "us-east-1", "opolis-deployer-prod", "environments", "deployer-artifacts"
 NAME, STAGING = RepositoryName(42, "acme", "site"), EnvironmentId(42, Stage.STAGING)
@@ -55,19 +56,31 @@ def module_of(part: str) -> Any:
     return importlib.import_module(f"{part.replace('-', '_')}.handler")
 
 
+# What is more than any text.
+WRITTEN = {"SLACK_CHANNELS": "acme/site:production=#releases, *=#ci", "SLACK_DEVELOPMENT": "all"}
+
+
 @pytest.mark.parametrize("part", FUNCTIONS)
 def test_a_manifest_sets_every_variable_that_its_function_reads(part: str) -> None:
     settings = module_of(part).Settings
     numbers = {name for name, kind in get_type_hints(settings).items() if kind is int}
 
     given = {
-        name: str(place) if name.lower() in numbers else f"value of {name}"
+        name: str(place) if name.lower() in numbers else WRITTEN.get(name, f"value of {name}")
         for place, name in enumerate(variables(part), 1000)
     }
-    read = dataclasses.asdict(load(settings, given))
-    assert {name: str(value) for name, value in read.items()} == {
-        each.name: given[each.name.upper()] for each in dataclasses.fields(settings)
+    fields = dataclasses.fields(settings)
+    loaded = load(settings, given)
+    assert {each.name: getattr(loaded, each.name) for each in fields} == {
+        each.name: each.metadata.get(READ, int if each.name in numbers else str)(given[each.name.upper()])
+        for each in fields
     }
+
+
+def test_what_may_be_told_of_development_is_what_the_notifier_knows() -> None:
+    parameter = read(Tree.here().manifest("notifier")).document["Parameters"]["SlackDevelopment"]
+    assert parameter["AllowedValues"] == list(Told)
+    assert parameter["Default"] == Channels().development
 
 
 @dataclass
@@ -375,6 +388,8 @@ def test_the_notifier_tells_github_and_slack(account: Account, deployments: str)
         SlackChannel="deployments",
         Deployments=deployments,
         EnvironmentUrl="",
+        SlackChannels="acme/site:staging=#staging",
+        SlackDevelopment="failures",
     )
     assert answer == {"batchItemFailures": []}
     [status] = account.server.of(f"POST /repos/acme/site/statuses/{SHA}")
@@ -385,7 +400,7 @@ def test_the_notifier_tells_github_and_slack(account: Account, deployments: str)
     served = [(each["state"], each["environment_url"]) for each in told]
     assert served == ([("success", "https://site.example")] if deployments == "on" else [])
     posted = account.server.of("POST /slack/chat.postMessage")
-    assert [message["channel"] for message in posted] == ["deployments", "C1"]
+    assert [message["channel"] for message in posted] == ["#staging", "C1"]
     assert "Say hello" in posted[0]["text"]
     assert account.server.tokens("/repos") == {f"Bearer {GITHUB_TOKEN}"}
     assert account.server.tokens("/slack") == {f"Bearer {SLACK_TOKEN}"}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -108,6 +109,7 @@ class Story:
 def story(installed: Engine, tmp_path_factory: pytest.TempPathFactory) -> Story:
     told_slack: list[Exchange] = []
     installed.slack.watch(told_slack.append)
+    installed.slack.add_user("ada@example.com", "Ada")
     installed.slack.fail_next(429, retry_after=1, method="chat.postMessage")
     installed.slack.fail_next(503, method="chat.postMessage")
     site = Site(installed, tmp_path_factory.mktemp("work") / "site")
@@ -265,6 +267,11 @@ def test_slack_has_one_message_a_run_and_the_end_of_the_failed_log(story: Story)
     assert len(messages) == runs
     failed = [message for message in messages if ":x:" in message.text]
     assert len(failed) == 1
+    [ada] = {identity for reply in failed[0].replies for identity in re.findall(r"<@(\w+)>", reply.text)}
+    assert sum(reply.text.count(f"<@{ada}>") for message in messages for reply in message.replies) == 1
+    fixed = [message.text for message in messages if "Fixed: *Build*, which had failed at" in message.text]
+    assert len(fixed) == 1
+    assert all(f"`{BRANCH}` is deployed\n" in text for text in fixed)
     assert any("broken link in index.html: nowhere.html" in reply.text for reply in failed[0].replies)
     assert all(f"`{BRANCH}`" in message.text for message in failed)
 
@@ -277,7 +284,11 @@ def test_F67_F70_slack_is_told_once_it_takes_messages_again(story: Story) -> Non
 
 
 def test_what_was_said_to_slack_and_what_it_answered_is_as_slack_documents_it(story: Story) -> None:
-    assert {exchange.method for exchange in story.told_slack} == {"chat.postMessage", "chat.update"}
+    assert {exchange.method for exchange in story.told_slack} == {
+        "chat.postMessage",
+        "chat.update",
+        "users.lookupByEmail",
+    }
     wrong = [each for exchange in story.told_slack for each in contract.of_exchange(exchange, ours=True)]
     assert wrong == []
 

@@ -122,6 +122,27 @@ MUTANTS = [
         ("notifier/tests",),
     ),
     Mutant(
+        "text-from-outside-is-escaped-in-slack",
+        "notifier/src/notifier/mrkdwn.py",
+        "return escape(lengths.cut(text, most, _escaped))",
+        "return lengths.cut(text, most, _escaped)",
+        ("notifier/tests/test_messages.py",),
+    ),
+    Mutant(
+        "an-author-is-mentioned-once-a-run",
+        "notifier/src/notifier/threads.py",
+        "if not person or not self.notes.claim(run, MENTION, 1):",
+        "if not person:",
+        ("notifier/tests/test_threads.py",),
+    ),
+    Mutant(
+        "a-failure-heard-of-late-is-not-open-again",
+        "notifier/src/notifier/health.py",
+        "if setback.began <= self.latest or setback.began < known:",
+        "if setback.began < known:",
+        ("notifier/tests/test_health.py",),
+    ),
+    Mutant(
         "a-token-names-its-generation",
         f"{BUILDER}/apply.py",
         "parts = (str(environment.id), environment.generation, operation, stack_id, environment.attempt)",

@@ -6,8 +6,10 @@ Every exchange is held to Slack's published contract, the calls included.
 from __future__ import annotations
 
 import html
+import itertools
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,22 +20,33 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from tests.contracts import slack as contract
+from tests.simulation.said import Notes
 
 from deployer.environments import parse
 from deployer.errors import Broken, DeployerError, Rejected, Transient
 from deployer.events import RepositoryName
-from deployer.pipelines import ActionRun
-from deployer.ports import Commit, Environment
+from deployer.pipelines import ActionRun, RunDetails
+from deployer.ports import Commit, Environment, Post
 from deployer.slack import Slack as Client
 from deployer.states import CommitState, RunState
+from deployer.testing import Tape
 from deployer_local.aws.serving import LoopbackServer
 from deployer_local.slack import Exchange, Message, Slack
+from notifier.authors import Authors
 from notifier.builds import Failure
+from notifier.channels import Channels, Told
+from notifier.health import Setback
 from notifier.messages import announcement_message, run_message, stage_reply
+from notifier.mrkdwn import mention
+from notifier.observing import Observed
 from notifier.progress import StageProgress
+from notifier.reasons import Reasons
+from notifier.threads import Threads
 
 SHA, CONSOLE = "ab" * 20, "https://eu-west-1.console.aws.amazon.com/codesuite"
-OURS = f"<{CONSOLE}|{SHA[:7]}>"
+PAGE = f"https://github.com/acme/site/commit/{SHA}"
+OURS = re.compile(rf"<(?:{PAGE}\|[^<>]*|{CONSOLE}\|(?:the run|look at the run))>")
+RUN, LOG = f"<{CONSOLE}|look at the run>", f"<{CONSOLE}|the whole log>"
 
 
 @dataclass
@@ -79,16 +92,25 @@ def environment(branch: str) -> Environment:
     return Environment(parse(f"7/refs/heads/{branch}"), name, f"refs/heads/{branch}", "site-x", 1, commit=SHA)
 
 
-def texts(said: Message | Any) -> list[str]:
-    """Everywhere that Slack reads control sequences in: the section, and what notifications show."""
-    [block] = said.blocks
-    assert block["text"]["verbatim"], "Slack is not to look for names and links of its own"
-    return [block["text"]["text"], said.text]
+def texts(said: Message) -> list[str]:
+    """Everywhere that Slack reads control sequences in: its blocks, and what notifications show."""
+    shown = [text for block in said.blocks for text in block.get("elements") or [block["text"]]]
+    assert all(text["verbatim"] for text in shown), "Slack is not to look for names and links of its own"
+    return [*(text["text"] for text in shown), said.text]
 
 
 def controls(text: str) -> list[str]:
     """References, mentions and links, whole or torn, and what is left of entities."""
     return re.findall(r"<[^>]*>?|>|&(?!amp;|lt;|gt;)", text)
+
+
+def shown(text: str) -> str:
+    """As people read it: of our links their texts."""
+    return html.unescape(re.sub(r"<https://(?:github|eu-west-1)[^|<>]*\|([^<>]*)>", r"\1", text))
+
+
+def seen(branch: str, state: RunState, *stages: StageProgress) -> Observed:
+    return Observed(environment(branch), "site-x", RunDetails("run-1", state, 1, {}), SHA, stages, 0, CONSOLE)
 
 
 OUTSIDE = st.text(st.sampled_from("&<>!@#|;`* abglmpt日🪣\u0301"), min_size=1, max_size=60) | st.text(
@@ -100,24 +122,31 @@ OUTSIDE = st.text(st.sampled_from("&<>!@#|;`* abglmpt日🪣\u0301"), min_size=1
 @given(OUTSIDE, OUTSIDE, OUTSIDE, OUTSIDE)
 @example("<!channel>", "<!here|x> & <@U123>", "<https://evil|acme>", "&lt;!channel&gt;")
 @example("x" * 250, "&" * 4000, "<" * 4000, ">" * 4000)
+@example("&" * 250, "&" * 4000, "&" * 4000, "&" * 4000)
 def test_F69_nothing_from_outside_is_a_control_sequence_where_slack_reads_it(
     workspace: Workspace, branch: str, subject: str, author: str, reason: str
 ) -> None:
-    commit, item, client = Commit(SHA, subject, author, ""), environment(branch), workspace.client
-    channel, ts = client.post("deployments", run_message(item, commit, RunState.IN_PROGRESS, CONSOLE))
+    commit, client = Commit(SHA, subject, author, "", PAGE), workspace.client
     failed = ActionRun("Build", subject, "CodeBuild", "Failed", 0, 0)
+    waiting = StageProgress(branch, CommitState.PENDING, "waits for an approval", 2)
     stage = StageProgress(branch, CommitState.FAILURE, "failed", 3, 4, failed)
-    client.post(channel, stage_reply(stage, Failure(reason, (author, subject))), thread=ts)
-    client.update(channel, ts, run_message(item, commit, RunState.FAILED, CONSOLE))
+    channel, ts = client.post("deployments", run_message(seen(branch, RunState.IN_PROGRESS, waiting), commit))
+    client.post(channel, stage_reply(waiting, None, CONSOLE), thread=ts)
+    failure = Failure(reason, (author, subject), CONSOLE)
+    client.post(channel, stage_reply(stage, failure, CONSOLE, mention("U0LOCAL0001")), thread=ts)
+    client.update(channel, ts, run_message(seen(branch, RunState.FAILED, stage), commit))
+    mended = Setback(0, "run-0", branch, SHA)
+    client.update(channel, ts, run_message(seen(branch, RunState.SUCCEEDED), commit, mended))
     found = workspace.message(ts)
-    [before], [reply] = found.edits, found.replies
-    for text in (*texts(before), *texts(found)):
-        assert controls(text) == [OURS]
-        shown = html.unescape(text.replace(OURS, ""))
-        assert all(beginning(each) in shown for each in (branch, subject.split("\n", 1)[0], author))
-    for text in texts(reply):
-        assert controls(text) == []
-        assert all(beginning(each) in html.unescape(text) for each in (branch, subject, reason))
+    asks, reply = found.replies
+    for message in (*found.edits, found):
+        whole = "\n".join(texts(message))
+        assert all(re.fullmatch(OURS, each) for each in controls(whole)), controls(whole)
+        assert all(beginning(each) in shown(whole) for each in (branch, subject.split("\n", 1)[0], author))
+    for message, ours in ((asks, {RUN}), (reply, {"<@U0LOCAL0001>", LOG})):
+        assert set(controls("\n".join(texts(message)))) == ours
+        assert beginning(branch) in shown(message.text)
+    assert all(beginning(each) in shown(reply.text) for each in (branch, subject, reason))
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -133,7 +162,7 @@ def test_F69_nor_is_anything_in_an_announcement(workspace: Workspace, branch: st
 
 def beginning(text: str) -> str:
     """What is read of it in any case."""
-    return text[:60]
+    return text[:35]
 
 
 @pytest.mark.parametrize(
@@ -145,18 +174,129 @@ def beginning(text: str) -> str:
         pytest.param(503, Transient, None, id="F70-503"),
         pytest.param("fatal_error", Transient, None, id="F70-fatal-error"),
         pytest.param("invalid_auth", Broken, None, id="F70-token"),
-        pytest.param("channel_not_found", Rejected, None, id="no-channel"),
+        pytest.param("channel_not_found", Broken, None, id="no-channel"),
+        pytest.param("thread_not_found", Rejected, None, id="somebody-removed-it"),
     ],
 )
 def test_refusals_on_demand(workspace: Workspace, what: int | str, kind: type, wait: float | None) -> None:
     workspace.slack.fail_next(what, retry_after=7)
     before = len(workspace.slack.messages())
     with pytest.raises(DeployerError) as refusal:
-        workspace.client.post("deployments", "x")
+        workspace.client.post("deployments", Post("x"))
     assert (type(refusal.value), getattr(refusal.value, "retry_after", None)) == (kind, wait)
     assert (len(workspace.seen), len(workspace.slack.messages())) == (1, before), "asked once, nothing posted"
-    workspace.client.post("deployments", "x")
+    workspace.client.post("deployments", Post("x"))
     assert len(workspace.slack.messages()) == before + 1
+
+
+@dataclass
+class Site:
+    """GitHub and CodeBuild, as far as Slack's side asks them."""
+
+    def commit(self, repository: RepositoryName, sha: str) -> Commit:
+        return Commit(sha, "Say hello", "Ada", "ada@example.com", PAGE)
+
+    def failure(self, build_id: str) -> Failure:
+        return Failure("npm test exited with 1", ("one", "two"))
+
+
+def threads(client: Client) -> Threads:
+    """Slack's side of the notifier, which tells everything."""
+    site: Any = Site()
+    notes = Notes(Tape(), lambda: 0)
+    channels = Channels("deployments", development=Told.ALL)
+    return Threads(site, Authors(site), notes, Reasons(site), lambda: client, channels)
+
+
+@contextmanager
+def another(folder: Path, **given: Any) -> Iterator[Workspace]:
+    """A workspace of a test's own, held to Slack's contract as the others are."""
+    server, slack = LoopbackServer(), Slack(folder, token="xoxb-canary", **given)
+    workspace = Workspace(slack, f"{server.url}/")
+    server.start(slack.app, "another Slack")
+    slack.watch(workspace.seen.append)
+    try:
+        yield workspace
+    finally:
+        server.stop()
+        slack.close()
+    assert [wrong for each in workspace.seen for wrong in contract.of_exchange(each, ours=True)] == []
+
+
+FAILING = (
+    StageProgress("Source", CommitState.SUCCESS, "succeeded", 3, 4),
+    StageProgress(
+        "Build",
+        CommitState.FAILURE,
+        "failed",
+        3,
+        4,
+        ActionRun("Build", "Test", "CodeBuild", "Failed", 0, 0, external_id="site:1"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "cure", "kind"),
+    [
+        pytest.param(Slack.archive_channel, Slack.invite_to_channel, Broken, id="F70-is-archived"),
+        pytest.param(Slack.remove_from_channel, Slack.invite_to_channel, Broken, id="F70-not-in-channel"),
+        pytest.param(
+            lambda slack, _: slack.rotate_token("x"),
+            lambda slack, _: slack.rotate_token("xoxb-canary"),
+            Broken,
+            id="F70-token-revoked",
+        ),
+        pytest.param(
+            lambda slack, _: slack.fail_next("channel_not_found"), lambda *_: None, Broken, id="F70-channel-not-found"
+        ),
+        pytest.param(lambda slack, _: slack.fail_next("msg_too_long"), lambda *_: None, Broken, id="F70-msg-too-long"),
+        pytest.param(lambda slack, _: slack.fail_next(503), lambda *_: None, Transient, id="F70-down"),
+        pytest.param(lambda slack, _: slack.fail_next(429), lambda *_: None, Transient, id="F67-ratelimited"),
+    ],
+)
+@pytest.mark.parametrize("after", range(3), ids=["at-first", "after-one", "after-two"])
+def test_once_the_trouble_is_mended_everything_is_told_once(
+    tmp_path: Path, trouble: Any, cure: Any, kind: type[DeployerError], after: int
+) -> None:
+    """Whichever of the three messages Slack does not take."""
+    with another(tmp_path) as workspace:
+        slack, ada = workspace.slack, workspace.slack.add_user("ada@example.com", "Ada")
+        client, run = workspace.client, seen("feature/login", RunState.FAILED, *FAILING)
+        side = threads(client)
+        post, posts = client.post, itertools.count()
+
+        def posting(channel: str, said: Post, thread: str = "") -> tuple[str, str]:
+            if next(posts) == after:
+                trouble(slack, "deployments")
+            return post(channel, said, thread)
+
+        client.post = posting  # type: ignore[method-assign]
+        with pytest.raises(kind):
+            side.tell(run)
+        cure(slack, "deployments")
+        assert side.tell(run)
+        assert side.tell(run)
+        [message] = slack.messages("deployments")
+    assert [reply.text.split()[1] for reply in message.replies] == ["*Source*", "*Build*"]
+    assert message.replies[1].text.count(f"<@{ada}>") == 1
+    assert message.edits == ()
+
+
+def test_F70_without_the_scope_for_addresses_the_author_is_named(tmp_path: Path) -> None:
+    with another(tmp_path, scopes=("chat:write",)) as workspace:
+        workspace.slack.add_user("ada@example.com", "Ada")
+        assert threads(workspace.client).tell(seen("feature/login", RunState.FAILED, *FAILING))
+        [message] = workspace.slack.messages("deployments")
+    assert "\nCommit by Ada\n" in message.replies[1].text
+
+
+def test_F70_without_the_scope_to_write_it_is_an_alarm(tmp_path: Path) -> None:
+    with (
+        another(tmp_path, scopes=("users:read",)) as workspace,
+        pytest.raises(Broken, match="lacks the scope chat:write"),
+    ):
+        threads(workspace.client).tell(seen("feature/login", RunState.FAILED, *FAILING))
 
 
 def test_F67_a_message_too_many_says_when_it_is_welcome(tmp_path: Path) -> None:
@@ -165,9 +305,9 @@ def test_F67_a_message_too_many_says_when_it_is_welcome(tmp_path: Path) -> None:
     server.start(slack.app, "a paced Slack")
     try:
         client = Client(f"{server.url}/", lambda: "xoxb-canary")
-        _, ts = client.post("deployments", "one")
+        _, ts = client.post("deployments", Post("one"))
         with pytest.raises(Transient) as refusal:
-            client.post("deployments", "two", thread=ts)
+            client.post("deployments", Post("two"), thread=ts)
         assert refusal.value.retry_after == 1.0
     finally:
         server.stop()

@@ -424,7 +424,7 @@ def test_a_commit(server: Any, github: GitHub, author: Any) -> None:
     server.answer(200, commit(message="Say hello\n\nAnd more", author=author))
     name, email = (author["name"], author["email"]) if author else ("", "")
     found = github.commit(SITE, SHA)
-    assert found == Commit(SHA, "Say hello\n\nAnd more", name, email)
+    assert found == Commit(SHA, "Say hello\n\nAnd more", name, email, example("commit")["html_url"])
     assert found.subject == "Say hello"
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
 from deployer.errors import Broken, DeployerError, Rejected, Transient
-from deployer.settings import load
+from deployer.settings import READ, load
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,28 @@ def test_everything_that_is_missing_is_named(environ: dict[str, str]) -> None:
 def test_what_is_no_number_is_named_with_what_is_missing(value: str) -> None:
     with pytest.raises(Broken, match="not set: ARTIFACT_STORE, no whole number: IDLE_DAYS;"):
         load(Example, {"LOOKS_QUEUE_URL": "https://sqs", "IDLE_DAYS": value})
+
+
+def colour(text: str) -> tuple[str, ...]:
+    if "plaid" in text:
+        raise ValueError(f"{text} is no colour")
+    return tuple(text.split())
+
+
+@dataclass(frozen=True)
+class Painted:
+    name: str
+    roof: tuple[str, ...] = field(default=(), metadata={READ: colour})
+    wall: tuple[str, ...] = field(default=("white",), metadata={READ: colour})
+
+
+def test_a_field_may_say_how_its_text_is_read() -> None:
+    assert load(Painted, {"NAME": "x", "ROOF": "red grey"}) == Painted("x", ("red", "grey"))
+
+
+def test_what_cannot_be_read_is_named_with_the_rest() -> None:
+    with pytest.raises(Broken, match="not set: NAME, ROOF: plaid is no colour, WALL: plaid too is no colour;"):
+        load(Painted, {"ROOF": "plaid", "WALL": "plaid too"})
 
 
 @pytest.mark.parametrize("kind", [Transient, Rejected, Broken])

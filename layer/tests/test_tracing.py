@@ -38,8 +38,9 @@ def github(url=here):
     GitHub(url, lambda: "ghp_canary").repository("acme", "site")
 
 def slack():
+    from deployer.ports import Post
     from deployer.slack import Slack
-    Slack(here + "/api/", lambda: "ghp_canary").post("deployments", "hello ghp_canary")
+    Slack(here + "/api/", lambda: "ghp_canary").post("deployments", Post("hello ghp_canary"))
 
 def answer():
     from deployer.custom_resource import Done, Responder, parse

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import html
 import re
+from dataclasses import replace
 from typing import Any
 
 import boto3
@@ -16,12 +17,15 @@ from hypothesis import strategies as st
 from deployer.environments import parse
 from deployer.errors import Broken
 from deployer.events import RepositoryName
-from deployer.pipelines import ActionRun
-from deployer.ports import Commit, Environment
+from deployer.pipelines import APPROVAL, ActionRun, RunDetails
+from deployer.ports import Commit, Environment, Post
 from deployer.states import CommitState, RunState
 from notifier.builds import Builds, Failure, reason_of
-from notifier.messages import announcement_message, escape, run_message, stage_reply
-from notifier.progress import StageProgress
+from notifier.health import Setback
+from notifier.messages import announcement_message, name_of, run_message, stage_reply
+from notifier.mrkdwn import escape, link, mention
+from notifier.observing import Observed
+from notifier.progress import StageProgress, progress
 
 REPOSITORY = RepositoryName(7, "acme", "site")
 SHA = "ab" * 20
@@ -31,48 +35,147 @@ def environment(ref: str, identifier: str) -> Environment:
     return Environment(parse(identifier), REPOSITORY, ref, "site-x", 1, commit=SHA)
 
 
+def observed(
+    item: Environment, state: RunState = RunState.IN_PROGRESS, *stages: StageProgress, url: str = "https://console"
+) -> Observed:
+    return Observed(item, "site-x", RunDetails("run-1", state, 1, {}), SHA, stages, 0, url)
+
+
+PAGE = f"https://github.com/acme/site/commit/{SHA}"
+HELLO = Commit(SHA, "Say hello", "Ada", "", PAGE)
+
+
 @pytest.mark.parametrize("state", RunState, ids=str)
 def test_every_state_of_a_run_has_words(state: RunState) -> None:
-    text = run_message(
-        environment("refs/tags/v1.0.0", "7/production"), Commit(SHA, "Say hello", "Ada", ""), state, "https://console"
-    )
-    head, body = text.split("\n")
-    assert "*acme/site* `production v1.0.0`" in head
-    assert body == f"<https://console|{SHA[:7]}> Say hello by Ada"
+    post = run_message(observed(environment("refs/tags/v1.0.0", "7/production"), state), HELLO)
+    head, subject = post.text.split("\n")
+    assert "*acme/site* `production v1.0.0` " in head
+    assert subject == f"<{PAGE}|Say hello>"
+    assert post.context == (f"`{SHA[:7]}`", "by Ada", "<https://console|the run>")
+    assert post.details == ()
+
+
+def test_a_commit_that_github_does_not_tell_of() -> None:
+    post = run_message(observed(environment("refs/heads/x", "7/refs/heads/x"), url=""), Commit(SHA, "", "", ""))
+    assert post.text == ":hourglass_flowing_sand: *acme/site* `x` is being deployed"
+    assert post.context == (f"`{SHA[:7]}`", "the run")
+
+
+def staged(name: str, state: CommitState, text: str = "is running") -> StageProgress:
+    return StageProgress(name, state, text, 3, 4)
+
+
+SOURCE = staged("Source", CommitState.SUCCESS, "succeeded")
+BUILD = staged("B<uild", CommitState.PENDING)
+# As ``notifier.progress`` says it.
+[WAITS] = progress(
+    {"Release": 1},
+    [ActionRun("Release", "Approve", APPROVAL, "InProgress", 0, 0)],
+    RunState.IN_PROGRESS,
+)
 
 
 @pytest.mark.parametrize(
-    "text", ["<!channel>", "<!here|all>", "<@U123>", "a & b <https://evil|acme>", "&lt;!channel&gt;"], ids=repr
+    ("state", "stages", "head"),
+    [
+        pytest.param(RunState.IN_PROGRESS, [], "is being deployed", id="nothing-yet"),
+        pytest.param(RunState.IN_PROGRESS, [SOURCE, BUILD], "is being deployed: *B&lt;uild*", id="a-stage"),
+        pytest.param(RunState.IN_PROGRESS, [SOURCE], "is being deployed", id="between-stages"),
+        pytest.param(RunState.STOPPING, [SOURCE, WAITS], "is being stopped", id="stopping"),
+        pytest.param(RunState.SUCCEEDED, [SOURCE], "is deployed", id="the-end"),
+        pytest.param(RunState.FAILED, [SOURCE], "failed", id="failed-somewhere"),
+        pytest.param(
+            RunState.FAILED,
+            [SOURCE, staged("B<uild", CommitState.FAILURE, "failed")],
+            "failed in *B&lt;uild*",
+            id="failed-in-a-stage",
+        ),
+    ],
 )
+def test_a_message_says_how_far_its_run_has_come(state: RunState, stages: list[StageProgress], head: str) -> None:
+    post = run_message(observed(environment("refs/heads/x", "7/refs/heads/x"), state, *stages), HELLO)
+    assert post.text.split("\n")[0].endswith(f"*acme/site* `x` {head}")
+    assert "approval" not in post.text
+
+
+def test_an_approval_that_is_waited_for_has_its_link() -> None:
+    post = run_message(observed(environment("refs/heads/x", "7/refs/heads/x"), RunState.IN_PROGRESS, WAITS), HELLO)
+    head, _, approval = post.text.split("\n")
+    assert head == ":raised_hand: *acme/site* `x` waits for an approval"
+    assert approval == "*Release* waits for an approval: <https://console|look at the run>"
+    assert stage_reply(WAITS, None, "https://console").text == f":raised_hand: {approval}"
+
+
+@pytest.mark.parametrize(
+    ("state", "stage", "fixed"),
+    [
+        (RunState.SUCCEEDED, "B<uild", ":wrench: Fixed: *B&lt;uild*, which had failed at `cdcdcdc`"),
+        (RunState.SUCCEEDED, "", ":wrench: Fixed: what had failed at `cdcdcdc`"),
+        (RunState.IN_PROGRESS, "B<uild", ""),
+    ],
+    ids=["a-stage", "somewhere", "not-yet"],
+)
+def test_what_a_run_has_put_right(state: RunState, stage: str, fixed: str) -> None:
+    mended = Setback(1, "run-0", stage, "cd" * 20)
+    post = run_message(observed(environment("refs/heads/x", "7/refs/heads/x"), state), HELLO, mended)
+    assert post.text.split("\n")[2:] == ([fixed] if fixed else [])
+
+
+HOSTILE = ["<!channel>", "<!here|all>", "<@U123>", "a & b <https://evil|acme>", "&lt;!channel&gt;"]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=repr)
 def test_F69_outside_text_mentions_nobody_and_links_nowhere(text: str) -> None:
-    commit = Commit(SHA, text, text, "")
-    message = run_message(
-        environment(f"refs/heads/{text}", f"7/refs/heads/{text}"), commit, RunState.FAILED, "https://console"
-    )
-    failed = ActionRun("Build", text, "CodeBuild", "Failed", 0, 0)
-    stage = StageProgress(text, CommitState.FAILURE, "failed", 3, 4, failed)
-    reply = stage_reply(stage, Failure(text, (text, "```", text)))
-    announced = announcement_message(environment(f"refs/heads/{text}", f"7/refs/heads/{text}"), text)
-    for shown in (message.replace(f"<https://console|{SHA[:7]}>", ""), reply, announced):
-        assert not {"<", ">"} & set(shown)
-        assert escape(text) in shown
-    assert reply.count("```") == 2
+    item, failed = environment(f"refs/heads/{text}", f"7/refs/heads/{text}"), CommitState.FAILURE
+    stage = StageProgress(text, failed, "failed", 3, 4, ActionRun("Build", text, "CodeBuild", "Failed", 0, 0))
+    commit = Commit(SHA, text, text, "", PAGE)
+    message = run_message(observed(item, RunState.SUCCEEDED, stage), commit, Setback(1, "run-0", text, "cd" * 20))
+    failing = run_message(observed(item, RunState.FAILED, stage), commit)
+    reply = stage_reply(stage, Failure(text, (text, "```", text)), author=name_of(commit))
+    announced = announcement_message(item, text)
+    links = (f"<{PAGE}|{escape(text)}>", "<https://console|the run>")
+    for post in (message, failing, reply, announced):
+        assert escape(text) in post.text
+        for shown in (*post.context, *post.details, post.text):
+            assert not {"<", ">"} & set(shown.replace(links[0], "").replace(links[1], ""))
+    assert reply.whole.count("```") == 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "javascript:alert(1)", "https://a b", "https://a|b", "https://a>b", "https://a<b", "https://" + "&" * 100],
+    ids=repr,
+)
+def test_F69_what_is_no_url_makes_no_link(url: str) -> None:
+    assert link(url, "Say hello") == "Say hello"
+
+
+def test_a_link_and_a_mention() -> None:
+    assert link("https://a/?b=c&d=e", "Say hello") == "<https://a/?b=c&amp;d=e|Say hello>"
+    assert link("https://a", " ") == " "
+    assert [mention(each) for each in ("U0123AB", "W0123AB", "", "!channel", "u0123ab")] == [
+        "<@U0123AB>",
+        "<@W0123AB>",
+        "",
+        "",
+        "",
+    ]
 
 
 @pytest.mark.parametrize(
     ("state", "said"),
     [
-        pytest.param(RunState.SUPERSEDED, "was superseded by abc1234", id="F61-superseded"),
-        pytest.param(RunState.STOPPED, "was superseded by abc1234", id="F61-stopped"),
-        pytest.param(RunState.CANCELLED, "was superseded by abc1234", id="F61-cancelled"),
+        pytest.param(RunState.SUPERSEDED, "was superseded by abcabca", id="F61-superseded"),
+        pytest.param(RunState.STOPPED, "was superseded by abcabca", id="F61-stopped"),
+        pytest.param(RunState.CANCELLED, "was superseded by abcabca", id="F61-cancelled"),
         pytest.param(RunState.SUCCEEDED, "is deployed", id="F62-it-ended-before"),
         pytest.param(RunState.FAILED, "failed", id="F62-it-failed-before"),
         pytest.param(RunState.STOPPING, "is being stopped", id="F61-not-yet"),
     ],
 )
 def test_a_run_that_was_overruled_says_by_what(state: RunState, said: str) -> None:
-    item = environment("refs/heads/x", "7/refs/heads/x")
-    text = run_message(item, Commit(SHA, "Say hello", "Ada", ""), state, "https://console", "superseded by abc1234")
+    item = replace(environment("refs/heads/x", "7/refs/heads/x"), commit="abcabca" + "0" * 33)
+    text = run_message(observed(item, state), HELLO).text
     assert text.partition("\n")[0].endswith(f"*acme/site* `x` {said}")
 
 
@@ -86,55 +189,64 @@ def test_a_run_that_was_overruled_says_by_what(state: RunState, said: str) -> No
     ids=["a-branch", "production", "gone"],
 )
 def test_an_announcement(item: Environment | None, text: str) -> None:
-    assert announcement_message(item, "is removed\n tomorrow") == text
+    assert announcement_message(item, "is removed\n tomorrow") == Post(text)
 
 
 TEXTS = st.text(st.sampled_from("&<>`!@#|*_~ abcé🪣\n\u0301\u200d"), max_size=400) | st.text(max_size=40)
 NAMES = st.tuples(TEXTS, st.integers(1, 20)).map(lambda made: made[0] * made[1])
 
 
-@given(NAMES, NAMES, NAMES, st.sampled_from(RunState))
-@example("", "<\n", "", RunState.SUCCEEDED)
-@example("<" * 250, "&" * 4000, ">" * 4000, RunState.SUPERSEDED)
+@given(NAMES, NAMES, NAMES, NAMES, st.sampled_from(RunState))
+@example("", "<\n", "", "", RunState.SUCCEEDED)
+@example("<" * 250, "&" * 4000, ">" * 4000, "&" * 100, RunState.SUPERSEDED)
+@example("<" * 250, "&" * 4000, ">" * 4000, "&" * 100, RunState.FAILED)
+@example("&" * 250, "&" * 4000, ">" * 4000, "&" * 100, RunState.SUCCEEDED)
 def test_F69_no_text_from_outside_is_a_control_sequence(
-    branch: str, subject: str, author: str, state: RunState
+    branch: str, subject: str, author: str, stage: str, state: RunState
 ) -> None:
-    """``<`` begins every reference, mention and link: the only one is ours."""
+    """``<`` begins every reference, mention and link: the only ones are ours."""
     item = environment(f"refs/heads/{branch}", f"7/refs/heads/{branch or 'x'}")
-    message = run_message(item, Commit(SHA, subject, author, ""), state, "https://console")
-    assert units(message) <= 3000
-    ours = f"<https://console|{SHA[:7]}>"
-    assert message.count(ours) == 1
-    head, _, rest = message.partition(ours)
-    assert not {"<", ">"} & set(head + rest)
-    assert re.findall(r"&(?!amp;|lt;|gt;)", message) == []
-    for said in (branch or "x", subject.split("\n", 1)[0], author):
-        assert shown_in(said, html.unescape(head + rest))
+    for status in (CommitState.FAILURE, CommitState.PENDING):
+        seen = observed(item, state, StageProgress(stage, status, "waits for an approval", 3))
+        post = run_message(seen, Commit(SHA, subject, author, "", PAGE), Setback(1, "run-0", stage, "cd" * 20))
+        assert units(post.text) <= 3000
+        assert all(units(each) <= 3000 for each in post.context)
+        whole = "\n".join((post.text, *post.context))
+        assert re.findall(r"&(?!amp;|lt;|gt;)", whole) == []
+        rest = re.sub(rf"<{PAGE}\|([^<>]*)>|<https://console\|[a-z ]+>", r"\1", whole)
+        assert not {"<", ">"} & set(rest)
+        for said in (branch or "x", subject.split("\n", 1)[0], author):
+            assert shown_in(said, html.unescape(rest))
 
 
-@given(NAMES, NAMES, NAMES, st.lists(TEXTS, max_size=5))
-@example("&" * 100, "<" * 100, "🪣" * 4000, ["🪣" * 4000])
-def test_F69_nor_is_what_a_build_says(stage: str, action: str, reason: str, lines: list[str]) -> None:
+@given(NAMES, NAMES, NAMES, st.lists(TEXTS, max_size=5), NAMES)
+@example("&" * 100, "<" * 100, "🪣" * 4000, ["🪣" * 4000], "<" * 500)
+def test_F69_nor_is_what_a_build_says(stage: str, action: str, reason: str, lines: list[str], author: str) -> None:
     failed = ActionRun("Build", action, "CodeBuild", "Failed", 0, 0)
-    said = Failure(reason, tuple(lines))
-    reply = stage_reply(StageProgress(stage, CommitState.FAILURE, "failed", 3, 4, failed), said)
-    assert units(reply) <= 3000
-    assert not {"<", ">"} & set(reply)
-    assert re.findall(r"&(?!amp;|lt;|gt;)", reply) == []
+    said = Failure(reason, tuple(lines), "https://logs/?a=b&c=d")
+    commit = name_of(Commit(SHA, "", author, ""))
+    reply = stage_reply(StageProgress(stage, CommitState.FAILURE, "failed", 3, 4, failed), said, author=commit)
+    assert all(units(each) <= 3000 for each in (reply.text, *reply.details))
+    assert not {"<", ">"} & set(reply.whole)
+    assert re.findall(r"&(?!amp;|lt;|gt;)", reply.whole) == []
     log = "\n".join(lines).replace("```", "'''")
-    if log:
-        shown = html.unescape(reply.removesuffix("```"))
-        assert reply.endswith("```")
+    if log.strip():
+        [block] = reply.details
+        shown = html.unescape(block.removesuffix("```"))
+        assert block.startswith("```")
+        assert block.endswith("```")
         assert shown.endswith(log[-200:]), "the end of the log is what is kept"
-        head = reply[: -len("```") - len(escape(log))]
-        assert len(escape(log)) > 1500 - 12 or head.endswith("```")
+        assert len(escape(log)) > 2900 - 12 or block == f"```{escape(log)}```"
+        assert reply.context == ("<https://logs/?a=b&amp;c=d|the whole log>",)
+    else:
+        assert (reply.details, reply.context) == ((), ())
 
 
 @given(NAMES, NAMES)
 @example("<" * 250, "&" * 4000)
 def test_F69_nor_is_what_is_announced(branch: str, text: str) -> None:
     item = environment(f"refs/heads/{branch}", f"7/refs/heads/{branch or 'x'}")
-    message = announcement_message(item, text)
+    message = announcement_message(item, text).text
     assert units(message) <= 3000
     assert not {"<", ">"} & set(message)
     assert re.findall(r"&(?!amp;|lt;|gt;)", message) == []
@@ -150,16 +262,37 @@ def units(text: str) -> int:
     return len(text.encode("utf-16-le")) // 2
 
 
-def test_a_reply_shows_the_end_of_the_log() -> None:
-    stage = StageProgress("Build", CommitState.FAILURE, "failed", 3, 4, ActionRun("Build", "Test", "x", "Failed", 0, 0))
-    reply = stage_reply(stage, Failure("npm test exited with 1", ("x" * 4000, "AssertionError: 1 != 2")))
-    assert reply.startswith(":x: *Build* failed after 4 s (Test): npm test exited with 1\n```")
-    assert reply.endswith("AssertionError: 1 != 2```")
-    assert len(reply) < 3000
+FAILED = StageProgress("Build", CommitState.FAILURE, "failed", 3, 4, ActionRun("Build", "Test", "x", "Failed", 0, 0))
+
+
+def test_a_reply_says_what_failed_why_and_whose_it_is() -> None:
+    reply = stage_reply(FAILED, Failure("npm test exited with 1", ("one", "two")), author="<@U0000000A>")
+    assert reply == Post(
+        ":x: *Build* failed after 4 s (Test): npm test exited with 1\nCommit by <@U0000000A>", ("```one\ntwo```",)
+    )
+
+
+def test_a_reply_shows_the_last_twenty_lines_of_the_log() -> None:
+    reply = stage_reply(FAILED, Failure("no luck", tuple(f"line {number}" for number in range(30))))
+    [block] = reply.details
+    assert block.strip("`").split("\n") == [f"line {number}" for number in range(10, 30)]
+
+
+def test_a_reply_shows_the_end_of_a_long_log() -> None:
+    reply = stage_reply(FAILED, Failure("npm test exited with 1", ("x" * 4000, "AssertionError: 1 != 2")))
+    [block] = reply.details
+    assert block.startswith("```…xxx")
+    assert block.endswith("AssertionError: 1 != 2```")
+    assert len(block) < 3000
+
+
+def test_a_stage_that_failed_without_an_action() -> None:
+    stage = StageProgress("Build", CommitState.FAILURE, "failed", 3)
+    assert stage_reply(stage, None, author="Ada") == Post(":x: *Build* failed after 0 s\nCommit by Ada")
 
 
 def test_a_reply_to_what_went_well() -> None:
-    assert stage_reply(StageProgress("Build", CommitState.SUCCESS, "succeeded", 3, 4), None) == (
+    assert stage_reply(StageProgress("Build", CommitState.SUCCESS, "succeeded", 3, 4), None) == Post(
         ":white_check_mark: *Build* succeeded after 4 s"
     )
 

@@ -122,6 +122,22 @@ def test_what_was_said_is_kept(notes: Notes) -> None:
     assert not notes.message(RUN)
 
 
+def test_how_an_environment_stands_is_noted_by_who_knew_how_it_stood(notes: Notes) -> None:
+    assert notes.health("7/staging") == ""
+    assert notes.note_health("7/staging", "", "one")
+    assert [notes.note_health("7/staging", before, "two") for before in ("", "zero")] == [False, False]
+    assert notes.health("7/staging") == "one"
+    assert notes.note_health("7/staging", "one", "two")
+    assert (notes.health("7/staging"), notes.health("7/production")) == ("two", "")
+
+
+def test_what_is_noted_of_an_environment_goes_by_itself_too(notes: Notes, table: Any, clock: Clock) -> None:
+    notes.note_health("7/staging", "", "one")
+    [item] = table.scan(TableName="environments")["Items"]
+    assert item["id"] == {"S": "run/health/7/staging"}
+    assert int(item["expires"]["N"]) > clock.now + 80 * 24 * 3600
+
+
 def test_an_item_goes_by_itself_and_is_no_environments(notes: Notes, table: Any, clock: Clock) -> None:
     notes.claim(RUN, TOPIC, 1)
     [item] = table.scan(TableName="environments")["Items"]

@@ -20,11 +20,13 @@ from deployer.events import Announcement, Malformed, RepositoryName, RunChange, 
 from deployer.github import GitHub as RealGitHub
 from deployer.lengths import description
 from deployer.pipelines import ActionRun, RunDetails
-from deployer.ports import Commit, CommitStatus, Environment
+from deployer.ports import Commit, CommitStatus, Environment, Post
 from deployer.queues import LONGEST, process
 from deployer.slack import Slack as RealSlack
 from deployer.states import CommitState, RunState
+from notifier.authors import Authors
 from notifier.builds import Failure
+from notifier.channels import Channels, Rule, Told
 from notifier.commits import Commits
 from notifier.handler import Function, receive
 from notifier.notify import Notifier
@@ -94,6 +96,7 @@ class Notes:
     ranks: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     where: dict[str, tuple[str, str]] = field(default_factory=dict)
     texts: dict[tuple[str, str], str] = field(default_factory=dict)
+    healths: dict[str, str] = field(default_factory=dict)
 
     def claim(self, run: str, topic: str, rank: int) -> bool:
         held, state = self.ranks.get((run, topic), (-1, "said"))
@@ -125,6 +128,15 @@ class Notes:
     def noted(self, run: str, name: str) -> str:
         return self.texts.get((run, name), "")
 
+    def health(self, environment: str) -> str:
+        return self.healths.get(environment, "")
+
+    def note_health(self, environment: str, before: str, after: str) -> bool:
+        if self.health(environment) != before:
+            return False
+        self.healths[environment] = after
+        return True
+
 
 @dataclass
 class GitHub:
@@ -133,6 +145,7 @@ class GitHub:
     statuses: list[CommitStatus] = field(default_factory=list)
     failure: DeployerError | None = None
     reads: int = 0
+    email: str = "ada@example.com"
 
     def post(self, status: CommitStatus) -> None:
         self.reads += 1
@@ -144,7 +157,7 @@ class GitHub:
         self.reads += 1
         if self.failure:
             raise self.failure
-        return Commit(sha, "Say hello", "Ada", "")
+        return Commit(sha, "Say hello", "Ada", self.email, f"https://github.com/acme/site/commit/{sha}")
 
     def final(self) -> dict[tuple[str, str], CommitState]:
         return {(each.sha, each.context): each.state for each in self.statuses}
@@ -157,24 +170,33 @@ class Slack:
     messages: dict[str, str] = field(default_factory=dict)
     replies: list[str] = field(default_factory=list)
     failure: DeployerError | None = None
+    asked: list[str] = field(default_factory=list)
+    channels: list[str] = field(default_factory=list)
 
-    def post(self, channel: str, text: str, thread: str = "") -> tuple[str, str]:
+    def post(self, channel: str, post: Post, thread: str = "") -> tuple[str, str]:
         if self.failure:
             raise self.failure
         if thread:
             assert thread in self.messages
             assert channel == "C1", "a channel's id once it is known"
-            self.replies.append(text)
+            self.replies.append(post.whole)
             return channel, f"reply-{len(self.replies)}"
+        self.channels.append(channel)
         ts = f"ts-{len(self.messages)}"
-        self.messages[ts] = text
+        self.messages[ts] = post.whole
         return "C1", ts
 
-    def update(self, channel: str, ts: str, text: str) -> None:
+    def update(self, channel: str, ts: str, post: Post) -> None:
         if self.failure:
             raise self.failure
         assert channel == "C1"
-        self.messages[ts] = text
+        self.messages[ts] = post.whole
+
+    def person(self, email: str) -> str:
+        self.asked.append(email)
+        if self.failure:
+            raise self.failure
+        return "U0000000A" if email == "ada@example.com" else ""
 
 
 @dataclass
@@ -214,6 +236,8 @@ class World:
     events: Events = field(default_factory=Events)
     notes: Notes = field(default_factory=Notes)
     channel: str = "deployments"
+    told: Told = Told.ALL
+    rules: tuple[Rule, ...] = ()
     slack_made: int = 0
 
     @property
@@ -224,9 +248,10 @@ class World:
 
         github: Any = self.github
         reasons = Reasons(self.builds, self.events)
+        channels = Channels(self.channel, self.rules, self.told)
         return Function.of(
             Commits(self.memory, github, self.notes, reasons),
-            Threads(self.memory, github, self.notes, reasons, slack, self.channel),
+            Threads(self.memory, Authors(github), self.notes, reasons, slack, channels),
             Observer(self.runs, "eu-west-1"),
         )
 
@@ -364,7 +389,8 @@ def test_F65_no_token_is_fetched_for_somebody_elses_pipeline(memory: Memory, fet
     slack = RealSlack("http://127.0.0.1:1/", lambda: token("slack"))
     runs = Runs(RunState.SUCCEEDED, LIFE[-1][1])
     reasons, notes = Reasons(Builds(), Events()), Notes()
-    threads = Threads(memory, github, notes, reasons, lambda: slack, "deployments")
+    channels = Channels("deployments", development=Told.ALL)
+    threads = Threads(memory, Authors(github), notes, reasons, lambda: slack, channels)
     subject = Function.of(Commits(memory, github, notes, reasons), threads, Observer(runs, "eu-west-1"))
     with suppress(Broken):
         subject.notifier.notice(RunChange(PIPELINE, RUN, "STARTED", "Source"))
@@ -758,10 +784,10 @@ def test_two_events_of_the_same_moment_say_everything_once() -> None:
     world = World(runs=Runs(RunState.SUCCEEDED, LIFE[-1][1]))
     inner = world.slack.post
 
-    def post(channel: str, text: str, thread: str = "") -> tuple[str, str]:
+    def post(channel: str, post: Post, thread: str = "") -> tuple[str, str]:
         with pytest.raises(Transient):
             World(world.memory, world.runs, world.github, Slack(), notes=world.notes).notice()
-        return inner(channel, text, thread)
+        return inner(channel, post, thread)
 
     world.slack.post = post  # type: ignore[method-assign]
     world.notice()
@@ -896,12 +922,12 @@ def test_an_announcement_is_made_once_for_each_of_its_keys(world: World) -> None
 def test_an_announcement_that_is_being_made_is_left_to_who_makes_it(world: World) -> None:
     inner = world.slack.post
 
-    def post(channel: str, text: str, thread: str = "") -> tuple[str, str]:
+    def post(channel: str, post: Post, thread: str = "") -> tuple[str, str]:
         rival = World(world.memory, world.runs, world.github, Slack(), notes=world.notes)
         with pytest.raises(Transient):
             rival.function.threads.announce(SOON)
         assert rival.slack.messages == {}
-        return inner(channel, text, thread)
+        return inner(channel, post, thread)
 
     world.slack.post = post  # type: ignore[method-assign]
     world.function.threads.announce(SOON)

@@ -8,14 +8,14 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from deployer.errors import Broken, Transient
+from deployer.errors import Broken, Rejected, Transient
 from deployer.pipelines import RunDetails
 from deployer.states import RunState
 from notifier.builds import Builds
 from notifier.notify import MAX_ROUNDS
 from notifier.observing import commit_of
 
-from .test_notify import LIFE, NEW, OLD, RUN, Notes, Runs, World, environment, live
+from .test_notify import LIFE, NEW, OLD, RUN, Notes, Runs, World, environment
 
 
 class Contended(Notes):
@@ -32,15 +32,6 @@ def test_F63_who_is_overtaken_each_time_leaves_it_to_the_queue() -> None:
         world.notice()
     assert refusal.value.retry_after == 1.0
     assert len(world.github.statuses) == 2 * MAX_ROUNDS
-
-
-def test_F70_a_message_whose_place_was_lost_is_an_alarm_and_github_is_told() -> None:
-    """It was said and confirmed, and nobody knows where: another one would be told twice."""
-    world = World(notes=Notes({(RUN, "slack/message"): (1, "said")}))
-    with pytest.raises(Broken, match="where it is was not noted"):
-        live(world, [4])
-    assert len(world.github.statuses) == 2
-    assert world.slack.messages == {}
 
 
 def test_a_run_that_read_the_source_we_remember_is_at_the_commit_we_remember() -> None:
@@ -61,3 +52,16 @@ def test_a_log_that_cannot_be_read_is_not_taken_for_none(code: str, kind: type[E
         lines.add_client_error("get_log_events", code)
         with pytest.raises(kind, match="log s"):
             Builds(codebuild, logs).failure("site:1")
+
+
+def test_a_run_that_is_refused_for_good_is_not_asked_for_again() -> None:
+    world, asked = World(), list[str]()
+
+    def run(pipeline: str, run: str) -> RunDetails:
+        asked.append(run)
+        raise Rejected("no such pipeline can be")
+
+    world.runs.run = run  # type: ignore[method-assign]
+    world.notice()
+    assert asked == [RUN] * 2, "once for each side"
+    assert world.github.statuses == []

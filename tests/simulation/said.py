@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from deployer.errors import Transient
+from deployer.ports import Post
 from deployer.testing import Tape
 from notifier.builds import Failure
 from notifier.notes import LEASE
@@ -27,12 +28,14 @@ class Notes:
     topics: dict[tuple[str, str], _Topic] = field(default_factory=dict)
     places: dict[str, tuple[str, str]] = field(default_factory=dict)
     texts: dict[tuple[str, str], str] = field(default_factory=dict)
+    healths: dict[str, str] = field(default_factory=dict)
 
     def forget(self) -> None:
         """They lie in the table, and go with it."""
         self.topics.clear()
         self.places.clear()
         self.texts.clear()
+        self.healths.clear()
 
     def claim(self, run: str, topic: str, rank: int) -> bool:
         """Whether this is to be said now."""
@@ -88,6 +91,19 @@ class Notes:
         with self.tape.call("notes.noted"):
             return self.texts.get((run, name), "")
 
+    def health(self, environment: str) -> str:
+        """How an environment fares."""
+        with self.tape.call("notes.health"):
+            return self.healths.get(environment, "")
+
+    def note_health(self, environment: str, before: str, after: str) -> bool:
+        """Note how an environment fares."""
+        with self.tape.call("notes.note_health"):
+            if self.healths.get(environment, "") != before:
+                return False
+            self.healths[environment] = after
+            return True
+
 
 @dataclass
 class Slack:
@@ -96,16 +112,21 @@ class Slack:
     tape: Tape
     posts: int = 0
 
-    def post(self, channel: str, text: str, thread: str = "") -> tuple[str, str]:
+    def post(self, channel: str, post: Post, thread: str = "") -> tuple[str, str]:
         """A message."""
         with self.tape.call("slack.post"):
             self.posts += 1
             return channel, str(self.posts)
 
-    def update(self, channel: str, ts: str, text: str) -> None:
+    def update(self, channel: str, ts: str, post: Post) -> None:
         """Change a message."""
         with self.tape.call("slack.update"):
             self.posts += 1
+
+    def person(self, email: str) -> str:
+        """Who has an address."""
+        with self.tape.call("slack.person"):
+            return "U000000001"
 
 
 @dataclass

@@ -43,6 +43,8 @@ from deployer.testing import InTurn, Killed, Tape
 from listener.handler import Listener
 from listener.signature import Verifier
 from notifier.addresses import Addresses
+from notifier.authors import Authors
+from notifier.channels import Channels, Told
 from notifier.commits import Commits
 from notifier.deployments import Deployed
 from notifier.handler import Function
@@ -148,10 +150,11 @@ class World:
             Sweeper(hub, desk, desk, desk, sky, sky, desk, desk, installation, (), MOST, clock),
         )
         slack, self.notes = Slack(self.tape), Notes(self.tape, clock)
-        reasons, channel = Reasons(Builds(self.tape), sky), self.rng.choice(("", "C1"))
+        reasons = Reasons(Builds(self.tape), sky)
+        channels = Channels(self.rng.choice(("", "C1")), development=list(Told)[self.seed % 2])
         self.notifier = Function.of(
             Commits(desk, hub, self.notes, reasons),
-            Threads(desk, hub, self.notes, reasons, lambda: slack, channel),
+            Threads(desk, Authors(hub), self.notes, reasons, lambda: slack, channels),
             Notifying(sky, "us-east-1"),
             Deployed(desk, hub, self.notes, reasons, Addresses(sky)),
         )

@@ -15,6 +15,10 @@ class Configuration:
     ``on`` or ``off``: whether GitHub shows each run as a deployment. ``environment_url``: where environments are served
     whose stacks do not say so, with ``{stack}``, ``{environment}`` and ``{repository}`` in it.
 
+    ``slack_channel``: where everything is told that none of ``slack_channels`` takes, a comma list of rules
+    (``acme/site:production=#releases, acme/*=#deploys``). ``slack_development``: ``failures`` (with recoveries),
+    ``all`` or ``none``.
+
     ``repositories``: comma list of ``owner/name`` that are known before their first webhook. ``environments_limit``:
     development environments for each repository, 0 for any number. ``idle_days``: without activity for so many days,
     one is removed; 0 for never. ``sweep_limit``: how many environments a sweep may make, or remove, for each
@@ -27,6 +31,8 @@ class Configuration:
     branches: str | None = None
     excluded_branches: str | None = None
     slack_channel: str | None = None
+    slack_channels: str | None = None
+    slack_development: str | None = None
     alarm_email: str | None = None
     connection_arn: str | None = None
     tracing: str | None = None
@@ -55,6 +61,8 @@ class Configuration:
             "Branches": self.branches,
             "ExcludedBranches": self.excluded_branches,
             "SlackChannel": self.slack_channel,
+            "SlackChannels": self.slack_channels,
+            "SlackDevelopment": self.slack_development,
             "AlarmEmail": self.alarm_email,
             "ConnectionArn": self.connection_arn,
             "Tracing": self.tracing,

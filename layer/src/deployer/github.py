@@ -129,7 +129,11 @@ class GitHub:
         inner = found["commit"]
         author = inner.get("author") or {}
         return Commit(
-            str(found["sha"]), str(inner["message"]), str(author.get("name") or ""), str(author.get("email") or "")
+            str(found["sha"]),
+            str(inner["message"]),
+            str(author.get("name") or ""),
+            str(author.get("email") or ""),
+            str(found.get("html_url") or ""),
         )
 
     # --- Files

@@ -65,6 +65,8 @@ CREDENTIALS = {
     "AWS_DEFAULT_REGION": emulator.REGION,
     "AWS_REGION": emulator.REGION,
 }
+# What docs/operations.md has people allow their Slack app.
+BOT_SCOPES = ("chat:write", "users:read", "users:read.email")
 
 
 class Engine:
@@ -134,7 +136,7 @@ class Engine:
         )
         self.github = GitHub(self.data / "github", token=self.github_token, base_url=self.web_url)
         close(self.github.close)
-        self.slack = Slack(self.data / "slack", token=self.slack_token)
+        self.slack = Slack(self.data / "slack", token=self.slack_token, scopes=BOT_SCOPES)
         close(self.slack.close)
         self.pipelines = CodePipeline(
             self.data / "codepipeline",

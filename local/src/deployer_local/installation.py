@@ -28,7 +28,9 @@ def install(engine: Engine, tree: Tree, listener: Listener = silent) -> str:
         Broken: where a stack or a package could not be made; its message says which and why.
     """
     target = Target.engine(engine.aws_url, engine.github_url, engine.slack_url)
-    configuration = Configuration(slack_channel=CHANNEL, tracing="Active" if engine.traces else "PassThrough")
+    configuration = Configuration(
+        slack_channel=CHANNEL, slack_development="all", tracing="Active" if engine.traces else "PassThrough"
+    )
     installer = Installer(target, tree, configuration, listener)
     secret = webhook_secret(engine)
     installer.put_secret(HMAC, secret)

@@ -199,6 +199,37 @@ def test_a_channel_that_is_made_while_it_runs(workspace: Workspace) -> None:
     assert len(workspace.client.conversations_list()["channels"]) == 3
 
 
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_a_token_may_do_what_its_scopes_say(tmp_path: Path, method: str) -> None:
+    with opened(tmp_path, scopes=("channels:join",)) as workspace:
+        answer = workspace.call(method)
+    scope = METHODS[method].scope
+    if scope:
+        told = {"ok": False, "error": "missing_scope", "needed": scope, "provided": "channels:join"}
+        assert {name: answer.get(name) for name in told} == told
+    else:
+        assert answer.get("error") != "missing_scope"
+
+
+def test_a_channel_that_the_bot_may_not_post_to(workspace: Workspace) -> None:
+    slack = workspace.slack
+    posted = workspace.call("chat.postMessage", channel="general", text="x")
+    place = {"channel": posted["channel"], "ts": posted["ts"]}
+    for change, error, archived in (
+        (slack.archive_channel, "is_archived", True),
+        (slack.remove_from_channel, "not_in_channel", False),
+    ):
+        change("general")
+        assert workspace.call("chat.postMessage", channel="general", text="x")["error"] == error
+        updated = workspace.call("chat.update", **place, text="x")
+        assert updated.get("error") == ("is_inactive" if archived else None), "its own words stay its own"
+        channel = workspace.call("conversations.info", channel=posted["channel"])["channel"]
+        assert (channel["is_archived"], channel["is_member"]) == (archived, False)
+    slack.invite_to_channel("general")
+    assert workspace.call("chat.update", **place, text="y")["ok"]
+    assert [message.text for message in slack.messages()] == ["y"]
+
+
 def test_F67_rate_limit_on_demand(workspace: Workspace) -> None:
     workspace.slack.fail_next(429, retry_after=7, method="chat.postMessage")
     assert workspace.client.auth_test()["ok"]

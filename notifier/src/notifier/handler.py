@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import functools
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from deployer.events import Announcement, Removal, RunChange, RunNotice, decode, parse_bus_event, parse_notice
 from deployer.observability import traced
 from deployer.queues import Hide, Record, hider, process
-from deployer.settings import load
+from deployer.settings import READ, load
 from notifier.addresses import Addresses
+from notifier.authors import Authors
+from notifier.channels import Channels, Rule, Told, rules_of, told_of
 from notifier.commits import Commits
 from notifier.deployments import Deployed
 from notifier.notify import Notifier
@@ -38,6 +40,8 @@ class Settings:
     slack_channel: str = ""
     deployments: str = ON
     environment_url: str = ""
+    slack_channels: tuple[Rule, ...] = field(default=(), metadata={READ: rules_of})
+    slack_development: Told = field(default=Told.FAILURES, metadata={READ: told_of})
 
 
 @dataclass(frozen=True)
@@ -109,9 +113,10 @@ def _notifier() -> tuple[Function, Hide]:
         reasons,
         Addresses(stacks, settings.environment_url),
     )
+    channels = Channels(settings.slack_channel, settings.slack_channels, settings.slack_development)
     function = Function.of(
         Commits(memory, github, notes, reasons),
-        Threads(memory, github, notes, reasons, slack, settings.slack_channel),
+        Threads(memory, Authors(github), notes, reasons, slack, channels),
         Observer(CodePipeline(boto3.client("codepipeline", config=config)), os.environ.get("AWS_REGION", "")),
         deployed if settings.deployments == ON else None,
     )

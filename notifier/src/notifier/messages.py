@@ -1,19 +1,19 @@
 """What Slack shows: one message for a run, a reply for each stage that ended, and what the builder announces.
 
-Pure. Everything that comes from outside is escaped; no text here can mention a channel or make a link of its own.
+Pure. Everything that comes from outside is escaped and cut; a message's sections stay below Slack's 3,000 characters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from deployer import lengths
 from deployer.contexts import ref_of
-from deployer.ports import Commit, Environment
+from deployer.ports import Commit, Environment, Post
 from deployer.refs import TAGS
 from deployer.states import CommitState, RunState
-from notifier.builds import Failure
-from notifier.progress import OVERRULED, StageProgress
+from notifier.builds import LINES, Failure
+from notifier.health import Setback
+from notifier.mrkdwn import code, link, outside
+from notifier.observing import Observed
+from notifier.progress import OVERRULED, StageProgress, overruled
 
 _ICONS = {
     CommitState.PENDING: ":hourglass_flowing_sand:",
@@ -21,6 +21,7 @@ _ICONS = {
     CommitState.FAILURE: ":x:",
     CommitState.ERROR: ":no_entry_sign:",
 }
+_WAITS = ":raised_hand:"
 _RUN_TEXTS = {
     RunState.IN_PROGRESS: (CommitState.PENDING, "is being deployed"),
     RunState.STOPPING: (CommitState.PENDING, "is being stopped"),
@@ -31,40 +32,91 @@ _RUN_TEXTS = {
     RunState.SUPERSEDED: (CommitState.ERROR, "was superseded by a newer run"),
 }
 # Lengths of what comes from outside, once it is escaped: together they stay below a section's 3,000 characters.
-_NAME, _SUBJECT, _REASON, _CODE = 400, 900, 700, 1500
+_NAME, _STAGE, _SUBJECT, _REASON, _CODE = 400, 200, 700, 900, 2900
 
 
-def escape(text: str) -> str:
-    """Outside text as Slack shows it verbatim. Source: https://docs.slack.dev/messaging/formatting-message-text"""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def waits(stage: StageProgress) -> bool:
+    """Whether a stage waits for somebody's approval."""
+    return stage.state is CommitState.PENDING and "waits for an approval" in stage.text
 
 
-def _outside(text: str, most: int) -> str:
-    """Outside text, cut where its escaped form would be too long."""
-    return escape(lengths.cut(text, most, _escaped))
+def failed_stage(observed: Observed) -> str:
+    """The stage in which a run failed, or empty."""
+    return next((each.stage for each in observed.stages if each.state is CommitState.FAILURE), "")
 
 
-def _escaped(character: str) -> int:
-    return lengths.units(character) + len(escape(character)) - 1
+def run_message(observed: Observed, commit: Commit, mended: Setback | None = None) -> Post:
+    """The run's message: what, where, which commit, whose, and how it stands. ``mended``: what it has put right."""
+    environment, run = observed.environment, observed.run
+    icon, words = _head(observed)
+    lines = [
+        f"{icon} {_place(environment, ref_of(environment, observed.commit))} {words}",
+        link(commit.url, outside(commit.subject, _SUBJECT)),
+        *_approvals(observed),
+    ]
+    if mended and run.state is RunState.SUCCEEDED:
+        where = f"*{outside(mended.stage, _STAGE)}*, which" if mended.stage else "what"
+        lines.append(f":wrench: Fixed: {where} had failed at `{outside(mended.commit[:7], _STAGE)}`")
+    author = f"by {outside(commit.author, _NAME)}" if commit.author else ""
+    small = (f"`{observed.commit[:7]}`", author, link(observed.url, "the run"))
+    return Post("\n".join(line for line in lines if line), context=tuple(text for text in small if text))
 
 
-def run_message(environment: Environment, commit: Commit, state: RunState, url: str, instead: str = "") -> str:
-    """The run's message: what, where, which commit, whose, and how it stands.
-
-    ``instead``: what the environment wants instead, where it overruled the run.
-    """
+def _head(observed: Observed) -> tuple[str, str]:
+    state = observed.run.state
     status, words = _RUN_TEXTS[state]
+    instead = overruled(observed.environment, observed.commit)
     if instead and state in OVERRULED:
-        words = f"was {instead}"
-    author = f" by {_outside(commit.author, _NAME)}" if commit.author else ""
-    head = f"{_ICONS[status]} {_place(environment, ref_of(environment, commit.sha))} {words}"
-    return f"{head}\n<{url}|{commit.sha[:7]}> {_outside(commit.subject, _SUBJECT)}{author}"
+        return _ICONS[status], f"was {instead}"
+    if state is RunState.FAILED and (stage := failed_stage(observed)):
+        return _ICONS[status], f"{words} in *{outside(stage, _STAGE)}*"
+    if state is RunState.IN_PROGRESS:
+        running = [each for each in observed.stages if not each.ended]
+        if any(waits(each) for each in running):
+            return _WAITS, "waits for an approval"
+        if running:
+            return _ICONS[status], f"{words}: *{outside(running[-1].stage, _STAGE)}*"
+    return _ICONS[status], words
 
 
-def announcement_message(environment: Environment | None, text: str) -> str:
+def _approvals(observed: Observed) -> list[str]:
+    if observed.run.state is not RunState.IN_PROGRESS:
+        return []
+    return [_approval(each, observed.url) for each in observed.stages if waits(each)][:1]
+
+
+def _approval(stage: StageProgress, url: str) -> str:
+    """That a stage waits, with the way to where it can be approved."""
+    return f"*{outside(stage.stage, _STAGE)}* waits for an approval: {link(url, 'look at the run')}"
+
+
+def stage_reply(stage: StageProgress, failure: Failure | None, url: str = "", author: str = "") -> Post:
+    """A stage's reply: how it ended; where it failed, what and why, whose commit it is, and the log's end.
+
+    ``url``: the run; ``author``: a mention, or a name that is escaped already.
+    """
+    if waits(stage):
+        return Post(f"{_WAITS} {_approval(stage, url)}")
+    text = f"{_ICONS[stage.state]} *{outside(stage.stage, _STAGE)}* {stage.text} after {stage.seconds} s"
+    if failure is not None:
+        action = f" ({outside(stage.failed.action, _STAGE)})" if stage.failed else ""
+        text = f"{text}{action}: {outside(failure.reason, _REASON)}"
+    if author:
+        text = f"{text}\nCommit by {author}"
+    log = code(failure.lines[-LINES:], _CODE) if failure else ""
+    context = (link(failure.url, "the whole log"),) if log and failure and failure.url else ()
+    return Post(text, (log,) if log else (), context)
+
+
+def name_of(commit: Commit) -> str:
+    """An author's name, which mentions nobody."""
+    return outside(commit.author, _NAME)
+
+
+def announcement_message(environment: Environment | None, text: str) -> Post:
     """What the builder has to say of an environment; where that is gone, without its name."""
-    said = _outside(" ".join(text.split()), _REASON)
-    return f":bell: {_place(environment, environment.ref)} {said}" if environment else f":bell: {said}"
+    said = outside(" ".join(text.split()), _REASON)
+    return Post(f":bell: {_place(environment, environment.ref)} {said}" if environment else f":bell: {said}")
 
 
 def _place(environment: Environment, ref: str) -> str:
@@ -72,23 +124,4 @@ def _place(environment: Environment, ref: str) -> str:
     where = environment.id.label
     if ref.startswith(TAGS):
         where = f"{where} {ref.removeprefix(TAGS)}"
-    return f"*{_outside(environment.repository.full_name, _NAME)}* `{_outside(where, _NAME)}`"
-
-
-def stage_reply(progress: StageProgress, failure: Failure | None) -> str:
-    """A stage's reply: how it ended; where it failed, why, with the log's end."""
-    stage = _outside(progress.stage, _NAME // 2)
-    head = f"{_ICONS[progress.state]} *{stage}* {progress.text} after {progress.seconds} s"
-    if failure is None:
-        return head
-    action = f" ({_outside(progress.failed.action, _NAME // 2)})" if progress.failed else ""
-    return f"{head}{action}: {_outside(failure.reason, _REASON)}{_code(failure.lines)}"
-
-
-def _code(lines: Sequence[str]) -> str:
-    """The end of a log as a block of code, which what is in it cannot close."""
-    text = "\n".join(lines).replace("```", "'''")
-    if not text:
-        return ""
-    end = lengths.cut(text[::-1], _CODE, _escaped)[::-1]  # cut at its beginning
-    return f"\n```{escape(end)}```"
+    return f"*{outside(environment.repository.full_name, _NAME)}* `{outside(where, _NAME)}`"

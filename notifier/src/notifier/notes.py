@@ -104,6 +104,23 @@ class Notes:
         """What was kept; empty where nothing was."""
         return str(self._get(run).get(f"note:{name}", {}).get("S", ""))
 
+    def health(self, environment: str) -> str:
+        """How an environment fares, as it was noted; empty where nothing is known."""
+        item = self._get(_health(environment))
+        return str(item["health"]["S"]) if "health" in item else ""
+
+    def note_health(self, environment: str, before: str, after: str) -> bool:
+        """Note how an environment fares; False where it is not noted to fare as ``before`` any more."""
+        values = {":after": {"S": after}, ":expires": {"N": str(int(self._clock()) + KEPT)}}
+        if before:
+            values[":before"] = {"S": before}
+        return self._write(
+            _health(environment),
+            "SET health = :after, expires = :expires",
+            "health = :before" if before else "attribute_not_exists(health)",
+            values,
+        )
+
     def _get(self, run: str) -> dict[str, Any]:
         with translated(f"read run/{run}"):
             found = self._client.get_item(TableName=self._table, Key=_key(run), ConsistentRead=True)
@@ -112,6 +129,10 @@ class Notes:
     def _update(self, run: str, topic: str, expression: str, condition: str, values: dict[str, Any]) -> bool:
         names = {"#rank": f"rank:{topic}", "#done": f"done:{topic}", "#until": f"until:{topic}"}
         used = {alias: name for alias, name in names.items() if alias in expression + condition}
+        return self._write(run, expression, condition, values, ExpressionAttributeNames=used)
+
+    def _write(self, run: str, expression: str, condition: str, values: dict[str, Any], **names: Any) -> bool:
+        """Whether the condition held."""
         with translated(f"note run/{run}"):
             try:
                 self._client.update_item(
@@ -119,14 +140,18 @@ class Notes:
                     Key=_key(run),
                     UpdateExpression=expression,
                     ConditionExpression=condition,
-                    ExpressionAttributeNames=used,
                     ExpressionAttributeValues=values,
+                    **names,
                 )
             except ClientError as error:
                 if code_of(error) == "ConditionalCheckFailedException":
                     return False
                 raise
         return True
+
+
+def _health(environment: str) -> str:
+    return f"health/{environment}"
 
 
 def _key(run: str) -> dict[str, Any]:

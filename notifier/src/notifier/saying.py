@@ -19,6 +19,10 @@ class Said(Protocol):
 
     def posted(self, run: str, channel: str, ts: str) -> None: ...
 
+    def health(self, environment: str) -> str: ...
+
+    def note_health(self, environment: str, before: str, after: str) -> bool: ...
+
 
 class Kept(Said, Protocol):
     """The same, and what it was: a text for each name. Empty where there is none."""

@@ -9,80 +9,133 @@ from functools import partial
 from typing import Protocol
 
 from deployer.environments import parse
-from deployer.errors import Broken, DeployerError, Rejected
+from deployer.errors import Rejected, Transient
 from deployer.events import Announcement, Malformed
 from deployer.observability import bound, logger
-from deployer.ports import Commit, Memory, Repositories
-from notifier.messages import announcement_message, run_message, stage_reply
+from deployer.ports import Memory, Post
+from deployer.states import CommitState, RunState
+from notifier.authors import Authors
+from notifier.channels import Channels, Voice
+from notifier.health import Setback, health_of
+from notifier.messages import announcement_message, failed_stage, name_of, run_message, stage_reply, waits
+from notifier.mrkdwn import mention
 from notifier.observing import Observed
-from notifier.progress import StageProgress, overruled
+from notifier.progress import StageProgress
 from notifier.reasons import Reasons
 from notifier.saying import Said, say
 
 log = logger("notifier")
+# What a quiet environment may have to say of a run: that it failed, or that it has put right what had.
+_NEWS = (RunState.FAILED, RunState.SUCCEEDED)
+# Of what was observed at the same rank, what comes later: a run may end after the last of its stages has.
+_ORDER = {RunState.IN_PROGRESS: 0, RunState.STOPPING: 1}
+MENTION = "slack/mention"
 
 
 class Channel(Protocol):
     """Slack; ``deployer.slack.Slack`` is one. A message is (channel id, ts)."""
 
-    def post(self, channel: str, text: str, thread: str = "") -> tuple[str, str]: ...
+    def post(self, channel: str, post: Post, thread: str = "") -> tuple[str, str]: ...
 
-    def update(self, channel: str, ts: str, text: str) -> None: ...
+    def update(self, channel: str, ts: str, post: Post) -> None: ...
+
+    def person(self, email: str) -> str: ...
 
 
 @dataclass(frozen=True)
 class Threads:
-    """Tells Slack. ``channel`` empty: Slack is not used."""
+    """Tells Slack. ``channels``: where, and of how much; where an environment has none, Slack is not used for it."""
 
     memory: Memory
-    repositories: Repositories
+    authors: Authors
     notes: Said
     reasons: Reasons
     slack: Callable[[], Channel]
-    channel: str
+    channels: Channels
 
     def tell(self, observed: Observed) -> bool:
         """Say what has not been said; False where somebody else was faster and all is to be looked at again."""
-        if not self.channel:
+        environment, run = observed.environment, observed.run
+        voice = self.channels.voice(environment.repository.full_name, environment.id.stage)
+        if not voice.channel:
             return True
-        run = observed.run
+        if voice.quiet and run.state not in _NEWS and self.notes.message(run.id) is None:
+            return True
+        rank = 3 * observed.rank + _ORDER.get(run.state, 2)
+        current = self._say(observed, "slack", rank, partial(self._show, observed, voice))
         message = self.notes.message(run.id)
         if message is None:
-            say(self.notes, observed.run.id, "slack/message", 1, partial(self._post_message, observed))
-            message = self.notes.message(run.id)
-        if message is None:
-            raise Broken("the run's message was posted, and where it is was not noted")
-        current = True
+            return current
         for stage in observed.stages:
-            if stage.ended:
-                speak = partial(self._post_reply, message, stage)
-                current = say(self.notes, observed.run.id, f"slack/{stage.stage}", stage.rank, speak) and current
-        if not run.state.active:
-            speak = partial(self._update_message, message, observed)
-            current = say(self.notes, observed.run.id, "slack", observed.rank, speak) and current
+            if stage.state is CommitState.FAILURE or (not voice.quiet and (stage.ended or waits(stage))):
+                speak = partial(self._reply, message, observed, stage)
+                current = self._say(observed, f"slack/{stage.stage}", stage.rank, speak) and current
         return current
 
-    def _post_message(self, observed: Observed) -> None:
-        channel, ts = self.slack().post(self.channel, self._message(observed))
-        self.notes.posted(observed.run.id, channel, ts)
+    def _say(self, observed: Observed, topic: str, rank: int, speak: Callable[[], None]) -> bool:
+        """Say one thing once. What Slack refuses for good, as where somebody removed the message, holds up no other."""
 
-    def _post_reply(self, message: tuple[str, str], stage: StageProgress) -> None:
-        channel, ts = message
-        self.slack().post(channel, stage_reply(stage, self.reasons.of(stage)), thread=ts)
+        def try_to() -> None:
+            try:
+                speak()
+            except Rejected as error:
+                log.error("Slack does not take it", topic=topic, reason=str(error))
 
-    def _update_message(self, message: tuple[str, str], observed: Observed) -> None:
-        channel, ts = message
-        self.slack().update(channel, ts, self._message(observed))
+        return say(self.notes, observed.run.id, topic, rank, try_to)
 
-    def _message(self, observed: Observed) -> str:
+    def _show(self, observed: Observed, voice: Voice) -> None:
+        """Bring the run's message up to date; post it where there is none, and there is something to be said."""
+        mended = self._mended(observed)
+        message = self.notes.message(observed.run.id)
+        if message is None and voice.quiet and observed.run.state is RunState.SUCCEEDED and mended is None:
+            return
+        commit = self.authors.commit(observed.environment.repository, observed.commit)
+        post = run_message(observed, commit, mended)
+        if message is None:
+            self.notes.posted(observed.run.id, *self.slack().post(voice.channel, post))
+        else:
+            self.slack().update(*message, post)
+
+    def _mended(self, observed: Observed) -> Setback | None:
+        """Note how a run ended; answers with what it has put right.
+
+        Raises:
+            Transient: where the end of another run of the environment is being noted.
+        """
+        run, key = observed.run, str(observed.id)
+        if run.state not in _NEWS:
+            return None
+        kept = self.notes.health(key)
+        before = health_of(kept)
+        if run.state is RunState.SUCCEEDED:
+            after = before.succeeded(observed.began, run.id)
+        else:
+            after = before.failed(Setback(observed.began, run.id, failed_stage(observed), observed.commit))
+        if after != before and not self.notes.note_health(key, kept, after.to_json()):
+            raise Transient("the end of another run is being noted")
+        return after.mended_by(run.id)
+
+    def _reply(self, message: tuple[str, str], observed: Observed, stage: StageProgress) -> None:
+        if stage.state is not CommitState.FAILURE:
+            self._post_reply(message, stage_reply(stage, None, observed.url))
+            return
+        failure = self.reasons.of(stage)
+        commit = self.authors.commit(observed.environment.repository, observed.commit)
+        person = mention(self.authors.person(self.slack(), commit))
+        run = observed.run.id
+        if not person or not self.notes.claim(run, MENTION, 1):
+            self._post_reply(message, stage_reply(stage, failure, observed.url, name_of(commit)))
+            return
         try:
-            commit = self.repositories.commit(observed.environment.repository, observed.commit)
-        except Exception as error:  # noqa: BLE001 - Slack is told also while GitHub is down or answers strangely
-            reason = str(error) if isinstance(error, DeployerError) else type(error).__name__
-            log.warning("the commit's author and subject are left out", reason=reason)
-            commit = Commit(observed.commit, "", "", "")
-        instead = overruled(observed.environment, observed.commit)
-        return run_message(observed.environment, commit, observed.run.state, observed.url, instead)
+            self._post_reply(message, stage_reply(stage, failure, observed.url, person))
+        except Exception:
+            self.notes.release(run, MENTION, 1)
+            raise
+        self.notes.confirm(run, MENTION, 1)
+
+    def _post_reply(self, message: tuple[str, str], reply: Post) -> None:
+        channel, ts = message
+        self.slack().post(channel, reply, thread=ts)
 
     def announce(self, announcement: Announcement) -> None:
         """Say in Slack what the builder has to say of an environment, once for each of its keys.
@@ -95,16 +148,18 @@ class Threads:
             environment = parse(announcement.environment)
         except ValueError as error:
             raise Malformed(str(error)) from error
-        if not self.channel:
+        item = self.memory.environment(environment)
+        voice = self.channels.voice(item.repository.full_name if item else "", environment.stage)
+        if not voice.channel:
             return
         name = f"{environment}\n{announcement.key}".encode("utf-8", "surrogatepass")
-        text = announcement_message(self.memory.environment(environment), announcement.text)
+        post = announcement_message(item, announcement.text)
         with bound(environment=str(environment), key=announcement.key):
             try:
-                speak = partial(self._post, text)
+                speak = partial(self._announce, voice.channel, post)
                 say(self.notes, f"announcement/{hashlib.sha256(name).hexdigest()}", "slack/announcement", 1, speak)
             except Rejected as error:
                 log.error("Slack does not take the announcement", reason=str(error))
 
-    def _post(self, text: str) -> None:
-        self.slack().post(self.channel, text)
+    def _announce(self, channel: str, post: Post) -> None:
+        self.slack().post(channel, post)

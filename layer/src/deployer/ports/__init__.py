@@ -20,6 +20,7 @@ from deployer.ports.github import (
 )
 from deployer.ports.memory import Baseline, Baselines, Environment, Memory, Operation, Outcome, Parked, Parking
 from deployer.ports.queues import Looks, Notices, SourceObject, SourceStore, Sweeps
+from deployer.ports.slack import Post
 
 __all__ = [
     "Baseline",
@@ -40,6 +41,7 @@ __all__ = [
     "Parked",
     "Parking",
     "Pipelines",
+    "Post",
     "Refs",
     "Repositories",
     "Repository",

@@ -21,12 +21,16 @@ class Repository:
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit: ``message`` as it was written, ``author`` a display name, ``email`` may be empty."""
+    """A commit: ``message`` as it was written, ``author`` a display name, ``email`` may be empty.
+
+    ``url``: its page, or empty.
+    """
 
     sha: str
     message: str
     author: str
     email: str
+    url: str = ""
 
     @property
     def subject(self) -> str:

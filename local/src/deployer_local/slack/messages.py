@@ -14,6 +14,7 @@ from typing import Any
 
 _SCHEMA = """
 create table if not exists channels (id text primary key, name text not null unique);
+create table if not exists shut (channel text primary key, error text not null);
 create table if not exists people (id text primary key, email text not null unique collate nocase, name text not null);
 create table if not exists messages (
     channel text not null, ts text not null, thread_ts text, primary key (channel, ts));
@@ -100,6 +101,19 @@ class Messages:
         with self._lock:
             rows = self._rows.execute("select * from channels order by id").fetchall()
         return [Channel(row["id"], row["name"]) for row in rows]
+
+    def shut(self, channel: Channel, error: str) -> None:
+        """From now on the channel takes no messages and says why: `is_archived` or `not_in_channel`; empty opens it."""
+        with self._lock:
+            self._rows.execute("delete from shut where channel = ?", (channel.id,))
+            if error:
+                self._rows.execute("insert into shut values (?, ?)", (channel.id, error))
+
+    def shut_by(self, channel: Channel) -> str:
+        """Why a channel takes no messages; empty where it does."""
+        with self._lock:
+            row = self._rows.execute("select error from shut where channel = ?", (channel.id,)).fetchone()
+        return str(row["error"]) if row else ""
 
     def add_person(self, email: str, name: str) -> str:
         """The id of the person with this address, who is made if there is none."""

@@ -40,13 +40,15 @@ class SlackError(Exception):
 class Method:
     """A method with the arguments that it honours, and others that change nothing here whatever they say.
 
-    `fixed`: arguments of which only one value is honoured.
+    `fixed`: arguments of which only one value is honoured. `scope`: what the token has to be allowed; empty for
+    nothing.
     """
 
     answer: Callable[[Messages, Arguments], Json]
     honoured: frozenset[str] = frozenset()
     harmless: frozenset[str] = frozenset()
     fixed: Mapping[str, tuple[object, ...]] | None = None
+    scope: str = ""
 
     def __call__(self, messages: Messages, arguments: Arguments) -> Json:
         """Slack's answer; SlackError where it refuses."""
@@ -74,6 +76,8 @@ def post_message(messages: Messages, arguments: Arguments) -> Json:
         channel = messages.add_channel(named, "D")
     if channel is None:
         raise SlackError("channel_not_found")
+    if why := messages.shut_by(channel):
+        raise SlackError(why)
     text, blocks = _said(arguments)
     thread = arguments.get("thread_ts")
     try:
@@ -90,6 +94,8 @@ def post_message(messages: Messages, arguments: Arguments) -> Json:
 def update(messages: Messages, arguments: Arguments) -> Json:
     """chat.update. The channel must be an id; blocks that are not given stay as they are."""
     channel, ts = _identified(messages, arguments), str(arguments.get("ts") or "")
+    if messages.shut_by(channel) == "is_archived":
+        raise SlackError("is_inactive")
     before = _message(messages, channel, ts)
     text, blocks = _said(arguments)
     if len(text.encode("utf-8", "surrogatepass")) > LONGEST_UPDATE:
@@ -111,14 +117,14 @@ def permalink(messages: Messages, arguments: Arguments) -> Json:
 def channels(messages: Messages, arguments: Arguments) -> Json:
     """conversations.list: every channel; direct messages are left out, as they are by default."""
     limit = _limit(arguments)
-    found = [_channel(each) for each in messages.channels() if each.id.startswith("C")]
+    found = [_channel(messages, each) for each in messages.channels() if each.id.startswith("C")]
     start = _cursor(arguments)
     return {"ok": True, "channels": found[start : start + limit]} | _next(start + limit, len(found))
 
 
 def channel_info(messages: Messages, arguments: Arguments) -> Json:
     """conversations.info."""
-    return {"ok": True, "channel": _channel(_identified(messages, arguments))}
+    return {"ok": True, "channel": _channel(messages, _identified(messages, arguments))}
 
 
 def history(messages: Messages, arguments: Arguments) -> Json:
@@ -167,20 +173,27 @@ METHODS: dict[str, Method] = {
         frozenset(["channel", "text", "blocks", "thread_ts"]),
         frozenset(["unfurl_links", "unfurl_media"]),
         {**_FORMATTING, "mrkdwn": (True,), "reply_broadcast": (False,), "attachments": ([], "[]")},
+        scope="chat:write",
     ),
     "chat.update": Method(
         update,
         frozenset(["channel", "ts", "text", "blocks"]),
         fixed={**_FORMATTING, "reply_broadcast": (False,), "attachments": ([], "[]")},
+        scope="chat:write",
     ),
-    "conversations.history": Method(history, frozenset(["channel", *_PAGES])),
-    "conversations.info": Method(channel_info, frozenset(["channel"])),
+    "conversations.history": Method(history, frozenset(["channel", *_PAGES]), scope="channels:history"),
+    "conversations.info": Method(channel_info, frozenset(["channel"]), scope="channels:read"),
     "conversations.list": Method(
-        channels, _PAGES, frozenset(["exclude_archived"]), {"types": ("public_channel",), "team_id": (TEAM,)}
+        channels,
+        _PAGES,
+        frozenset(["exclude_archived"]),
+        {"types": ("public_channel",), "team_id": (TEAM,)},
+        scope="channels:read",
     ),
-    "conversations.replies": Method(replies, frozenset(["channel", "ts", *_PAGES])),
-    "users.lookupByEmail": Method(lookup_by_email, frozenset(["email"])),
+    "conversations.replies": Method(replies, frozenset(["channel", "ts", *_PAGES]), scope="channels:history"),
+    "users.lookupByEmail": Method(lookup_by_email, frozenset(["email"]), scope="users:read.email"),
 }
+SCOPES = frozenset(method.scope for method in METHODS.values() if method.scope)
 
 
 def _invalid(error: str, wrong: list[str]) -> SlackError:
@@ -244,12 +257,13 @@ def _page(arguments: Arguments, found: list[Json]) -> Json:
     return {"ok": True, "messages": found[start:end], "has_more": end < len(found)} | more
 
 
-def _channel(channel: Channel) -> Json:
+def _channel(messages: Messages, channel: Channel) -> Json:
     direct = channel.id.startswith("D")
     named = {"user": channel.name} if direct else {"name": channel.name, "name_normalized": channel.name}
     kind = {"is_channel": not direct, "is_group": False, "is_im": direct, "is_mpim": False, "is_private": direct}
-    place = {"created": 0, "is_archived": False, "is_org_shared": False, "context_team_id": TEAM}
-    return {"id": channel.id, **named, **kind, **place, "is_member": True}
+    why = messages.shut_by(channel)
+    place = {"created": 0, "is_archived": why == "is_archived", "is_org_shared": False, "context_team_id": TEAM}
+    return {"id": channel.id, **named, **kind, **place, "is_member": not why}
 
 
 def _thread(message: Message) -> Json:

@@ -25,7 +25,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from deployer_local.slack.messages import Channel, Message, Messages
-from deployer_local.slack.methods import METHODS, Json, SlackError
+from deployer_local.slack.methods import METHODS, SCOPES, Json, SlackError
 
 _LARGEST_BODY = 4 * 1024 * 1024
 
@@ -55,15 +55,19 @@ class Slack:
         channels: Iterable[str] = ("general", "deployments"),
         clock: Callable[[], float] = time.time,
         paced: bool = False,
+        scopes: Iterable[str] = SCOPES,
     ) -> None:
         """Opens or creates the state in the folder `store`.
 
         `token`: the bot's. `channels`: names that exist from the start. `clock`: seconds since the epoch. `paced`: one
         message a second for each channel, as Slack allows in general (it tolerates short bursts, this does not):
         https://docs.slack.dev/apis/web-api/rate-limits
+
+        `scopes`: what the token is allowed: https://docs.slack.dev/reference/scopes
         """
         store.mkdir(parents=True, exist_ok=True)
         self._token = token
+        self._scopes = frozenset(scopes)
         self._messages = Messages(store / "slack.sqlite", clock)
         self._lock = threading.Lock()
         self._faults: list[tuple[str | None, int | str, int]] = []
@@ -81,6 +85,18 @@ class Slack:
     def create_channel(self, name: str) -> Channel:
         """The channel of this name, made if there is none."""
         return self._messages.add_channel(name)
+
+    def archive_channel(self, name: str) -> None:
+        """The channel stays, and takes no messages any more."""
+        self._messages.shut(self._messages.add_channel(name), "is_archived")
+
+    def remove_from_channel(self, name: str) -> None:
+        """The bot is no member any more: it may not post there."""
+        self._messages.shut(self._messages.add_channel(name), "not_in_channel")
+
+    def invite_to_channel(self, name: str) -> None:
+        """The channel takes the bot's messages (again)."""
+        self._messages.shut(self._messages.add_channel(name), "")
 
     def add_user(self, email: str, name: str) -> str:
         """The id of the person with this address, who joins if not there."""
@@ -173,6 +189,9 @@ class Slack:
             raise SlackError("not_authed")
         if not self._token or not hmac.compare_digest(token.encode("utf-8", "replace"), self._token.encode()):
             raise SlackError("invalid_auth")
+        needed = METHODS[method].scope
+        if needed and needed not in self._scopes:
+            raise SlackError("missing_scope", needed=needed, provided=",".join(sorted(self._scopes)))
         if self._paced and method == "chat.postMessage":
             self._pace(str(arguments.get("channel") or ""))
         answer = METHODS[method](self._messages, arguments)
