@@ -205,7 +205,7 @@ def threads(client: Client) -> Threads:
     site: Any = Site()
     notes = Notes(Tape(), lambda: 0)
     channels = Channels("deployments", development=Told.ALL)
-    return Threads(site, Authors(site), notes, Reasons(site), lambda: client, channels)
+    return Threads(site, Authors(site), notes, Reasons(site, site), lambda: client, channels)
 
 
 @contextmanager

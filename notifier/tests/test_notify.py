@@ -236,7 +236,7 @@ class World:
     events: Events = field(default_factory=Events)
     notes: Notes = field(default_factory=Notes)
     channel: str = "deployments"
-    told: Told = Told.ALL
+    development: Told = Told.ALL
     rules: tuple[Rule, ...] = ()
     slack_made: int = 0
 
@@ -248,7 +248,7 @@ class World:
 
         github: Any = self.github
         reasons = Reasons(self.builds, self.events)
-        channels = Channels(self.channel, self.rules, self.told)
+        channels = Channels(self.channel, self.rules, self.development)
         return Function.of(
             Commits(self.memory, github, self.notes, reasons),
             Threads(self.memory, Authors(github), self.notes, reasons, slack, channels),

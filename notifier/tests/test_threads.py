@@ -265,7 +265,7 @@ def test_F44_the_ends_of_two_runs_at_once_are_noted_one_after_the_other() -> Non
 @pytest.mark.parametrize("state", RunState, ids=str)
 @pytest.mark.parametrize("told", Told, ids=str)
 def test_of_development_failures_alone_are_told(told: Told, state: RunState) -> None:
-    world = World(told=told)
+    world = World(development=told)
     hear(world, RUN, replace(at(1, state), state=state))
     loud = told is Told.ALL or (told is Told.FAILURES and state is RunState.FAILED)
     assert bool(world.slack.messages) is loud
@@ -281,7 +281,7 @@ def test_of_development_failures_alone_are_told(told: Told, state: RunState) -> 
 )
 def test_F23_F63_lost_and_doubled_events_of_a_quiet_run(steps: list[int], doubles: list[int]) -> None:
     """It is heard of where its failure was, which its success then mends; where that was lost, nothing is said."""
-    world = World(told=Told.FAILURES)
+    world = World(development=Told.FAILURES)
     live(world, steps, lambda step: doubles[step])
     live(world, [len(LIFE) - 1])
     heard = any(doubles[step] for step in steps if step == 4)
@@ -292,13 +292,13 @@ def test_F23_F63_lost_and_doubled_events_of_a_quiet_run(steps: list[int], double
 @pytest.mark.parametrize("item", [STAGING, PRODUCTION], ids=["staging", "production"])
 @pytest.mark.parametrize("told", Told, ids=str)
 def test_of_the_others_everything_is_told(item: Any, told: Told) -> None:
-    world = World(Memory(item), told=told)
+    world = World(Memory(item), development=told)
     live(world, [0, 1, 2])
     assert (len(world.slack.messages), len(world.slack.replies)) == (1, 1)
 
 
 def test_a_quiet_run_has_its_message_when_it_fails_and_keeps_it() -> None:
-    world = World(told=Told.FAILURES)
+    world = World(development=Told.FAILURES)
     live(world, [0, 1, 2, 3])
     assert (world.slack.messages, world.notes.ranks.keys() & {(RUN, "slack")}) == ({}, set())
     live(world, [4])
@@ -317,7 +317,7 @@ def test_a_quiet_run_has_its_message_when_it_fails_and_keeps_it() -> None:
 
 
 def test_a_recovery_is_told_where_it_is_quiet() -> None:
-    world = World(told=Told.FAILURES)
+    world = World(development=Told.FAILURES)
     hear(world, "first", at(1, RunState.FAILED, OLD))
     for _ in range(2):
         hear(world, "second", at(100, RunState.SUCCEEDED))
@@ -395,7 +395,7 @@ def told_while_killed(points: list[int], told: Told) -> tuple[World, Slack]:
 
     tape = Tape(hook=hook)
     notes, slack = Leased(tape, lambda: now[0]), Slack()
-    world = World(told=told, slack=slack, notes=notes, builds=Builds(Failure("no luck")))  # type: ignore[arg-type]
+    world = World(development=told, slack=slack, notes=notes, builds=Builds(Failure("no luck")))  # type: ignore[arg-type]
     post, update = slack.post, slack.update
 
     def posting(channel: str, post_: Post, thread: str = "") -> tuple[str, str]:
