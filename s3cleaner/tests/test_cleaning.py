@@ -171,6 +171,16 @@ def test_a_missing_property_is_said_on_create() -> None:
         run(FakeCloudFormation(), FakeBucket(), request(RequestType.CREATE, ServiceToken="arn"))
 
 
+@pytest.mark.parametrize("type_", list(RequestType))
+@pytest.mark.parametrize("name", ["arn:aws:s3:::site-bucket", "https://site-bucket.s3.amazonaws.com", "Site", "ab"])
+def test_what_is_no_buckets_name_is_said_at_once(type_: RequestType, name: str) -> None:
+    """``!GetAtt Site.Arn`` would create well, and keep its stack from being deleted for an hour."""
+    bucket = FakeBucket([Version("a", "1")])
+    with pytest.raises(Rejected, match="is no bucket's name; refer to the bucket with !Ref"):
+        run(FakeCloudFormation(), bucket, request(type_, Bucket=name))
+    assert bucket.calls == []
+
+
 @pytest.mark.parametrize(
     "owned",
     [(), (StackResource(BUCKET_TYPE, "Site", "site-bucket"),)],
