@@ -322,7 +322,7 @@ def test_the_client_tells_the_life_of_an_environment(forge: Forge, site: Work, n
     for deployment in ids:
         github.post_deployment(repository, deployment, DeploymentState.IN_PROGRESS, log_url="https://log.example/")
         github.post_deployment(repository, deployment, DeploymentState.SUCCESS, environment_url="https://site.example/")
-    assert github.deployments(repository, HOSTILE) == [
+    assert list(github.deployments(repository, HOSTILE)) == [
         Deployment(each, sha, HOSTILE, transient=True, payload={"run": "1"}) for each in reversed(ids)
     ]
     last, first = github.deployment_states(repository, ids[0])
@@ -334,7 +334,7 @@ def test_the_client_tells_the_life_of_an_environment(forge: Forge, site: Work, n
         github.post_deployment(repository, deployment, DeploymentState.INACTIVE)
         github.remove_deployment(repository, deployment)
         github.remove_deployment(repository, deployment)
-    assert github.deployments(repository, HOSTILE) == []
+    assert list(github.deployments(repository, HOSTILE)) == []
     forge.github.allow_administration(allowed=False)
     assert github.remove_environment(repository, HOSTILE) is False
     forge.github.allow_administration(allowed=True)
