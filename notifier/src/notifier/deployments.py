@@ -6,6 +6,7 @@ else waits for it.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import partial
 
@@ -134,7 +135,8 @@ class Deployed:
         run, stage = observed.run.id, _speaking(observed)
         failure = self.reasons.of(stage) if stage and state is DeploymentState.FAILURE else None
         url = (failure.url if failure else "") or (observed.page(stage) if stage else observed.url)
-        said = f"{state} {url} {served}"
+        # Hashed: the note stays for 90 days, and is not to name an environment that is gone.
+        said = f"{state} {hashlib.sha256(f'{url} {served}'.encode()).hexdigest()}"
         if self.notes.noted(run, SAID) == said:
             return
         words = _described(observed, sentence(stage, failure) if stage and failure else text)
