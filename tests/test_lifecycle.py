@@ -130,7 +130,12 @@ def story(installed: Engine, tmp_path_factory: pytest.TempPathFactory) -> Story:
     tree.switch(BRANCH, create=True)
     site.page("Hello")
     hi = tree.commit("Say hello")
-    tree.push(f"HEAD:refs/heads/{BRANCH}")
+    # Its run lasts until GitHub has seen it going on: what is over before anybody looks was never seen to begin.
+    with installed.hold_stack(
+        lambda operation: operation.stack.startswith("site-feature") and operation.stack.endswith("-app")
+    ):
+        tree.push(f"HEAD:refs/heads/{BRANCH}")
+        until("its deployment is in progress", lambda: in_progress(installed, hi), PATIENCE)
     life.green(BRANCH, hi, BRANCH, PLAIN)
     hello = life.seen(hi)
     installed.client("s3").delete_object(Bucket=life.buckets[BRANCH], Key="about.html")
@@ -161,6 +166,12 @@ def story(installed: Engine, tmp_path_factory: pytest.TempPathFactory) -> Story:
     until("GitHub shows it no more", lambda: site.watch.undeployed(life.ids[BRANCH]), PATIENCE)
     deleted = life.seen(mended)
     return Story(first, second, hello, (about[0], about[1]), broken, fixed, released, deleted, life, told_slack)
+
+
+def in_progress(engine: Engine, commit: str) -> str | None:
+    found = [each for each in engine.github.deployments("acme/site") if each.sha == commit]
+    told = [status.state for each in found for status in each.statuses]
+    return None if told == ["in_progress"] else f"{told}"
 
 
 def life_failed(site: Site, commit: str) -> bool:
