@@ -45,8 +45,8 @@ from notifier.threads import Threads
 
 SHA, CONSOLE = "ab" * 20, "https://eu-west-1.console.aws.amazon.com/codesuite"
 PAGE = f"https://github.com/acme/site/commit/{SHA}"
-OURS = re.compile(rf"<(?:{PAGE}\|[^<>]*|{CONSOLE}\|(?:the run|look at the run))>")
-RUN, LOG = f"<{CONSOLE}|look at the run>", f"<{CONSOLE}|the whole log>"
+OURS = re.compile(rf"<(?:{PAGE}\|[^<>]*|{CONSOLE}\|(?:the run|approve it))>")
+RUN, LOG = f"<{CONSOLE}|approve it>", f"<{CONSOLE}|the whole log>"
 
 
 @dataclass
@@ -110,7 +110,7 @@ def shown(text: str) -> str:
 
 
 def seen(branch: str, state: RunState, *stages: StageProgress) -> Observed:
-    return Observed(environment(branch), "site-x", RunDetails("run-1", state, 1, {}), SHA, stages, 0, CONSOLE)
+    return Observed(environment(branch), "site-x", RunDetails("run-1", state, 1, {}), SHA, stages, 0, CONSOLE, CONSOLE)
 
 
 OUTSIDE = st.text(st.sampled_from("&<>!@#|;`* abglmpt日🪣\u0301"), min_size=1, max_size=60) | st.text(
@@ -129,7 +129,7 @@ def test_F69_nothing_from_outside_is_a_control_sequence_where_slack_reads_it(
 ) -> None:
     commit, client = Commit(SHA, subject, author, "", PAGE), workspace.client
     failed = ActionRun("Build", subject, "CodeBuild", "Failed", 0, 0)
-    waiting = StageProgress(branch, CommitState.PENDING, "waits for an approval", 2)
+    waiting = StageProgress(branch, CommitState.PENDING, "waits for an approval", 2, waits=True)
     stage = StageProgress(branch, CommitState.FAILURE, "failed", 3, 4, failed)
     channel, ts = client.post("deployments", run_message(seen(branch, RunState.IN_PROGRESS, waiting), commit))
     client.post(channel, stage_reply(waiting, None, CONSOLE), thread=ts)

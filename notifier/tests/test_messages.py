@@ -38,7 +38,9 @@ def environment(ref: str, identifier: str) -> Environment:
 def observed(
     item: Environment, state: RunState = RunState.IN_PROGRESS, *stages: StageProgress, url: str = "https://console"
 ) -> Observed:
-    return Observed(item, "site-x", RunDetails("run-1", state, 1, {}), SHA, stages, 0, url)
+    return Observed(
+        item, "site-x", RunDetails("run-1", state, 1, {}), SHA, stages, 0, url, f"{url}/view" if url else ""
+    )
 
 
 PAGE = f"https://github.com/acme/site/commit/{SHA}"
@@ -102,8 +104,8 @@ def test_an_approval_that_is_waited_for_has_its_link() -> None:
     post = run_message(observed(environment("refs/heads/x", "7/refs/heads/x"), RunState.IN_PROGRESS, WAITS), HELLO)
     head, _, approval = post.text.split("\n")
     assert head == ":raised_hand: *acme/site* `x` waits for an approval"
-    assert approval == "*Release* waits for an approval: <https://console|look at the run>"
-    assert stage_reply(WAITS, None, "https://console").text == f":raised_hand: {approval}"
+    assert approval == "*Release* waits for an approval: <https://console/view|approve it>"
+    assert stage_reply(WAITS, None, "https://console/view").text == f":raised_hand: {approval}"
 
 
 @pytest.mark.parametrize(
@@ -207,13 +209,15 @@ def test_F69_no_text_from_outside_is_a_control_sequence(
     """``<`` begins every reference, mention and link: the only ones are ours."""
     item = environment(f"refs/heads/{branch}", f"7/refs/heads/{branch or 'x'}")
     for status in (CommitState.FAILURE, CommitState.PENDING):
-        seen = observed(item, state, StageProgress(stage, status, "waits for an approval", 3))
+        seen = observed(
+            item, state, StageProgress(stage, status, "waits for an approval", 3, waits=status is CommitState.PENDING)
+        )
         post = run_message(seen, Commit(SHA, subject, author, "", PAGE), Setback(1, "run-0", stage, "cd" * 20))
         assert units(post.text) <= 3000
         assert all(units(each) <= 3000 for each in post.context)
         whole = "\n".join((post.text, *post.context))
         assert re.findall(r"&(?!amp;|lt;|gt;)", whole) == []
-        rest = re.sub(rf"<{PAGE}\|([^<>]*)>|<https://console\|[a-z ]+>", r"\1", whole)
+        rest = re.sub(rf"<{PAGE}\|([^<>]*)>|<https://console[/view]*\|[a-z ]+>", r"\1", whole)
         assert not {"<", ">"} & set(rest)
         for said in (branch or "x", subject.split("\n", 1)[0], author):
             assert shown_in(said, html.unescape(rest))

@@ -97,7 +97,7 @@ def test_an_approval_is_asked_for_in_the_message_and_in_its_thread() -> None:
     for _ in range(2):
         world.notice()
     [message] = world.slack.messages.values()
-    asked = [text for text in (message, *world.slack.replies) if f"/executions/{RUN}/" in text and "approval" in text]
+    asked = [text for text in (message, *world.slack.replies) if f"/{PIPELINE}/view?" in text and "approval" in text]
     assert asked == [message, world.slack.replies[1]]
     assert len(world.slack.replies) == 2
     world.runs.done = [SOURCE, replace(waiting, status="Succeeded")]
@@ -209,6 +209,15 @@ def test_what_is_remembered_has_its_limit() -> None:
     for number in range(MOST + 1):
         authors.person(counted, authors.commit(REPOSITORY, f"{number}"))
     assert (len(authors.commits), len(authors.people)) == (1, 1)
+
+
+def test_a_reason_that_could_not_be_asked_for_is_waited_for_once() -> None:
+    failed = did("Build", "Failed", 5, external_id="site:1")
+    world = World(builds=Builds(Transient("throttled")), runs=Runs(RunState.FAILED, [SOURCE, failed]))
+    for told in (1, 2, 2):
+        with pytest.raises(Transient):
+            world.notice()
+        assert len(world.slack.replies) == told
 
 
 # --- what was fixed

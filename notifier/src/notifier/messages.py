@@ -35,11 +35,6 @@ _RUN_TEXTS = {
 _NAME, _STAGE, _SUBJECT, _REASON, _CODE = 400, 200, 700, 900, 2900
 
 
-def waits(stage: StageProgress) -> bool:
-    """Whether a stage waits for somebody's approval."""
-    return stage.state is CommitState.PENDING and "waits for an approval" in stage.text
-
-
 def failed_stage(observed: Observed) -> str:
     """The stage in which a run failed, or empty."""
     return next((each.stage for each in observed.stages if each.state is CommitState.FAILURE), "")
@@ -72,7 +67,7 @@ def _head(observed: Observed) -> tuple[str, str]:
         return _ICONS[status], f"{words} in *{outside(stage, _STAGE)}*"
     if state is RunState.IN_PROGRESS:
         running = [each for each in observed.stages if not each.ended]
-        if any(waits(each) for each in running):
+        if any(each.waits for each in running):
             return _WAITS, "waits for an approval"
         if running:
             return _ICONS[status], f"{words}: *{outside(running[-1].stage, _STAGE)}*"
@@ -82,20 +77,20 @@ def _head(observed: Observed) -> tuple[str, str]:
 def _approvals(observed: Observed) -> list[str]:
     if observed.run.state is not RunState.IN_PROGRESS:
         return []
-    return [_approval(each, observed.url) for each in observed.stages if waits(each)][:1]
+    return [_approval(each, observed.page(each)) for each in observed.stages if each.waits][:1]
 
 
 def _approval(stage: StageProgress, url: str) -> str:
     """That a stage waits, with the way to where it can be approved."""
-    return f"*{outside(stage.stage, _STAGE)}* waits for an approval: {link(url, 'look at the run')}"
+    return f"*{outside(stage.stage, _STAGE)}* waits for an approval: {link(url, 'approve it')}"
 
 
 def stage_reply(stage: StageProgress, failure: Failure | None, url: str = "", author: str = "") -> Post:
     """A stage's reply: how it ended; where it failed, what and why, whose commit it is, and the log's end.
 
-    ``url``: the run; ``author``: a mention, or a name that is escaped already.
+    ``url``: where it is to be looked at, or approved; ``author``: a mention, or a name that is escaped already.
     """
-    if waits(stage):
+    if stage.waits:
         return Post(f"{_WAITS} {_approval(stage, url)}")
     text = f"{_ICONS[stage.state]} *{outside(stage.stage, _STAGE)}* {stage.text} after {stage.seconds} s"
     if failure is not None:

@@ -17,7 +17,7 @@ from deployer.states import CommitState, RunState
 from notifier.authors import Authors
 from notifier.channels import Channels, Voice
 from notifier.health import Setback, health_of
-from notifier.messages import announcement_message, failed_stage, name_of, run_message, stage_reply, waits
+from notifier.messages import announcement_message, failed_stage, name_of, run_message, stage_reply
 from notifier.mrkdwn import mention
 from notifier.observing import Observed
 from notifier.progress import StageProgress
@@ -67,7 +67,7 @@ class Threads:
         if message is None:
             return current
         for stage in observed.stages:
-            if stage.state is CommitState.FAILURE or (not voice.quiet and (stage.ended or waits(stage))):
+            if stage.state is CommitState.FAILURE or (not voice.quiet and (stage.ended or stage.waits)):
                 speak = partial(self._reply, message, observed, stage)
                 current = self._say(observed, f"slack/{stage.stage}", stage.rank, speak) and current
         return current
@@ -117,12 +117,16 @@ class Threads:
 
     def _reply(self, message: tuple[str, str], observed: Observed, stage: StageProgress) -> None:
         if stage.state is not CommitState.FAILURE:
-            self._post_reply(message, stage_reply(stage, None, observed.url))
+            self._post_reply(message, stage_reply(stage, None, observed.page(stage)))
             return
         failure = self.reasons.of(stage)
+        run = observed.run.id
+        if failure and failure.late and self.notes.claim(run, f"slack/{stage.stage}/late", stage.rank):
+            # Asked once more: a reply is not changed afterwards, as a status is.
+            self.notes.confirm(run, f"slack/{stage.stage}/late", stage.rank)
+            raise Transient(f"why {stage.stage} failed is still to be asked")
         commit = self.authors.commit(observed.environment.repository, observed.commit)
         person = mention(self.authors.person(self.slack(), commit))
-        run = observed.run.id
         if not person or not self.notes.claim(run, MENTION, 1):
             self._post_reply(message, stage_reply(stage, failure, observed.url, name_of(commit)))
             return
