@@ -22,15 +22,15 @@ import obstore
 from obstore.exceptions import BaseError, GenericError, InvalidPathError, PreconditionError
 from obstore.store import S3Store
 
-from deployer.buckets import Changed, Gone
+from deployer.buckets import PAGE, Changed, Gone
 from deployer.errors import Broken, DeployerError, Rejected, Transient
 
-PAGE = 1000  # keys in one page of a listing
 PART = 5 << 20  # bytes, the least that S3 takes; it takes 10,000 of them
 BLOCK = 1 << 20  # bytes that are read at a time
 PIECE = 256 << 10  # bytes that are handed over at a time; the client makes parts of them
 _AT_ONCE = 1  # parts of one object on their way together: each is in memory
 
+_NO_BUCKET = "<Code>NoSuchBucket</Code>"
 _CODE = re.compile(r"<Code>(\w+)</Code>|\(code: (\w+)\)")
 _STATUS = re.compile(r"status code: (\d{3})")
 _KEPT = re.compile(r"request failed for key (.+?): (.*?) \(code: (\w+)\)")
@@ -91,7 +91,7 @@ def _translated(doing: str) -> Iterator[None]:
     except PreconditionError:
         raise Changed(f"{doing}: replaced while it was read") from None
     except FileNotFoundError as error:
-        if "<Code>NoSuchBucket</Code>" in str(error):
+        if _NO_BUCKET in str(error):
             raise Gone(f"{doing}: no such bucket") from None
         raise Broken(f"{doing}: there is no such object") from None
     except BaseError as error:
@@ -147,11 +147,8 @@ class Objects:
     """
 
     def __init__(self, bucket: str, owner: str = "", keys: Keys | None = None) -> None:
-        self.name = bucket
-        owned = {"x-amz-expected-bucket-owner": owner} if owner else {}
-        self._store = _store(bucket, keys, owned)
-        # object_store does not sign default headers of a listing, and S3 refuses unsigned x-amz ones.
-        self._lists = _store(bucket, keys, {}) if owned else self._store
+        self.name, self._keys = bucket, keys
+        self._store = _store(bucket, keys, {"x-amz-expected-bucket-owner": owner} if owner else {})
 
     def put(self, key: str, body: bytes | bytearray, headers: Mapping[str, str]) -> str:
         """Write one object, whole; answers with its ETag.
@@ -189,7 +186,7 @@ class Objects:
             try:
                 return bytes(obstore.get(self._store, key).bytes())
             except FileNotFoundError as error:
-                if "<Code>NoSuchBucket</Code>" in str(error):
+                if _NO_BUCKET in str(error):
                     raise
                 return None
 
@@ -200,8 +197,10 @@ class Objects:
 
     def pages(self, prefix: str = "") -> Iterator[list[str]]:
         """The keys below a folder, ``PAGE`` at a time. A folder's marker (``dir/``) is listed as ``dir``."""
+        # Without the owner: default headers of a listing are not signed, and S3 refuses unsigned x-amz ones.
+        lists = _store(self.name, self._keys, {})
         with _translated(f"listing {self.name}"):
-            for page in obstore.list(self._lists, prefix or None, chunk_size=PAGE):
+            for page in obstore.list(lists, prefix or None, chunk_size=PAGE):
                 yield [found["path"] for found in page]
 
     def delete(self, keys: Sequence[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +12,7 @@ from deployer.ports import CommitStatus, Memory, Statuses
 from notifier.observing import Observed
 from notifier.progress import StageProgress
 from notifier.reasons import Reasons
-from notifier.saying import Kept, say
+from notifier.saying import Kept, digest_of, say
 from notifier.wording import sentence
 
 log = logger("notifier")
@@ -62,8 +61,7 @@ class Commits:
 
     def _post(self, of: str, topic: str, status: CommitStatus) -> None:
         """Post it, unless it is what was posted last: GitHub takes 1,000 of a context."""
-        said = "\n".join((status.context, str(status.state), status.description, status.url))
-        digest = hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
+        digest = digest_of(status.context, str(status.state), status.description, status.url)
         if self.notes.noted(of, topic) == digest:
             return
         try:

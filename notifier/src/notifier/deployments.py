@@ -6,7 +6,6 @@ else waits for it.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,7 +21,7 @@ from notifier.addresses import Addresses
 from notifier.observing import Observed
 from notifier.progress import StageProgress, overruled
 from notifier.reasons import Reasons
-from notifier.saying import Kept, say
+from notifier.saying import Kept, digest_of, say
 from notifier.standing import STANDING, Standing, number_in, payload_of
 from notifier.wording import sentence
 
@@ -135,8 +134,7 @@ class Deployed:
         run, stage = observed.run.id, _speaking(observed)
         failure = self.reasons.of(stage) if stage and state is DeploymentState.FAILURE else None
         url = (failure.url if failure else "") or (observed.page(stage) if stage else observed.url)
-        # Hashed: the note stays for 90 days, and is not to name an environment that is gone.
-        said = f"{state} {hashlib.sha256(f'{url} {served}'.encode()).hexdigest()}"
+        said = f"{state} {digest_of(url, served)}"
         if self.notes.noted(run, SAID) == said:
             return
         words = _described(observed, sentence(stage, failure) if stage and failure else text)

@@ -81,24 +81,12 @@ class Notes:
 
     def posted(self, run: str, channel: str, ts: str) -> None:
         """Keep where the run's message is."""
-        with translated(f"note run/{run}"):
-            self._client.update_item(
-                TableName=self._table,
-                Key=_key(run),
-                UpdateExpression="SET ts = :ts, channel = :channel",
-                ExpressionAttributeValues={":ts": {"S": ts}, ":channel": {"S": channel}},
-            )
+        self._write(run, "SET ts = :ts, channel = :channel", {":ts": {"S": ts}, ":channel": {"S": channel}})
 
     def note(self, run: str, name: str, text: str) -> None:
         """Keep what was said, or made: the item is there, since it was claimed before."""
-        with translated(f"note run/{run}"):
-            self._client.update_item(
-                TableName=self._table,
-                Key=_key(run),
-                UpdateExpression="SET #note = :text",
-                ExpressionAttributeNames={"#note": f"note:{name}"},
-                ExpressionAttributeValues={":text": {"S": text}},
-            )
+        names = {"#note": f"note:{name}"}
+        self._write(run, "SET #note = :text", {":text": {"S": text}}, ExpressionAttributeNames=names)
 
     def noted(self, run: str, name: str) -> str:
         """What was kept; empty where nothing was."""
@@ -117,8 +105,8 @@ class Notes:
         return self._write(
             _health(environment),
             "SET health = :after, expires = :expires",
-            "health = :before" if before else "attribute_not_exists(health)",
             values,
+            ConditionExpression="health = :before" if before else "attribute_not_exists(health)",
         )
 
     def _get(self, run: str) -> dict[str, Any]:
@@ -129,19 +117,18 @@ class Notes:
     def _update(self, run: str, topic: str, expression: str, condition: str, values: dict[str, Any]) -> bool:
         names = {"#rank": f"rank:{topic}", "#done": f"done:{topic}", "#until": f"until:{topic}"}
         used = {alias: name for alias, name in names.items() if alias in expression + condition}
-        return self._write(run, expression, condition, values, ExpressionAttributeNames=used)
+        return self._write(run, expression, values, ConditionExpression=condition, ExpressionAttributeNames=used)
 
-    def _write(self, run: str, expression: str, condition: str, values: dict[str, Any], **names: Any) -> bool:
-        """Whether the condition held."""
+    def _write(self, run: str, expression: str, values: dict[str, Any], **more: Any) -> bool:
+        """UpdateItem; whether its condition held, if there is one."""
         with translated(f"note run/{run}"):
             try:
                 self._client.update_item(
                     TableName=self._table,
                     Key=_key(run),
                     UpdateExpression=expression,
-                    ConditionExpression=condition,
                     ExpressionAttributeValues=values,
-                    **names,
+                    **more,
                 )
             except ClientError as error:
                 if code_of(error) == "ConditionalCheckFailedException":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Protocol
 
@@ -30,6 +31,11 @@ class Kept(Said, Protocol):
     def note(self, run: str, name: str, text: str) -> None: ...
 
     def noted(self, run: str, name: str) -> str: ...
+
+
+def digest_of(*parts: str) -> str:
+    """What was said, or of what, as a note keeps it: it lasts for 90 days, and is to name nothing that is gone."""
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def say(notes: Said, run: str, topic: str, rank: int, speak: Callable[[], None]) -> bool:

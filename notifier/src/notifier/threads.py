@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +21,7 @@ from notifier.mrkdwn import mention
 from notifier.observing import Observed
 from notifier.progress import StageProgress
 from notifier.reasons import Reasons
-from notifier.saying import Said, say
+from notifier.saying import Said, digest_of, say
 
 log = logger("notifier")
 # What a quiet environment may have to say of a run: that it failed, or that it has put right what had.
@@ -156,12 +155,12 @@ class Threads:
         voice = self.channels.voice(item.repository.full_name if item else "", environment.stage)
         if not voice.channel:
             return
-        name = f"{environment}\n{announcement.key}".encode("utf-8", "surrogatepass")
+        of = f"announcement/{digest_of(str(environment), announcement.key)}"
         post = announcement_message(item, announcement.text)
         with bound(environment=str(environment), key=announcement.key):
             try:
                 speak = partial(self._announce, voice.channel, post)
-                say(self.notes, f"announcement/{hashlib.sha256(name).hexdigest()}", "slack/announcement", 1, speak)
+                say(self.notes, of, "slack/announcement", 1, speak)
             except Rejected as error:
                 log.error("Slack does not take the announcement", reason=str(error))
 

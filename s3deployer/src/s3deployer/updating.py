@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
+from deployer.buckets import PAGE
 from deployer.deadline import TimeLeft
 from deployer.errors import Rejected
 from s3deployer.job import Progress
@@ -18,7 +19,6 @@ from s3deployer.planning import Waves
 from s3deployer.publishing import AT_ONCE, Archive, Publisher, Site, Width, changed
 from s3deployer.receipt import Receipt, folder_of, is_receipt, key_of, mark
 
-PAGE = 1000  # keys that one DeleteObjects takes
 MOST_OTHERS = 500_000  # keys that are kept in mind as stale: some 100 MB
 # How far a bucket is listed to see what is unchanged: beyond, it takes less to write the site again.
 LISTED, OTHERS = 20_000, 20

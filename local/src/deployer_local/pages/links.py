@@ -6,6 +6,8 @@ Pure. AWS's console is not here: what it would show of a run, a build or a stack
 import re
 from urllib.parse import quote, unquote, urlsplit
 
+from deployer_local.addresses import is_web_address
+
 _RUN = re.compile(r"/codesuite/codepipeline/pipelines/([^/]+)/executions/([^/]+)(?:/.*)?")
 _PIPELINE = re.compile(r"/codesuite/codepipeline/pipelines/([^/]+)(?:/.*)?")
 _BUILD = re.compile(r"/builds/([^/]+)(?:/.*)?")
@@ -13,15 +15,6 @@ _NEW_BUILD = re.compile(r"/codesuite/codebuild/(?:[^/]+/)?projects/[^/]+/build/(
 _LOG = re.compile(r"logEvent:group=/aws/codebuild/([^;]+);stream=([^;/]+)")
 _STACK = re.compile(r"/stacks/[a-z]+\?.*?\bstackId=([^&]+).*")
 _CONSOLE = re.compile(r"(?:[a-z0-9-]+\.)?console\.(?:aws\.amazon|amazonaws-us-gov|amazonaws)\.(?:com|cn)")
-
-
-def is_web_address(text: str) -> bool:
-    """Whether this is an http(s) URL with a host: nothing else may become a link."""
-    try:
-        found = urlsplit(text)
-    except ValueError:
-        return False
-    return found.scheme in {"http", "https"} and bool(found.hostname)
 
 
 def here(url: str) -> str:

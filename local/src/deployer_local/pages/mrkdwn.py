@@ -12,7 +12,7 @@ from html import unescape
 import emoji
 from markupsafe import Markup, escape
 
-from .links import is_web_address
+from deployer_local.addresses import is_web_address
 
 _SPAN = re.compile(
     r"```\n?(?P<block>.+?)\n?```"

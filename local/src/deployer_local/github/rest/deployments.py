@@ -9,13 +9,14 @@ https://docs.github.com/rest/deployments/deployments and https://docs.github.com
 import json
 from typing import Any, NoReturn
 
+from deployer_local.addresses import is_web_address
 from deployer_local.github import shapes
 from deployer_local.github.deployments import STATES, Deployment, DeploymentStatus
 from deployer_local.github.names import node_id
 from deployer_local.github.repositories import iso
 from deployer_local.github.shapes import Json
 
-from .exchange import Answer, Call, RefusalError, invalid, is_web_address, not_found, number, paged, route, text_field
+from .exchange import Answer, Call, RefusalError, invalid, not_found, number, paged, route, text_field
 from .statuses import LONGEST_DESCRIPTION, newest
 
 LONGEST_ENVIRONMENT = 255

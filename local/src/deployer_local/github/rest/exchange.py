@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from deployer_local.github.deployments import Deployments
 from deployer_local.github.git import GitRepository
@@ -214,15 +214,6 @@ def one_page(call: Call, items: Sequence[Any]) -> Sequence[Any]:
 def paged(call: Call, items: Sequence[Any], shape: Callable[[Any], object]) -> Answer:
     """A list answer: one page, shaped, with its Link header."""
     return Answer([shape(item) for item in one_page(call, items)], headers=links(call, len(items)))
-
-
-def is_web_address(text: str) -> bool:
-    """Whether this is an http(s) URL with a host."""
-    try:
-        found = urlsplit(text)
-    except ValueError:
-        return False
-    return found.scheme in {"http", "https"} and bool(found.netloc)
 
 
 def text_field(data: Json, name: str, resource: str, *, required: bool = False) -> str | None:

@@ -9,12 +9,13 @@ https://docs.github.com/rest/repos/webhooks
 import re
 from typing import Any
 
+from deployer_local.addresses import is_web_address
 from deployer_local.github import shapes
 from deployer_local.github.repositories import Repository, iso
 from deployer_local.github.shapes import Json, Urls
 from deployer_local.github.webhooks import Delivery, Hook, Webhooks
 
-from .exchange import Answer, Call, invalid, is_web_address, linked, not_found, number, paged, route, window
+from .exchange import Answer, Call, invalid, linked, not_found, number, paged, route, window
 
 ZEN = "Keep it logically awesome."
 

@@ -7,6 +7,7 @@ https://docs.github.com/rest/commits/statuses
 
 import sqlite3
 
+from deployer_local.addresses import is_web_address
 from deployer_local.github import shapes
 from deployer_local.github.names import node_id
 from deployer_local.github.repositories import iso
@@ -17,7 +18,6 @@ from .exchange import (
     Call,
     RefusalError,
     invalid,
-    is_web_address,
     links,
     not_found,
     one_page,
