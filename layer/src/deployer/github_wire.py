@@ -86,6 +86,11 @@ class Answer:
         return found
 
 
+def pool() -> urllib3.PoolManager:
+    """Connections to GitHub; who speaks to it in several ways may share them."""
+    return urllib3.PoolManager(timeout=TIMEOUT, retries=False)
+
+
 class Wire:
     """One GitHub. ``base_url``: ``https://api.github.com`` or an Enterprise ``https://host/api/v3``.
 
@@ -95,7 +100,7 @@ class Wire:
     def __init__(self, base_url: str, token: Callable[[], str], http: urllib3.PoolManager | None = None) -> None:
         self._base = base_url.rstrip("/") + "/"
         self._token = token
-        self._http = http or urllib3.PoolManager(timeout=TIMEOUT, retries=False)
+        self._http = http or pool()
 
     def get(self, path: str, *, accept: str = PLAIN, validator: str = "", also: frozenset[int] = frozenset()) -> Answer:
         """GET. With a ``validator`` the answer may be 304, which costs nothing of the rate limit.

@@ -78,6 +78,7 @@ def _notifier() -> tuple[Function, Hide]:
 
     from deployer.github import GitHub  # noqa: PLC0415
     from deployer.github_deployments import GitHubDeployments  # noqa: PLC0415
+    from deployer.github_wire import pool  # noqa: PLC0415
     from deployer.memory import Table  # noqa: PLC0415
     from deployer.pipelines import CodePipeline  # noqa: PLC0415
     from deployer.secrets import Secrets  # noqa: PLC0415
@@ -93,7 +94,8 @@ def _notifier() -> tuple[Function, Hide]:
     def token() -> str:
         return secrets.get(settings.github_token_parameter)
 
-    github = GitHub(settings.github_api_url, token)
+    connections = pool()
+    github = GitHub(settings.github_api_url, token, connections)
     dynamodb = boto3.client("dynamodb", config=config)
 
     @functools.cache
@@ -108,7 +110,7 @@ def _notifier() -> tuple[Function, Hide]:
     reasons = Reasons(Builds(boto3.client("codebuild", config=config), boto3.client("logs", config=config)), stacks)
     deployed = Deployed(
         memory,
-        GitHubDeployments(settings.github_api_url, token),
+        GitHubDeployments(settings.github_api_url, token, connections),
         notes,
         reasons,
         Addresses(stacks, settings.environment_url),
