@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
+
+from deployer.errors import Rejected
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,14 @@ class Configuration:
     sweep_limit: int | None = None
     deployments: str | None = None
     environment_url: str | None = None
+
+    @classmethod
+    def of(cls, prefix: str) -> Self:
+        """The installation whose names begin so, as it is. Raises ``Rejected`` where that is no name and stage."""
+        name, _, stage = prefix.rpartition("-")
+        if not (name and stage):
+            raise Rejected(f"{prefix!r} is no installation; it is NAME-STAGE, as opolis-deployer-prod")
+        return cls(name, stage)
 
     @property
     def prefix(self) -> str:

@@ -7,7 +7,6 @@ killed. It installs nothing into its AWS; that is the deploy tool's work.
 
 from __future__ import annotations
 
-import json
 import secrets
 import threading
 import time
@@ -55,6 +54,7 @@ from .aws.stack_operations import Hold, StackOperation, StackOperations
 from .codepipeline import CodePipeline, ServiceError
 from .codepipeline.template import declaration
 from .github import GitHub
+from .kept import Kept
 from .pages import Pages
 from .sites import Sites
 from .slack import Slack
@@ -121,19 +121,15 @@ class Engine:
     def _build(self) -> None:
         close = self._resources.callback
         self.data.mkdir(parents=True, exist_ok=True)
-        kept = _Kept(self.data / "engine.json")
-        self._aws = LoopbackServer(self._port or kept.number("aws_port"))
+        kept = Kept.read(self.data) or Kept()
+        self._aws = LoopbackServer(self._port or kept.aws_port)
         close(self._aws.stop)
-        self._web = LoopbackServer(kept.number("web_port"))
+        self._web = LoopbackServer(kept.web_port)
         close(self._web.stop)
-        self.github_token = kept.text("github_token") or f"ghp_{secrets.token_hex(20)}"
-        self.slack_token = kept.text("slack_token") or f"xoxb-{secrets.token_hex(20)}"
-        kept.keep(
-            aws_port=self._aws.port,
-            web_port=self._web.port,
-            github_token=self.github_token,
-            slack_token=self.slack_token,
-        )
+        self.github_token = kept.github_token or f"ghp_{secrets.token_hex(20)}"
+        self.slack_token = kept.slack_token or f"xoxb-{secrets.token_hex(20)}"
+        self._kept = Kept(self._aws.port, self._web.port, self.github_token, self.slack_token)
+        self._kept.write(self.data)
         self.github = GitHub(self.data / "github", token=self.github_token, base_url=self.web_url)
         close(self.github.close)
         self.slack = Slack(self.data / "slack", token=self.slack_token, scopes=BOT_SCOPES)
@@ -209,12 +205,12 @@ class Engine:
     @property
     def github_url(self) -> str:
         """Base of GitHub's REST API."""
-        return f"{self.web_url}/api/v3"
+        return self._kept.github_url
 
     @property
     def slack_url(self) -> str:
         """Base of Slack's web API, with its trailing slash."""
-        return f"{self.web_url}/slack/api/"
+        return self._kept.slack_url
 
     def git_url(self, full_name: str) -> str:
         """The remote to push `owner/name` to."""
@@ -285,21 +281,3 @@ class Engine:
     def hold_stack(self, matches: Callable[[StackOperation], bool]) -> AbstractContextManager[Hold]:
         """Keep matching stack operations in progress, with nothing done, until released."""
         return self._operations.hold(matches)
-
-
-class _Kept:
-    """Ports and tokens of the last engine on this data: what is stored there names the ports in URLs."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._values: dict[str, str | int] = json.loads(path.read_text()) if path.exists() else {}
-
-    def number(self, name: str) -> int:
-        return int(self._values.get(name, 0))
-
-    def text(self, name: str) -> str:
-        return str(self._values.get(name, ""))
-
-    def keep(self, **values: str | int) -> None:
-        self._path.touch(mode=0o600)
-        self._path.write_text(json.dumps(values))

@@ -1,0 +1,131 @@
+"""Where a command works: an installation in an AWS account, or one in a laptop engine that runs.
+
+Both are reached by the same calls; where they go and with which credentials is all that differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import boto3
+
+from deployer.errors import Rejected
+from deployer.github import GitHub
+from deployer.memory import Table
+from deployer.secrets import Secrets
+from deployer_deploy.configuration import Configuration
+from deployer_deploy.stacks import Stacks
+from deployer_deploy.target import Target
+from deployer_deploy.tree import CORE, LAYER
+from deployer_local.kept import Kept
+
+# What the deployer keeps in SSM, by the names that it always had.
+GITHUB_TOKEN = "opolis.github.token"  # noqa: S105 - a name
+GITHUB_HMAC = "opolis.github.hmac"
+SLACK_TOKEN = "opolis.slack.token"  # noqa: S105 - a name
+
+PROFILE = "opolis-deployer"
+_GITHUB_API = "https://api.github.com"
+_GITHUB = "https://github.com"
+
+
+@dataclass(frozen=True)
+class Place:
+    """One installation, and how it is reached. ``engine``: what a laptop engine keeps of itself, None on AWS.
+
+    ``variables``: the environment variables of whoever runs the command.
+    """
+
+    target: Target
+    configuration: Configuration
+    variables: Mapping[str, str]
+    engine: Kept | None = None
+
+    @classmethod
+    def aws(
+        cls, configuration: Configuration, variables: Mapping[str, str], region: str | None, profile: str | None
+    ) -> Self:
+        """The account of ``profile``; else of the credentials at hand; else of the profile ``opolis-deployer``."""
+        return cls(Target.aws(region, profile or _own_profile(variables)), configuration, variables)
+
+    @classmethod
+    def local(cls, configuration: Configuration, variables: Mapping[str, str], data: Path) -> Self:
+        """The laptop engine that runs on ``data``. Raises ``Rejected`` where none does."""
+        kept = Kept.running(data)
+        target = Target.engine(kept.aws_url, kept.github_url, kept.slack_url)
+        return cls(target, configuration, variables, kept)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client. Raises ``Broken`` where AWS is not configured on this machine."""
+        return self.target.client(service)
+
+    @cached_property
+    def outputs(self) -> Mapping[str, str]:
+        """The outputs of the installation's core and layer: endpoint, queues, table, buckets, roles.
+
+        Raises:
+            Rejected: where the deployer is not installed there.
+        """
+        stacks = Stacks(self.client("cloudformation"))
+        found = {
+            name: value
+            for part in (CORE, LAYER)
+            for name, value in stacks.observe(self.configuration.stack(part)).outputs.items()
+        }
+        if not found:
+            raise Rejected(
+                f"{self.configuration.prefix} is not installed {self.where}; install it with `deployer deploy`, or say "
+                "--installation, --region and --profile"
+            )
+        return found
+
+    @property
+    def where(self) -> str:
+        """Where that is, for people: ``in the laptop engine``, ``in eu-central-1``."""
+        return "in the laptop engine" if self.engine else f"in {self.region}"
+
+    @property
+    def region(self) -> str:
+        """The region that is worked in."""
+        return str(self.client("cloudformation").meta.region_name)
+
+    @cached_property
+    def memory(self) -> Table:
+        """The environments table."""
+        return Table(self.client("dynamodb"), self.outputs["EnvironmentsTable"])
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """The secrets in SSM."""
+        return Secrets(self.client("ssm"))
+
+    @cached_property
+    def github(self) -> GitHub:
+        """GitHub's REST API, with the caller's own token where there is one (``GH_TOKEN``, ``GITHUB_TOKEN``)."""
+        return GitHub(self.github_api_url, self._github_token)
+
+    @property
+    def github_api_url(self) -> str:
+        """Base of GitHub's REST API; an Enterprise server's is in ``GITHUB_API_URL``."""
+        return self.engine.github_url if self.engine else self.variables.get("GITHUB_API_URL") or _GITHUB_API
+
+    @property
+    def github_url(self) -> str:
+        """Base of what people open in a browser."""
+        return self.engine.web_url if self.engine else self.variables.get("GITHUB_SERVER_URL") or _GITHUB
+
+    def _github_token(self) -> str:
+        if self.engine:
+            return self.engine.github_token
+        own = self.variables.get("GH_TOKEN") or self.variables.get("GITHUB_TOKEN")
+        return own or self.secrets.get(GITHUB_TOKEN)
+
+
+def _own_profile(variables: Mapping[str, str]) -> str | None:
+    if any(variables.get(name) for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID")):
+        return None
+    return PROFILE if PROFILE in boto3.Session().available_profiles else None
