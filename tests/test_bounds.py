@@ -46,7 +46,7 @@ def test_F21_what_fails_for_ever_is_received_so_often_then_put_aside_and_somebod
     assert 3 <= policy["maxReceiveCount"] <= 250
     assert queues[dead]["MessageRetentionPeriod"] == 14 * 86_400, "SQS keeps nothing longer"
     assert queues[dead].get("FifoQueue") == queues[name].get("FifoQueue"), "SQS refuses a pair of two kinds"
-    [alarm] = [each for each in alarms.values() if f"{dead}.QueueName" in json.dumps(each["Dimensions"])]
+    [alarm] = [each for each in alarms.values() if f"{dead}.QueueName" in json.dumps(each.get("Dimensions"))]
     assert (alarm["MetricName"], alarm["Statistic"]) == ("ApproximateNumberOfMessagesVisible", "Maximum")
     assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
     assert alarm["AlarmActions"] == [{"Ref": "Alarms"}]

@@ -245,6 +245,7 @@ class TestBuilder:
             "EnvironmentsLimit": "50",
             "IdleDays": "0",
             "SweepLimit": "25",
+            "PipelinesQuota": "1000",
             **roles,
         }
 

@@ -242,6 +242,7 @@ def test_queues() -> None:
     alarmed = {
         dimension["Value"]["Fn::GetAtt"].removesuffix(".QueueName")
         for alarm in resources(CORE, "AWS::CloudWatch::Alarm").values()
+        if alarm.get("MetricName") == "ApproximateNumberOfMessagesVisible"
         for dimension in alarm["Dimensions"]
     }
     dead = {

@@ -44,6 +44,7 @@ def test_an_environment_at_rest_costs_no_call_and_a_repository_no_rate_limit(kno
     made = calls(known, known.swept)
     assert sorted(made) == [
         "cloudformation.every",
+        "codepipeline.count",  # of the region's, once a tick
         "github.refs",
         "memory.all_parked",
         "memory.baseline",

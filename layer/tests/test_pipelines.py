@@ -49,6 +49,20 @@ def test_runs_newest_first(aws: Aws) -> None:
     )
 
 
+def test_all_pages_of_pipelines_are_counted(aws: Aws) -> None:
+    pipelines, stub = aws
+    stub.add_response("list_pipelines", {"pipelines": [{"name": "a"}, {"name": "b"}], "nextToken": "2"}, {})
+    stub.add_response("list_pipelines", {"pipelines": [{"name": "c"}]}, {"nextToken": "2"})
+    assert pipelines.count() == 3
+
+
+def test_what_cannot_be_counted_is_said(aws: Aws) -> None:
+    pipelines, stub = aws
+    stub.add_client_error("list_pipelines", "ThrottlingException")
+    with pytest.raises(Transient, match="the region's pipelines"):
+        pipelines.count()
+
+
 @pytest.mark.parametrize("status", RunState, ids=str)
 def test_every_state_is_known(aws: Aws, status: RunState) -> None:
     pipelines, stub = aws

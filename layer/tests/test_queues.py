@@ -265,3 +265,30 @@ def test_an_expired_receipt_is_no_error(code: str, tolerated: bool) -> None:
         else:
             with pytest.raises(Transient):
                 hide(client, "arn:aws:sqs:us-east-1:1:notices", "receipt", 5)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (Transient("throttled"), "Transient"),
+        (Rejected("no"), "Rejected"),
+        (Broken("no permission"), "Broken"),
+        (Malformed("not ours"), "Malformed"),
+        (KeyError("a bug"), "Unexpected"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_fails_is_measured_by_class(error: Exception, kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_record: Any) -> None:
+        raise error
+
+    caplog.set_level("INFO")
+    process({"Records": [{"messageId": "1", "body": ""}]}, fail, lambda *_: None)
+    fields = [vars(record)["fields"] for record in caplog.records if record.getMessage() == "measured"]
+    assert [(line["Failures"], line["Class"]) for line in fields] == [(1, kind)]
+
+
+def test_what_is_done_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    process({"Records": [{"messageId": "1", "body": ""}]}, lambda _: None, lambda *_: None)
+    assert not caplog.records

@@ -333,6 +333,7 @@ def test_F12_what_is_no_deliverys_id_goes_no_further(endpoint: Endpoint, lines: 
     assert endpoint.answer(request(push(), x_github_delivery=guid))[0] == 202
     [look] = endpoint.queue.looks
     assert look.reason == "push"
+    assert look.delivery == ""
     assert [each["delivery"] for each in lines() if each["message"] == "look queued"] == [""]
 
 
@@ -397,6 +398,16 @@ def test_F16_what_does_not_answer_is_answered_with_503(endpoint: Endpoint, faili
     getattr(endpoint, failing).failure = Transient("no answer")
     assert endpoint.answer(request(push()))[0] == 503
     assert endpoint.queue.looks == []
+
+
+def test_a_push_is_measured_and_so_is_a_refusal(endpoint: Endpoint, lines: Lines) -> None:
+    endpoint.answer(request(push()))
+    endpoint.answer(request(push(), x_hub_signature_256="sha256=" + "0" * 64))
+    measured = [each for each in lines() if each["message"] == "measured"]
+    assert [each.get("Pushes") for each in measured] == [1, None]
+    assert [(each.get("WebhooksRefused"), each.get("Status")) for each in measured] == [(None, None), (1, "401")]
+    [look] = endpoint.queue.looks
+    assert look.delivery == look.reason.removeprefix("push ")
 
 
 @pytest.mark.parametrize(

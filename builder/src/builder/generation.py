@@ -47,6 +47,7 @@ def following(situation: Situation, ref: str, commit: str, digest: str, *, prese
         warnings=situation.wish.warnings if isinstance(situation.wish, Present) else (),
         superseded=_superseded(item, commit),
         touched=situation.now,
+        pushed=situation.pushed_at * 1000,
         announced=0,
         starting=0,
         request=situation.request or item.request,

@@ -34,6 +34,7 @@ from deployer.events import (
     parse_look,
     parse_sweep,
 )
+from deployer.metrics import RUNS
 from deployer.observability import bound, logger, traced
 from deployer.patterns import patterns_of
 from deployer.ports import Environment, Looks, Memory, Outcome
@@ -72,6 +73,7 @@ class Settings:
     environments_limit: int = 50
     idle_days: int = 0
     sweep_limit: int = 25
+    pipelines_quota: int = 1000
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,8 @@ class Builder:
         item = self.memory.environment(environment) if environment else None
         if item is None:
             return
+        if isinstance(change, RunChange) and not change.stage and change.state not in _UNENDED:
+            log.measure(RUNS, Outcome=change.state)
         if item.settled and begins(change):
             # Somebody starts a run of an environment at rest: the sweep is to see its end told.
             self.memory.save(replace(item, settled=False))
@@ -178,7 +182,7 @@ def receive(builder: Builder, record: Record) -> None:
         # The next sweep's look is behind it: what fails for long must not pile up in front of a push that mends it.
         log.warning("left to the next sweep", environment=look.environment)
         return
-    with bound(environment=look.environment, commit=look.after):
+    with bound(environment=look.environment, commit=look.after, delivery=look.delivery):
         builder.look(look, receives_of(record))
 
 
@@ -277,6 +281,7 @@ def _builder() -> tuple[Builder, Hide]:
             patterns_of(settings.repositories),
             settings.sweep_limit,
             clock,
+            settings.pipelines_quota,
         ),
     )
     return builder, hider(sqs)

@@ -132,6 +132,7 @@ class Observer:
             wakes=asked.wakes,
             sweeping=look.sweeping,
             pushed=bool(look.after),
+            pushed_at=look.pushed_at,
             request=question.request,
             source=question.source,
             slot=slot,

@@ -78,7 +78,8 @@ class Situation:
     ``stack_name``: the name that the environment's stack has or will have. ``runs``: of each pipeline in the stack,
     newest first. ``elsewhere``: the pipelines that read no source object of ours. ``projects``: the build projects
     in the stack. ``now``: milliseconds since the epoch. ``receives``: how often this look was received.
-    ``sweeping``: whether the sweep asks; ``pushed``: whether a push does. ``request``: the id of somebody's asking
+    ``sweeping``: whether the sweep asks; ``pushed``: whether a push does, at ``pushed_at``
+    (seconds, by GitHub's clock). ``request``: the id of somebody's asking
     by hand that is to be granted, or empty. ``source``: the source object, where the environment was forgotten and
     its stack is there. ``slot``: the place it takes among its repository's environments. ``idle_days``: after how
     many days without activity a development environment is removed; 0: never.
@@ -100,6 +101,7 @@ class Situation:
     wakes: bool = False
     sweeping: bool = False
     pushed: bool = False
+    pushed_at: int = 0
     request: str = ""
     source: SourceObject | None = None
     slot: str = ""

@@ -7,7 +7,7 @@ rate limit nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from builder.compare import Finding, Findings, Scene, compare, state_of
@@ -16,6 +16,7 @@ from builder.wishes import STOPPED, becomes_known
 from deployer.environments import INSTALLATION_TAG, OWNER_TAG, REPOSITORY_TAG, repository_of
 from deployer.errors import DeployerError, Rejected
 from deployer.events import SWEEP, Look, RepositoryName, StackSeen, Sweep, Tick
+from deployer.metrics import PIPELINES, PIPELINES_USED, SWEEP_REPAIRS
 from deployer.observability import logger
 from deployer.ports import (
     Baseline,
@@ -43,7 +44,7 @@ _NAMED = 20
 @dataclass(frozen=True)
 class Sweeper:
     """``configured``: repositories (owner/name) that are known without a webhook. ``limit``: how many environments a
-    sweep may want to make, and how many to remove. ``clock``: milliseconds.
+    sweep may want to make, and how many to remove. ``clock``: milliseconds. ``quota``: of pipelines, in the region.
     """
 
     repositories: Repositories
@@ -58,11 +59,15 @@ class Sweeper:
     configured: tuple[str, ...]
     limit: int
     clock: Callable[[], int]
+    quota: int = 1000
 
     # --- each tick
 
     def tick(self, tick: Tick) -> None:
-        """Queue a sweep for each repository that is known: by a webhook, by configuration, or by a stack's tags."""
+        """Queue a sweep for each repository that is known: by a webhook, by configuration, or by a stack's tags.
+
+        And count the region's pipelines, which is nobody's task but has to be done now and then.
+        """
         names = {known.repository.id: known.repository for known in self.baselines.repositories()}
         stacks = self._stacks()
         for number, (name, _) in (stacks or {}).items():
@@ -82,6 +87,12 @@ class Sweeper:
             owner, _, title = text.partition("/")
             if text.lower() not in known and self._admits(text):
                 self.sweeps.sweep(Sweep(RepositoryName(0, owner, title)), tick.id)
+        try:
+            count = self.pipelines.count()
+            log.measure(PIPELINES, count)
+            log.measure(PIPELINES_USED, 100 * count / self.quota)
+        except DeployerError as error:
+            log.warning("the pipelines can't be counted now", reason=str(error))
 
     def _admits(self, full_name: str) -> bool:
         return self.installation.admission.takes(full_name)
@@ -166,8 +177,8 @@ class Sweeper:
                 text = f"{len(wanted)} {kind} at once, more than {self.limit}"
                 log.error(STOPPED, repository=repository.full_name, reason=text, refs=refs)
                 continue
-            self._send(repository, wanted)
-        self._send(repository, (*findings.behind, *findings.drifted))
+            self._repair(repository, wanted)
+        self._repair(repository, (*findings.behind, *findings.drifted))
         quiet = (item for item in findings.unsettled if not self._runs_on(item))
         self._send(repository, (Finding(item.id, "nobody has seen it at rest") for item in quiet))
 
@@ -176,6 +187,11 @@ class Sweeper:
         if not item.present or item.outcome is not Outcome.SUCCESS:
             return False
         return any(run.state.active for name in item.pipelines for run in self.pipelines.runs(name))
+
+    def _repair(self, repository: RepositoryName, findings: Sequence[Finding]) -> None:
+        self._send(repository, findings)
+        if findings:
+            log.measure(SWEEP_REPAIRS, len(findings))
 
     def _send(self, repository: RepositoryName, findings: Iterable[Finding]) -> None:
         for finding in findings:

@@ -10,6 +10,7 @@ from builder.voice import Voice
 from deployer.contexts import ref_of
 from deployer.errors import Rejected, Transient
 from deployer.events import Announcement, RunNotice
+from deployer.metrics import PREPARATIONS, PUSH_TO_PIPELINE
 from deployer.observability import logger
 from deployer.ports import Environment, Outcome
 from deployer.stacks import events_url
@@ -61,6 +62,16 @@ class Teller:
         except Transient:
             self._take_back(item)
             raise
+        if outcome is not item.outcome:
+            self._measure(item, outcome)
+
+    def _measure(self, item: Environment, outcome: Outcome) -> None:
+        """What is remembered once is measured once."""
+        if outcome is not Outcome.PENDING:
+            log.measure(PREPARATIONS, Outcome=str(outcome))
+        if outcome is Outcome.SUCCESS and item.pushed and item.present:
+            # GitHub's clock is not ours, and tells seconds.
+            log.measure(PUSH_TO_PIPELINE, max(0, self._to.clock() - item.pushed))
 
     def _take_back(self, item: Environment) -> None:
         """What was said by who was overtaken may have come after the last word on that commit."""

@@ -25,7 +25,7 @@ class Configuration:
     ``repositories``: comma list of ``owner/name`` that are known before their first webhook. ``environments_limit``:
     development environments for each repository, 0 for any number. ``idle_days``: without activity for so many days,
     one is removed; 0 for never. ``sweep_limit``: how many environments a sweep may make, or remove, for each
-    repository.
+    repository. ``pipelines_quota``: how many pipelines AWS lets the region have.
     """
 
     name: str = "opolis-deployer"
@@ -45,6 +45,7 @@ class Configuration:
     sweep_limit: int | None = None
     deployments: str | None = None
     environment_url: str | None = None
+    pipelines_quota: int | None = None
 
     @classmethod
     def of(cls, prefix: str) -> Self:
@@ -83,5 +84,6 @@ class Configuration:
             "SweepLimit": self.sweep_limit,
             "Deployments": self.deployments,
             "EnvironmentUrl": self.environment_url,
+            "PipelinesQuota": self.pipelines_quota,
         }
         return {name: str(value) for name, value in values.items() if value is not None}

@@ -20,6 +20,7 @@ from deployer.fields import matching, number_of, object_of, text_of
 from deployer.states import RUN_EVENTS, STAGE_EVENTS, stack_phase
 
 SWEEP = "sweep"
+PUSH = "push"
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
 _NAME = re.compile(r"[A-Za-z0-9.@_-]{1,100}")
@@ -66,6 +67,11 @@ class Look:
     request: str = ""
     stack: str = ""
     skips: str | None = None
+
+    @property
+    def delivery(self) -> str:
+        """GitHub's id of the webhook that it comes from, empty where it comes from none."""
+        return self.reason.removeprefix(PUSH).strip() if self.reason.startswith(PUSH) else ""
 
     @property
     def sweeping(self) -> bool:

@@ -10,16 +10,20 @@ import functools
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 from deployer import tracing
+from deployer.metrics import Metric, embedded
 
 Handler = Callable[[Any, Any], Any]
 
 _context: contextvars.ContextVar[dict[str, str] | None] = contextvars.ContextVar("log_context", default=None)
+# The function that runs, and the installation that it belongs to.
+_function: contextvars.ContextVar[tuple[str, str]] = contextvars.ContextVar("function", default=("", ""))
 
 
 class JsonFormatter(logging.Formatter):
@@ -72,6 +76,14 @@ class Log:
         """As ``error``, with the traceback of the exception being handled."""
         self._logger.exception(message, extra={"fields": fields})
 
+    def measure(self, metric: Metric, value: float = 1, **dimensions: str) -> None:
+        """A measurement, in a line of its own. ``dimensions``: the metric's; ``Function`` is known."""
+        name, installation = _function.get()
+        if "Function" in metric.dimensions:
+            dimensions["Function"] = name
+        fields = embedded(installation, metric, value, dimensions, time.time_ns() // 1_000_000)
+        self._logger.info("measured", extra={"fields": fields})
+
 
 def logger(name: str) -> Log:
     """The structured logger of a module."""
@@ -111,8 +123,13 @@ def traced(name: str) -> Callable[[Handler], Handler]:
         @functools.wraps(handler)
         def wrapped(event: Any, context: Any) -> Any:
             configure()
-            with bound(request=str(getattr(context, "aws_request_id", ""))), tracing.invocation(name):
-                return handler(event, context)
+            own = getattr(context, "function_name", "")
+            token = _function.set((name, own.removesuffix("-" + name.replace("_", "-"))))
+            try:
+                with bound(request=str(getattr(context, "aws_request_id", ""))), tracing.invocation(name):
+                    return handler(event, context)
+            finally:
+                _function.reset(token)
 
         return wrapped
 

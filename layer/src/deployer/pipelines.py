@@ -87,6 +87,12 @@ class CodePipeline:
             for entry in found["pipelineExecutionSummaries"]
         )
 
+    def count(self) -> int:
+        """ListPipelines: how many there are in the region."""
+        with translated("the region's pipelines"):
+            pages = self._client.get_paginator("list_pipelines").paginate()
+            return sum(len(page["pipelines"]) for page in pages)
+
     def source(self, pipeline: str, key: str, repository: str) -> Source | None:
         """The S3 source action that reads ``key``, else the connection's that reads ``repository``, else None."""
         with translated(f"structure of pipeline {pipeline}"):

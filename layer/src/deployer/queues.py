@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from deployer.errors import DeployerError, Transient
 from deployer.events import Look, Malformed, Notice, Sweep
+from deployer.metrics import FAILURES
 from deployer.observability import logger
 
 _log = logger("queues")
@@ -133,15 +134,19 @@ def _received(record: Record, receive: Callable[[Record], None]) -> int | None:
         receive(record)
     except Malformed as error:
         _log.error("a message that nobody of ours sent was dropped", reason=str(error))
+        _log.measure(FAILURES, Class="Malformed")
         return None
     except Transient as error:
         if error.retry_after is not None:
             wait = min(LONGEST, max(1, math.ceil(error.retry_after)))
         _log.info("to be tried again", reason=str(error), seconds=wait)
+        _log.measure(FAILURES, Class="Transient")
     except DeployerError as error:
         _log.error(FAILED, reason=str(error), kind=type(error).__name__, seconds=wait)
+        _log.measure(FAILURES, Class=type(error).__name__)
     except Exception as error:  # noqa: BLE001 - a bug met by one message must not take the batch to the dead letters
         _log.exception(UNEXPECTED, kind=type(error).__name__, seconds=wait)
+        _log.measure(FAILURES, Class="Unexpected")
     else:
         return None
     return wait

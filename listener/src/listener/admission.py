@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deployer.environments import environment_of
-from deployer.events import Look, RepositoryName
+from deployer.events import PUSH, Look, RepositoryName
 from deployer.patterns import allowed, patterns_of
 from deployer.refs import is_commit
 from deployer.skipping import skips_ci
@@ -76,7 +76,7 @@ def admit(payload: Mapping[str, Any], patterns: str, delivery: str) -> Look | Ig
     return Look(
         environment=str(environment),
         repository=name,
-        reason=f"push {delivery}".strip(),
+        reason=f"{PUSH} {delivery}".strip(),
         ref=ref,
         after=after,
         pushed_at=_seconds(repository.get("pushed_at")),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deployer.errors import Broken, Transient
+from deployer.metrics import PUSHES, WEBHOOKS_REFUSED
 from deployer.observability import bound, logger, traced
 from deployer.ports import Looks
 from deployer.settings import load
@@ -48,6 +49,7 @@ class Listener:
             status, message = self._accept(event)
         except Refused as refusal:
             log.warning("refused", status=refusal.status, reason=refusal.message)
+            log.measure(WEBHOOKS_REFUSED, Status=str(refusal.status))
             status, message = refusal.status, refusal.message
         except Broken as error:
             log.error("the webhook secret can't be read", reason=str(error))
@@ -80,6 +82,7 @@ class Listener:
                 return 202, f"ignored: {admitted.reason}"
             self.looks.send(admitted)
             log.info("look queued", environment=admitted.environment, commit=admitted.after)
+            log.measure(PUSHES)
             return 202, f"looking at {admitted.environment}"
 
 

@@ -6,6 +6,7 @@ No side holds another up: where one fails, the others have been told already whe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,20 +55,23 @@ class Notifier:
 
     def _try(self, side: Side, change: RunChange | RunNotice, environment: Environment) -> DeployerError | None:
         """Tell one side, again where it was overtaken; answers with what went wrong."""
-        try:
-            for _ in range(MAX_ROUNDS):
-                observed = self.observer.observe(change, environment)
-                if observed is None:
-                    return None
-                if side.tell(observed):
-                    return None if observed.settled else Transient("the run ended, and actions are listed as running")
-        except Rejected as error:
-            log.warning("could not be said", reason=str(error))
-            return None
-        except DeployerError as error:
-            log.warning("not said yet", reason=str(error), kind=type(error).__name__)
-            return error
-        except Exception as error:
-            log.exception("not said yet", kind=type(error).__name__)
-            return Transient(f"unexpected {type(error).__name__}")
+        with ExitStack() as named:
+            try:
+                for _ in range(MAX_ROUNDS):
+                    observed = self.observer.observe(change, environment)
+                    if observed is None:
+                        return None
+                    named.enter_context(bound(commit=observed.commit))
+                    if side.tell(observed):
+                        done = observed.settled
+                        return None if done else Transient("the run ended, and actions are listed as running")
+            except Rejected as error:
+                log.warning("could not be said", reason=str(error))
+                return None
+            except DeployerError as error:
+                log.warning("not said yet", reason=str(error), kind=type(error).__name__)
+                return error
+            except Exception as error:
+                log.exception("not said yet", kind=type(error).__name__)
+                return Transient(f"unexpected {type(error).__name__}")
         return Transient("others are saying the same at the same time", 1.0)

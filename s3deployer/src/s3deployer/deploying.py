@@ -141,6 +141,7 @@ class S3Deployer:
             if bucket in {artifact.location.bucket for artifact in job.artifacts}:
                 raise Rejected(f"bucket {bucket} is refused: the pipeline's artifacts are in it")
             environment = self.ownership.show(bucket, job)
+            log.info("shown to be the caller's", job=job.id, bucket=bucket, environment=environment)
             if distribution:
                 self.ownership.show_distribution(distribution, environment)
             archive, size = archives[choice.site]

@@ -115,6 +115,9 @@ class Source:
 class Pipelines(Protocol):
     """Start, stop and list runs."""
 
+    def count(self) -> int:
+        """How many pipelines the region has, whosever they are."""
+
     def runs(self, pipeline: str) -> tuple[Run, ...]:
         """The latest runs, newest first; none for a pipeline that does not exist."""
 

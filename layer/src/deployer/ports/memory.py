@@ -41,6 +41,7 @@ class Environment:
     been seen to be final. ``digest`` is that of the wanted template and parameters, ``applied`` that of the stack's.
     ``source`` is the version id of the generation's source object, put there at ``source_at`` (milliseconds).
     ``pipelines`` are those that its stack was seen to have. ``touched`` is when somebody last wanted something of it,
+    ``pushed`` when the push came to GitHub that this generation began with (0 for any other beginning),
     ``announced`` when its removal was announced, ``starting`` when the start of a run was last attempted and not seen
     to its end (all in milliseconds). ``request`` is the last asking by hand that was granted, ``highest`` the highest
     version that was ever wanted of production. ``slot`` is the place that it takes up among its repository's
@@ -68,6 +69,7 @@ class Environment:
     warnings: tuple[str, ...] = ()
     superseded: tuple[str, ...] = ()
     touched: int = 0
+    pushed: int = 0
     announced: int = 0
     starting: int = 0
     request: str = ""

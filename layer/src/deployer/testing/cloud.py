@@ -149,6 +149,11 @@ class Cloud:
 
     # --- Pipelines
 
+    def count(self) -> int:
+        """Those that have had a run."""
+        with self.tape.call("codepipeline.count"):
+            return len(self.executions)
+
     def runs(self, pipeline: str) -> tuple[Run, ...]:
         """Newest first."""
         with self.tape.call("codepipeline.runs"):
