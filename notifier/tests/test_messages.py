@@ -243,7 +243,7 @@ def test_F69_nor_is_what_a_build_says(stage: str, action: str, reason: str, line
         assert len(escape(log)) > 2900 - 12 or block == f"```{escape(log)}```"
         assert reply.context == ("<https://logs/?a=b&amp;c=d|the whole log>",)
     else:
-        assert (reply.details, reply.context) == ((), ())
+        assert (reply.details, reply.context) == ((), ("<https://logs/?a=b&amp;c=d|more about it>",))
 
 
 @given(NAMES, NAMES)
@@ -272,8 +272,18 @@ FAILED = StageProgress("Build", CommitState.FAILURE, "failed", 3, 4, ActionRun("
 def test_a_reply_says_what_failed_why_and_whose_it_is() -> None:
     reply = stage_reply(FAILED, Failure("npm test exited with 1", ("one", "two")), author="<@U0000000A>")
     assert reply == Post(
-        ":x: *Build* failed after 4 s (Test): npm test exited with 1\nCommit by <@U0000000A>", ("```one\ntwo```",)
+        ":x: *Build* failed in 4 s: *Test*: npm test exited with 1\nCommit by <@U0000000A>", ("```one\ntwo```",)
     )
+
+
+@pytest.mark.parametrize("url", ["", "no url"], ids=["none", "no-url"])
+def test_what_leads_nowhere_is_not_shown(url: str) -> None:
+    assert stage_reply(FAILED, Failure("no luck", ("one",), url)).context == ()
+
+
+def test_an_action_called_as_its_stage_is_named_once() -> None:
+    stage = replace(FAILED, failed=ActionRun("Build", "Build", "x", "Failed", 0, 0))
+    assert stage_reply(stage, Failure("no luck")).text == ":x: *Build* failed in 4 s: no luck"
 
 
 def test_a_reply_shows_the_last_twenty_lines_of_the_log() -> None:
@@ -292,13 +302,35 @@ def test_a_reply_shows_the_end_of_a_long_log() -> None:
 
 def test_a_stage_that_failed_without_an_action() -> None:
     stage = StageProgress("Build", CommitState.FAILURE, "failed", 3)
-    assert stage_reply(stage, None, author="Ada") == Post(":x: *Build* failed after 0 s\nCommit by Ada")
+    assert stage_reply(stage, None, author="Ada") == Post(":x: *Build* failed\nCommit by Ada")
 
 
 def test_a_reply_to_what_went_well() -> None:
     assert stage_reply(StageProgress("Build", CommitState.SUCCESS, "succeeded", 3, 4), None) == Post(
-        ":white_check_mark: *Build* succeeded after 4 s"
+        ":white_check_mark: *Build* succeeded in 4 s"
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "succeeded"),
+        (42, "succeeded in 42 s"),
+        (60, "succeeded in 1 min"),
+        (725, "succeeded in 12 min 5 s"),
+        (3_600, "succeeded in 1 h"),
+        (7_385, "succeeded in 2 h 3 min"),
+    ],
+)
+def test_how_long_a_stage_took(seconds: int, text: str) -> None:
+    stage = StageProgress("Build", CommitState.SUCCESS, "succeeded", 3, seconds)
+    assert stage_reply(stage, None).text == f":white_check_mark: *Build* {text}"
+
+
+@pytest.mark.parametrize("text", ["superseded by abc1234", "stopped"], ids=["F61-superseded", "F61-stopped"])
+def test_what_did_not_come_to_its_end_took_no_time(text: str) -> None:
+    stage = StageProgress("Build", CommitState.ERROR, text, 3, 42)
+    assert stage_reply(stage, None).text == f":no_entry_sign: *Build* {text}"
 
 
 def phase(name: str, status: str, message: str = "") -> dict[str, Any]:
@@ -314,8 +346,18 @@ COMMAND = "Error while executing command: npm test. Reason: exit status 1"
         pytest.param({"phases": [phase("BUILD", "FAILED", COMMAND)]}, "npm test exited with 1", id="a-command"),
         pytest.param(
             {"phases": [phase("BUILD", "FAILED", "Error while executing command: a\n b. Reason: exit status 127")]},
-            "a\n b exited with 127",
+            "a … exited with 127",
             id="a-command-of-two-lines",
+        ),
+        pytest.param(
+            {"phases": [phase("BUILD", "FAILED", COMMAND.replace("npm test", "x" * 500))]},
+            f"{'x' * 79}… exited with 1",
+            id="a-long-command-leaves-room-for-how-it-ended",
+        ),
+        pytest.param(
+            {"phases": [phase("BUILD", "FAILED", COMMAND.replace("npm test", "git push https://me:secret@host/x"))]},
+            "git push https://***@host/x exited with 1",
+            id="F91-credentials-in-a-command",
         ),
         pytest.param(
             {"phases": [phase("INSTALL", "SUCCEEDED", ""), phase("DOWNLOAD_SOURCE", "FAILED", "no such object")]},
@@ -363,8 +405,8 @@ def test_builds_read_the_log_of_a_failure(aws: Any) -> None:
     builds.add_response("batch_get_builds", {"builds": [BUILD]}, {"ids": ["site:1"]})
     events.add_response(
         "get_log_events",
-        {"events": [{"message": "one\n"}, {"message": "two"}]},
-        {"logGroupName": "/aws/codebuild/site", "logStreamName": "1", "limit": 20, "startFromHead": False},
+        {"events": [{"message": "[Container] 2026/11/01 00:00:00 Entering phase BUILD"}, {"message": "one\ntwo"}]},
+        {"logGroupName": "/aws/codebuild/site", "logStreamName": "1", "limit": 500, "startFromHead": False},
     )
     assert Builds(codebuild, logs).failure("site:1") == Failure(
         "npm test exited with 1", ("one", "two"), "https://logs"

@@ -1,4 +1,4 @@
-"""Why a CodeBuild build failed, and the last lines it wrote.
+"""Why a CodeBuild build failed, and the last lines that its commands wrote.
 
 Sources: https://docs.aws.amazon.com/codebuild/latest/APIReference/API_BatchGetBuilds.html,
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html
@@ -13,9 +13,15 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from deployer import lengths
 from deployer.stacks import code_of, translated
+from notifier.logs import clean, ending
 
-LINES = 20
+# Events of a log's end: what its commands wrote may stand before much that the agent, or another phase, says later.
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html takes 10,000.
+FETCHED = 500
+# So much of a command is shown that how it ended has room behind it.
+LONGEST = 80
 _COMMAND = re.compile(
     r"Error while executing command: (?P<command>.*)\. Reason: exit status (?P<status>\d+)", re.DOTALL
 )
@@ -35,14 +41,20 @@ class Failure:
 
 
 def reason_of(build: Mapping[str, Any]) -> str:
-    """The first failed phase in words: ``npm test exited with 1``."""
+    """The first failed phase in words: ``npm test exited with 1``. Of a command of many lines, the first."""
     for phase in build.get("phases", []):
         for context in phase.get("contexts", []):
             message = str(context.get("message", ""))
             if phase.get("phaseStatus") in ("FAILED", "FAULT", "TIMED_OUT") and message:
                 match = _COMMAND.search(message)
-                return f"{match['command'].strip()} exited with {match['status']}" if match else message
+                return f"{_short(match['command'])} exited with {match['status']}" if match else clean(message)
     return str(build.get("buildStatus", "failed")).lower().replace("_", " ")
+
+
+def _short(command: str) -> str:
+    first, more, _ = command.strip().partition("\n")
+    first = clean(first)
+    return lengths.cut(f"{first} {lengths.ELLIPSIS}" if more else first, LONGEST)
 
 
 class Builds:
@@ -52,7 +64,7 @@ class Builds:
         self._codebuild, self._logs = codebuild, logs
 
     def failure(self, build_id: str) -> Failure | None:
-        """Why the build failed, with its log's last 20 lines; None where there is no such build."""
+        """Why the build failed, with its log's last lines; None where there is no such build."""
         with translated(f"build {build_id}"):
             builds = self._codebuild.batch_get_builds(ids=[build_id])["builds"]
         if not builds:
@@ -68,10 +80,10 @@ class Builds:
         with translated(f"log {stream}"):
             try:
                 events = self._logs.get_log_events(
-                    logGroupName=group, logStreamName=stream, limit=LINES, startFromHead=False
+                    logGroupName=group, logStreamName=stream, limit=FETCHED, startFromHead=False
                 )["events"]
             except ClientError as error:
                 if code_of(error) == "ResourceNotFoundException":
                     return ()
                 raise
-        return tuple(event["message"].rstrip("\n") for event in events)[-LINES:]
+        return ending(event["message"] for event in events)

@@ -9,11 +9,13 @@ from deployer.contexts import ref_of
 from deployer.ports import Commit, Environment, Post
 from deployer.refs import TAGS
 from deployer.states import CommitState, RunState
-from notifier.builds import LINES, Failure
+from notifier.builds import Failure
 from notifier.health import Setback
+from notifier.logs import LINES
 from notifier.mrkdwn import code, link, outside
 from notifier.observing import Observed
 from notifier.progress import OVERRULED, StageProgress, overruled
+from notifier.wording import action_of, how
 
 _ICONS = {
     CommitState.PENDING: ":hourglass_flowing_sand:",
@@ -92,15 +94,15 @@ def stage_reply(stage: StageProgress, failure: Failure | None, url: str = "", au
     """
     if stage.waits:
         return Post(f"{_WAITS} {_approval(stage, url)}")
-    text = f"{_ICONS[stage.state]} *{outside(stage.stage, _STAGE)}* {stage.text} after {stage.seconds} s"
+    text = f"{_ICONS[stage.state]} *{outside(stage.stage, _STAGE)}* {how(stage)}"
     if failure is not None:
-        action = f" ({outside(stage.failed.action, _STAGE)})" if stage.failed else ""
+        action = f": *{outside(action_of(stage), _STAGE)}*" if action_of(stage) else ""
         text = f"{text}{action}: {outside(failure.reason, _REASON)}"
     if author:
         text = f"{text}\nCommit by {author}"
     log = code(failure.lines[-LINES:], _CODE) if failure else ""
-    context = (link(failure.url, "the whole log"),) if log and failure and failure.url else ()
-    return Post(text, (log,) if log else (), context)
+    leads = link(failure.url, "the whole log" if log else "more about it") if failure else ""
+    return Post(text, (log,) if log else (), (leads,) if leads.startswith("<") else ())
 
 
 def name_of(commit: Commit) -> str:
