@@ -72,6 +72,12 @@ RUNNING, SUPERSEDED = RunState.IN_PROGRESS, RunState.SUPERSEDED
             id="approval",
         ),
         pytest.param(
+            [SOURCE, LINT, did("Build", "Approve", "InProgress", 4, "Manual")],
+            RunState.STOPPING,
+            [("Source", SUCCESS, "succeeded"), ("Build", PENDING, "is running")],
+            id="an-approval-of-a-run-that-is-being-stopped",
+        ),
+        pytest.param(
             [SOURCE, LINT, TEST, DONE],
             RunState.SUCCEEDED,
             [("Source", SUCCESS, "succeeded"), ("Build", SUCCESS, "succeeded"), ("Release", SUCCESS, "succeeded")],

@@ -336,6 +336,35 @@ def test_a_recovery_is_told_where_it_is_quiet() -> None:
     assert len(world.slack.replies) == 1, "its stages are as quiet as ever"
 
 
+def test_an_approval_is_asked_for_where_it_is_quiet_too() -> None:
+    """It waits for a person, and for seven days at most."""
+    waiting = did("Release", "InProgress", 5, provider=APPROVAL)
+    stages = {"Source": 1, "Release": 1}
+    world = World(development=Told.FAILURES, runs=Runs(RunState.IN_PROGRESS, [SOURCE], structure=stages))
+    world.notice()
+    assert world.slack.messages == {}
+    world.runs.done = [SOURCE, waiting]
+    for _ in range(2):
+        world.notice()
+    [message] = world.slack.messages.values()
+    assert "waits for an approval" in message
+    [reply] = world.slack.replies
+    assert f"/{PIPELINE}/view?" in reply
+    world.runs = Runs(RunState.SUCCEEDED, [SOURCE, replace(waiting, status="Succeeded")], structure=stages)
+    world.notice()
+    [message] = world.slack.messages.values()
+    assert "is deployed" in message
+    assert world.slack.replies == [reply], "it goes on as quietly as ever"
+
+
+def test_where_nothing_is_told_no_approval_is_asked_for() -> None:
+    world = World(
+        development=Told.NONE, runs=Runs(RunState.IN_PROGRESS, [did("Build", "InProgress", 5, provider=APPROVAL)])
+    )
+    world.notice()
+    assert world.slack_made == 0
+
+
 RULES = rules_of("acme/site:production=#releases, acme/*:staging=C0000000S")
 
 

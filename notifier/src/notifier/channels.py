@@ -17,10 +17,10 @@ _CHANNEL = re.compile(r"[CG][A-Z0-9]{8,}|#?[^\s#@,=:.A-Z]{1,80}")
 
 
 class Told(StrEnum):
-    """What is said of an environment's runs; a failure's thread goes on until its run has ended for good."""
+    """What is said of an environment's runs; a thread that was begun goes on until its run has ended for good."""
 
     ALL = "all"
-    FAILURES = "failures"  # and recoveries
+    FAILURES = "failures"  # and what mended them, and approvals
     NONE = "none"
 
 
@@ -73,7 +73,7 @@ def told_of(text: str) -> Told:
 
 @dataclass(frozen=True)
 class Voice:
-    """Where an environment is told, empty for nowhere; ``quiet``: failures and recoveries alone."""
+    """Where an environment is told, empty for nowhere; ``quiet``: failures, recoveries and approvals alone."""
 
     channel: str
     quiet: bool = False

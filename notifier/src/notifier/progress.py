@@ -97,6 +97,7 @@ def _stage(
         return StageProgress(stage, CommitState.SUCCESS, "succeeded", end, seconds)
     if ended and not running:
         return StageProgress(stage, *ended, end, seconds)
-    if any(action.provider == APPROVAL for action in running):
+    # Of a run that is being stopped nobody is asked for anything any more.
+    if run is RunState.IN_PROGRESS and any(action.provider == APPROVAL for action in running):
         return StageProgress(stage, CommitState.PENDING, "waits for an approval", rank, waits=True)
     return StageProgress(stage, CommitState.PENDING, "is running", rank)

@@ -24,7 +24,7 @@ from notifier.reasons import Reasons
 from notifier.saying import Said, digest_of, say
 
 log = logger("notifier")
-# What a quiet environment may have to say of a run: that it failed, or that it has put right what had.
+# What a quiet environment may have to say of a run that ended: that it failed, or that it has put right what had.
 _NEWS = (RunState.FAILED, RunState.SUCCEEDED)
 # Of what was observed at the same rank, what comes later: a run may end after the last of its stages has.
 _ORDER = {RunState.IN_PROGRESS: 0, RunState.STOPPING: 1}
@@ -58,7 +58,8 @@ class Threads:
         voice = self.channels.voice(environment.repository.full_name, environment.id.stage)
         if not voice.channel:
             return True
-        if voice.quiet and run.state not in _NEWS and self.notes.message(run.id) is None:
+        asks = any(stage.waits for stage in observed.stages)
+        if voice.quiet and run.state not in _NEWS and not asks and self.notes.message(run.id) is None:
             return True
         rank = 3 * observed.rank + _ORDER.get(run.state, 2)
         current = self._say(observed, "slack", rank, partial(self._show, observed, voice))
@@ -66,7 +67,8 @@ class Threads:
         if message is None:
             return current
         for stage in observed.stages:
-            if stage.state is CommitState.FAILURE or (not voice.quiet and (stage.ended or stage.waits)):
+            # What needs a person is told wherever there is a channel.
+            if stage.state is CommitState.FAILURE or stage.waits or (stage.ended and not voice.quiet):
                 speak = partial(self._reply, message, observed, stage)
                 current = self._say(observed, f"slack/{stage.stage}", stage.rank, speak) and current
         return current
