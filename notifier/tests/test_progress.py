@@ -60,6 +60,18 @@ RUNNING, SUPERSEDED = RunState.IN_PROGRESS, RunState.SUPERSEDED
             id="retried",
         ),
         pytest.param(
+            [SOURCE, LINT, did("Build", "Test", "Failed", 4), did("Build", "Lint", "Succeeded", 20)],
+            RUNNING,
+            [("Source", SUCCESS, "succeeded"), ("Build", PENDING, "is running")],
+            id="all-of-it-retried-and-between-two-actions",
+        ),
+        pytest.param(
+            [SOURCE, LINT, did("Build", "Test", "Failed", 4), did("Build", "Lint", "Succeeded", 20)],
+            RunState.STOPPED,
+            [("Source", SUCCESS, "succeeded"), ("Build", FAILURE, "failed")],
+            id="all-of-it-retried-and-stopped",
+        ),
+        pytest.param(
             [SOURCE, LINT, did("Build", "Test", "Failed", 4), did("Build", "Test", "Succeeded", 20)],
             RUNNING,
             [("Source", SUCCESS, "succeeded"), ("Build", SUCCESS, "succeeded")],
@@ -192,7 +204,7 @@ def test_the_action_that_failed_and_how_long_it_took() -> None:
     assert (build.failed, build.seconds) == (failed, 5)
 
 
-LIFE = [
+LIFE: list[list[ActionRun]] = [
     [did("Build", "Lint", "InProgress", 1)],
     [LINT],
     [LINT, did("Build", "Test", "InProgress", 4)],
@@ -202,7 +214,22 @@ LIFE = [
 ]
 
 
-def test_F63_what_is_observed_later_has_a_higher_rank_unless_it_says_the_same() -> None:
-    seen = [progress({"Build": 2}, actions, RUNNING)[0] for actions in LIFE]
+AGAIN = [
+    *LIFE[:4],
+    [LINT, did("Build", "Test", "Failed", 4), did("Build", "Lint", "InProgress", 20)],
+    [LINT, did("Build", "Test", "Failed", 4), did("Build", "Lint", "Succeeded", 20)],
+    [
+        LINT,
+        did("Build", "Test", "Failed", 4),
+        did("Build", "Lint", "Succeeded", 20),
+        did("Build", "Test", "Failed", 24),
+    ],
+]
+
+
+@pytest.mark.parametrize("life", [LIFE, AGAIN], ids=["what-failed-is-retried", "all-of-it-is-retried"])
+def test_F63_what_is_observed_later_has_a_higher_rank_unless_it_says_the_same(life: list[list[ActionRun]]) -> None:
+    runs = [RunState.FAILED if actions[-1].status == "Failed" else RUNNING for actions in life]
+    seen = [progress({"Build": 2}, actions, run)[0] for actions, run in zip(life, runs, strict=True)]
     for earlier, later in itertools.pairwise(seen):
         assert later.rank > earlier.rank or (later.rank == earlier.rank and later.state is earlier.state)

@@ -85,6 +85,8 @@ def _stage(
     latest = {action.action: action for action in sorted(actions, key=lambda action: action.started)}
     seconds = round((max(a.updated for a in actions) - min(a.started for a in latest.values())) / 1000)
     failed = next((action for action in latest.values() if action.status == "Failed"), None)
+    if failed and run.active and any(action.started >= failed.updated for action in latest.values()):
+        failed = None  # the whole stage is retried, and what failed has yet to be begun again
     running = [action for action in latest.values() if action.status == "InProgress"]
     # It rises with each action that starts or ends, and is highest, until one is retried, where the stage has ended.
     count = len(actions)
