@@ -261,12 +261,15 @@ def test_F24_the_lost_table_is_rebuilt_from_the_stacks_tags_and_nothing_runs_aga
     known.quiet()
     built = {ref: known.built(ref) for ref in (MAIN, HELLO, TAG)}
     before = {item.ref: (item.commit, item.stack, item.pipelines) for item in known.shelf.items.values()}
+    assert not any(notice.forgotten for notice in known.shelf.notices)
+    told = len(known.shelf.notices)
     lose(known)
     known.quiet()
     after = {item.ref: (item.commit, item.stack, item.pipelines) for item in known.shelf.items.values()}
     assert after == before
     assert {ref: known.built(ref) for ref in (MAIN, HELLO, TAG)} == built
     assert all(item.settled for item in known.shelf.items.values())
+    assert {notice.forgotten for notice in known.shelf.notices[told:]} == {True}, "Slack is not told all of it again"
     assert set(known.shelf.holders) >= {("stack", "site-staging"), ("pipeline", "site-staging")}
 
 

@@ -61,7 +61,7 @@ def test_a_sweep_comes_back_as_it_was(sweep: Sweep) -> None:
 
 
 @given(
-    st.builds(RunNotice, TEXT, TEXT)
+    st.builds(RunNotice, TEXT, TEXT, st.booleans())
     | st.builds(Announcement, TEXT, TEXT, TEXT)
     | st.builds(Removal, TEXT, NAMES, NUMBERS)
 )

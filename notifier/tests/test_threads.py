@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.simulation.said import Notes as Leased
 
 from deployer.errors import Broken, DeployerError, Rejected, Transient
-from deployer.events import Announcement, RunChange
+from deployer.events import Announcement, RunChange, RunNotice
 from deployer.pipelines import APPROVAL
 from deployer.ports import Commit, Post
 from deployer.states import RunState
@@ -19,6 +19,7 @@ from deployer.testing import Killed, Tape
 from notifier.authors import MOST, Authors
 from notifier.builds import Failure
 from notifier.channels import Told, rules_of
+from notifier.handler import receive
 from notifier.notes import LEASE
 
 from .test_notify import (
@@ -32,12 +33,14 @@ from .test_notify import (
     Builds,
     GitHub,
     Memory,
+    Notes,
     Runs,
     Slack,
     World,
     did,
     environment,
     live,
+    record,
 )
 
 FAILED, WORKED = LIFE[4], LIFE[6]
@@ -387,6 +390,29 @@ def test_what_has_no_channel_is_not_told() -> None:
     world.notice()
     world.function.threads.announce(Announcement("7/refs/heads/feature/login", "idle/1", "is removed tomorrow"))
     assert world.slack_made == 0
+
+
+@pytest.mark.parametrize("told", [Told.ALL, Told.FAILURES], ids=str)
+def test_F24_what_was_said_of_a_run_is_forgotten_with_the_table_and_not_said_again(told: Told) -> None:
+    """GitHub, where it does no harm, is told; Slack would show twenty runs of each environment twice."""
+    world = World(development=told, runs=Runs(*FAILED))
+    world.notice()
+    before = (dict(world.slack.messages), list(world.slack.replies), len(world.github.statuses))
+    world.notes = Notes()
+    for _ in range(2):
+        receive(world.function, record(RunNotice(PIPELINE, RUN, forgotten=True).to_json()))
+    assert (world.slack.messages, world.slack.replies, len(world.github.statuses)) == (*before[:2], before[2] + 2)
+    receive(world.function, record(RunNotice(PIPELINE, "another").to_json()))
+    assert len(world.slack.messages) == 2, "what began since is told"
+
+
+def test_F24_a_message_that_is_known_follows_its_run_whatever_else_is_forgotten() -> None:
+    world = World()
+    live(world, [3])
+    world.runs.state, world.runs.done = FAILED
+    receive(world.function, record(RunNotice(PIPELINE, RUN, forgotten=True).to_json()))
+    [message] = world.slack.messages.values()
+    assert "failed in *Build*" in message
 
 
 # --- what Slack does not take

@@ -29,6 +29,7 @@ from builder.steps import (
     Upload,
     Wake,
 )
+from deployer.events import RunNotice
 from deployer.ports import Environment, Operation, Outcome, Parked, Run, Stack
 from deployer.refs import HEADS, Stage
 from deployer.states import RunState, StackPhase
@@ -302,4 +303,10 @@ def _settle(situation: Situation) -> tuple[Step, ...]:
         return ()
     if item.outcome not in (Outcome.SUCCESS, Outcome.FAILURE):
         return ()
-    return (Settle(tuple((name, run.id) for name, run in situation.every_run if run.started >= item.checked)),)
+    # A new item's generation is when it was made: of what began before that, what was said is forgotten.
+    runs = (
+        RunNotice(name, run.id, forgotten=run.started < item.generation)
+        for name, run in situation.every_run
+        if run.started >= item.checked
+    )
+    return (Settle(tuple(runs)),)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from deployer.events import RunNotice
 from deployer.ports import Environment, Operation, Outcome, Parked
 
 
@@ -56,12 +57,9 @@ class Touch:
 
 @dataclass(frozen=True)
 class Settle:
-    """Nothing is left to do: make sure that everything was told, of these runs too, and remember that it was.
+    """Nothing is left to do: make sure that everything was told, of these runs too, and remember that it was."""
 
-    ``runs``: (pipeline, run).
-    """
-
-    runs: tuple[tuple[str, str], ...]
+    runs: tuple[RunNotice, ...]
 
 
 @dataclass(frozen=True)

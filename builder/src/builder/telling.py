@@ -93,7 +93,7 @@ class Teller:
         self._voice.say(item.commit, item.ref, state, shown)
         self._pen.change(announced=self._to.clock())
 
-    def _settle(self, runs: tuple[tuple[str, str], ...]) -> None:
+    def _settle(self, runs: tuple[RunNotice, ...]) -> None:
         item, now = self._pen.now, self._to.clock()
         if item.commit:
             self._voice.confirm(item.commit, item.ref, _STATES[item.outcome], item.said or str(item.outcome))
@@ -102,8 +102,8 @@ class Teller:
         if item.commit and item.outcome is Outcome.FAILURE:
             # Of a run that had read nothing yet the notifier believed that it would read this commit.
             self._voice.close(item.commit, item.ref, "no run was started")
-        for pipeline, run in runs:
-            self._to.notices.notify(RunNotice(pipeline, run))
+        for run in runs:
+            self._to.notices.notify(run)
         self._pen.change(superseded=(), checked=now, settled=True)
 
     def _looked_up(self, text: str) -> str:

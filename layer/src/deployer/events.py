@@ -118,10 +118,14 @@ class Tick:
 
 @dataclass(frozen=True)
 class RunNotice:
-    """The builder asks the notifier to make sure that a run's end was told."""
+    """The builder asks the notifier to make sure that a run's end was told.
+
+    ``forgotten``: with the table it was lost whether it was.
+    """
 
     pipeline: str
     execution: str
+    forgotten: bool = False
 
     def to_json(self) -> str:
         """The queue message's body."""
@@ -244,7 +248,7 @@ def parse_notice(message: Mapping[str, Any]) -> Notice | None:
     """
     if "run" in message:
         run = object_of(message["run"], "run")
-        return RunNotice(text_of(run, "pipeline"), text_of(run, "execution"))
+        return RunNotice(text_of(run, "pipeline"), text_of(run, "execution"), run.get("forgotten") is True)
     if "announcement" in message:
         said = object_of(message["announcement"], "announcement")
         return Announcement(text_of(said, "environment"), text_of(said, "key"), text_of(said, "text"))

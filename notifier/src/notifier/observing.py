@@ -44,6 +44,8 @@ class Observed:
     """Where its approvals are given."""
     stacks: tuple[str, ...] = ()
     """Names of the stacks that it has deployed, the latest first."""
+    forgotten: bool = False
+    """Whether it may have been told before, and nobody remembers."""
 
     def page(self, stage: StageProgress) -> str:
         """Where a stage is to be looked at, or approved."""
@@ -88,7 +90,9 @@ class Observer:
         url = f"{pipeline}/executions/{run.id}/timeline?region={self.region}"
         approvals = f"{pipeline}/view?region={self.region}"
         stacks = tuple(dict.fromkeys(_deployed(actions)))
-        return Observed(environment, change.pipeline, run, commit, told, _began(actions), url, approvals, stacks)
+        forgotten = isinstance(change, RunNotice) and change.forgotten
+        began = _began(actions)
+        return Observed(environment, change.pipeline, run, commit, told, began, url, approvals, stacks, forgotten)
 
 
 def _began(actions: Iterable[ActionRun]) -> int:

@@ -58,8 +58,9 @@ class Threads:
         voice = self.channels.voice(environment.repository.full_name, environment.id.stage)
         if not voice.channel:
             return True
-        asks = any(stage.waits for stage in observed.stages)
-        if voice.quiet and run.state not in _NEWS and not asks and self.notes.message(run.id) is None:
+        news = run.state in _NEWS or any(stage.waits for stage in observed.stages)
+        # What may have been told before is not begun anew: Slack, unlike GitHub, would show it twice.
+        if (observed.forgotten or (voice.quiet and not news)) and self.notes.message(run.id) is None:
             return True
         rank = 3 * observed.rank + _ORDER.get(run.state, 2)
         current = self._say(observed, "slack", rank, partial(self._show, observed, voice))
