@@ -76,6 +76,8 @@ class Place(World):
     stacks: Stacks = field(default_factory=Stacks)
     configured: str = ""
     on: bool = True
+    others: Runs | None = None
+    """What CodePipeline says of other runs than the one that is told; the same where it is None."""
 
     def __post_init__(self) -> None:
         repo = self.forge.add(REPOSITORY)
@@ -85,7 +87,8 @@ class Place(World):
     def function(self) -> Function:
         plain = super().function
         addresses = Addresses(self.stacks, self.configured)
-        deployed = Deployed(self.memory, self.forge, self.notes, Reasons(self.builds, self.events), addresses)
+        reasons = Reasons(self.builds, self.events)
+        deployed = Deployed(self.memory, self.forge, self.notes, reasons, addresses, self.others or self.runs)
         commits, threads = plain.notifier.sides
         assert threads is plain.threads
         return Function.of(commits, plain.threads, plain.notifier.observer, deployed if self.on else None)  # type: ignore[arg-type]
@@ -436,6 +439,40 @@ def test_F63_a_deployment_to_staging_that_was_made_later_for_an_earlier_run_make
         place.notice(run=run)
     succeeded(place, ("older", OLD, 1), ("newer", NEW, 100))
     assert place.states() == ["success", "inactive"]
+
+
+@pytest.mark.parametrize(
+    ("others", "state"),
+    [
+        pytest.param(Runs(known=False), "inactive", id="F24-of-a-pipeline-that-is-gone"),
+        pytest.param(Runs(RunState.FAILED), "inactive", id="F24-over"),
+        pytest.param(Runs(RunState.IN_PROGRESS), "in_progress", id="beside-it"),
+        pytest.param(Runs(RunState.STOPPING), "in_progress", id="not-yet"),
+    ],
+)
+def test_a_run_whose_end_nobody_told_does_not_go_on_for_ever(others: Runs, state: str) -> None:
+    place = at(environment(pipelines=("site-x-Other",)), others=others)
+    place.runs = Runs(RunState.IN_PROGRESS, [replace(SOURCE, started=1000)], {"GitHub": ("v", OLD)})
+    place.notice(run="older")
+    place.runs.done = [replace(SOURCE, started=200_000)]
+    place.notice(run="later")
+    place.notes = Notes()
+    succeeded(place, ("newer", NEW, 100))
+    assert place.states() == [state, "in_progress", "success"]
+    if state == "inactive":
+        assert place.told(1)[-1] == ("inactive", "feature/login: superseded by bbbbbbb")
+
+
+def test_a_run_of_any_of_the_environments_pipelines_may_go_on() -> None:
+    class Elsewhere(Runs):
+        def run(self, pipeline: str, run: str) -> Any:
+            return super().run(pipeline, run) if pipeline == "site-x-Other" else None
+
+    place = at(environment(pipelines=("site-x-Other",)), others=Elsewhere())
+    place.runs = Runs(RunState.IN_PROGRESS, [replace(SOURCE, started=1000)], {"GitHub": ("v", OLD)})
+    place.notice(run="older")
+    succeeded(place, ("newer", NEW, 100))
+    assert place.states() == ["in_progress", "success"]
 
 
 # --- where it is served

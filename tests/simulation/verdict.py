@@ -216,19 +216,26 @@ def _deployments(world: Any) -> Iterator[str]:
     """One a run; of those to an environment one stands at most, and none where the environment is gone."""
     runs: dict[object, int] = {}
     standing: dict[tuple[int, str], list[int]] = {}
+    going: dict[tuple[int, str], list[int]] = {}
     there = {(item.id.repository, str(item.id)) for item in world.desk.items.values()}
     for number, each in world.hub.deployed.items():
         made, place = each.deployment, (each.repository, str(each.deployment.payload["environment"]))
         if made.payload["run"] in runs:
             yield f"{made.payload['run']} has two deployments: {runs[made.payload['run']]} and {number}"
         runs[made.payload["run"]] = number
-        # Of a run that was forgotten with the table nobody tells whose it is.
-        if each.state in (None, DeploymentState.IN_PROGRESS) and not world.lost_at:
-            yield f"deployment {number} of {made.sha[:8]} to {made.environment} goes on for ever: {each.state}"
+        if each.state in (None, DeploymentState.IN_PROGRESS):
+            going.setdefault(place, []).append(number)
         if each.state is DeploymentState.SUCCESS:
             standing.setdefault(place, []).append(number)
             if place not in there and not world.lost_at:
                 yield f"deployment {number} to {made.environment} stands, and its environment is gone"
+    began = {number: int(each.deployment.payload["began"]) for number, each in world.hub.deployed.items()}
+    for place, numbers in going.items():
+        # Of a run that was forgotten with the table nobody tells how it ended, until a later one succeeds.
+        since = max((began[number] for number in standing.get(place, ())), default=0)
+        for number in numbers:
+            if not world.lost_at or began[number] < since:
+                yield f"deployment {number} to {place[1]} goes on for ever"
     for (_, environment), numbers in standing.items():
         if len(numbers) > 1:
             yield f"{environment} has {len(numbers)} deployments that stand: {numbers}"

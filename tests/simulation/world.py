@@ -156,7 +156,7 @@ class World:
             Commits(desk, hub, self.notes, reasons),
             Threads(desk, Authors(hub), self.notes, reasons, lambda: slack, channels),
             Notifying(sky, "us-east-1"),
-            Deployed(desk, hub, self.notes, reasons, Addresses(sky)),
+            Deployed(desk, hub, self.notes, reasons, Addresses(sky), sky),
         )
         verifier = Verifier(Secrets(self.tape, SECRET), "hmac", lambda: clock() / 1000)
         self.listener = Listener(verifier, desk, "acme/*,beta/*")

@@ -14,15 +14,15 @@ from deployer.environments import EnvironmentId, parse
 from deployer.errors import Broken, Rejected, Transient
 from deployer.events import Malformed, Removal
 from deployer.observability import bound, logger
-from deployer.ports import Deployments, Memory
+from deployer.ports import Deployment, Deployments, Memory
 from deployer.refs import Stage
 from deployer.states import CommitState, DeploymentState, RunState
 from notifier.addresses import Addresses
-from notifier.observing import Observed
+from notifier.observing import Observed, Runs
 from notifier.progress import StageProgress, overruled
 from notifier.reasons import Reasons
 from notifier.saying import Kept, digest_of, say
-from notifier.standing import STANDING, Standing, number_in, payload_of
+from notifier.standing import Standing, number_in, payload_of
 from notifier.wording import sentence
 
 log = logger("notifier")
@@ -42,6 +42,7 @@ class Deployed:
     notes: Kept
     reasons: Reasons
     addresses: Addresses
+    runs: Runs
 
     def tell(self, observed: Observed) -> bool:
         """Say what has not been said; False where somebody else was faster and all is to be looked at again.
@@ -117,14 +118,27 @@ class Deployed:
         item, standing = observed.environment, self._standing(observed)
         there = self.github.deployments(item.repository, environment_name(item.id))
         others = (each for each in standing.ours(there) if each.id != number)
-        found = standing.those(others, (DeploymentState.SUCCESS,))
-        if any(number_in(each, "began") > observed.began for each in found):
+        found = standing.left(others)
+        stands = [each for each, state in found if state is DeploymentState.SUCCESS]
+        if any(number_in(each, "began") > observed.began for each in stands):
             return  # our notes were lost; GitHub's are there
         self.notes.note(str(observed.id), STANDS, observed.run.id)
         self._post(observed, number, DeploymentState.SUCCESS, text, self.addresses.of(observed))
         # By itself GitHub ends only what was made before, and is neither transient nor in production.
-        left = [each for each in found if each.id > number or item.id.stage is not Stage.STAGING]
-        standing.end(left, f"superseded by {observed.commit[:7]}")
+        left = {each.id for each in stands if each.id > number or item.id.stage is not Stage.STAGING}
+        left |= {each.id for each, _ in found if each not in stands and self._is_forgotten(each, observed)}
+        standing.end([each for each, _ in found if each.id in left], f"superseded by {observed.commit[:7]}")
+
+    def _is_forgotten(self, deployment: Deployment, observed: Observed) -> bool:
+        """Whether nobody will say how it ended: an earlier run's that is over, and whose end was not told.
+
+        So it is where the table was lost while it ran, and its pipeline was replaced, or has had many runs since.
+        """
+        if number_in(deployment, "began") >= observed.began:
+            return False
+        run, pipelines = str(deployment.payload.get("run")), {observed.pipeline, *observed.environment.pipelines}
+        known = [found for name in sorted(pipelines) if (found := self.runs.run(name, run))]
+        return not any(found.state.active for found in known)
 
     def _standing(self, observed: Observed) -> Standing:
         return Standing(self.github, observed.environment.repository, observed.id)
@@ -179,7 +193,7 @@ class Deployed:
         standing = Standing(self.github, removal.repository, environment)
         there = list(self.github.deployments(removal.repository, name))
         old = [each for each in standing.ours(there) if number_in(each, "generation") <= removal.generation]
-        standing.end(standing.those(old, STANDING), "the environment was removed")
+        standing.end([each for each, _ in standing.left(old)], "the environment was removed")
         if now is not None and now.generation > removal.generation:
             return  # its branch is back
         # One that others deploy to, or nobody, may hold their secrets and rules.

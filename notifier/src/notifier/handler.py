@@ -105,6 +105,7 @@ def _notifier() -> tuple[Function, Hide]:
         return Slack(settings.slack_api_url, lambda: secrets.get(settings.slack_token_parameter))
 
     memory = Table(dynamodb, settings.environments_table)
+    pipelines = CodePipeline(boto3.client("codepipeline", config=config))
     notes = Notes(dynamodb, settings.environments_table)
     stacks = CloudFormation(boto3.client("cloudformation", config=config))
     reasons = Reasons(Builds(boto3.client("codebuild", config=config), boto3.client("logs", config=config)), stacks)
@@ -114,12 +115,13 @@ def _notifier() -> tuple[Function, Hide]:
         notes,
         reasons,
         Addresses(stacks, settings.environment_url),
+        pipelines,
     )
     channels = Channels(settings.slack_channel, settings.slack_channels, settings.slack_development)
     function = Function.of(
         Commits(memory, github, notes, reasons),
         Threads(memory, Authors(github), notes, reasons, slack, channels),
-        Observer(CodePipeline(boto3.client("codepipeline", config=config)), os.environ.get("AWS_REGION", "")),
+        Observer(pipelines, os.environ.get("AWS_REGION", "")),
         deployed if settings.deployments == ON else None,
     )
     return function, hider(boto3.client("sqs", config=config))

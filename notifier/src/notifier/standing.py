@@ -5,7 +5,7 @@ What somebody else deployed there is never touched.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from deployer.contexts import describe
@@ -49,14 +49,15 @@ class Standing:
         """Those that were made for it, in the same order."""
         return (each for each in there if each.payload.get("environment") == str(self.environment))
 
-    def those(self, deployments: Iterable[Deployment], states: Container[DeploymentState | None]) -> list[Deployment]:
-        """Which of these (newest first) are in one of the states."""
-        found: list[Deployment] = []
+    def left(self, deployments: Iterable[Deployment]) -> list[tuple[Deployment, DeploymentState | None]]:
+        """Which of these (newest first) have not ended, or stand, with how they do."""
+        found: list[tuple[Deployment, DeploymentState | None]] = []
         over = 0
         for each in deployments:
             said = self.github.deployment_states(self.repository, each.id)
-            if (said[0].state if said else None) in states:
-                found.append(each)
+            state = said[0].state if said else None
+            if state in STANDING:
+                found.append((each, state))
                 over = 0
             else:
                 over += 1
