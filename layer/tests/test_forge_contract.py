@@ -360,31 +360,11 @@ def test_a_success_ends_what_succeeded_there_before(deployments: tuple[Deploymen
 
 def test_of_a_deployment_that_is_gone(deployments: tuple[Deployments, Says]) -> None:
     github, says = deployments
-    for _ in range(3):
+    for _ in range(2):
         says(404, {"message": "Not Found"})
     assert github.deployment_states(NAME, 7) == []
-    github.remove_deployment(NAME, 7)
     with pytest.raises(Rejected, match="deployment 7 of acme/site is gone"):
         github.post_deployment(NAME, 7, DeploymentState.INACTIVE)
-
-
-def test_a_deployment_is_removed_once_it_is_inactive(deployments: tuple[Deployments, Says]) -> None:
-    github, says = deployments
-    first, second = deploy(deployments, 1), deploy(deployments, 2)
-    says(201, {})
-    github.post_deployment(NAME, first, DeploymentState.SUCCESS)
-    for number in (first, second):
-        says(422, {"message": "We cannot delete an active deployment unless it is the only one"})
-        with pytest.raises(Rejected, match="GitHub answered 422: We cannot delete an active deployment unless it is"):
-            github.remove_deployment(NAME, number)
-    says(201, {})
-    github.post_deployment(NAME, first, DeploymentState.INACTIVE)
-    says(204)
-    github.remove_deployment(NAME, first)
-    says(204)
-    github.remove_deployment(NAME, second)
-    says(200, [])
-    assert list(github.deployments(NAME, "feature/a")) == []
 
 
 @pytest.mark.parametrize("times", [1, 2], ids=["there", "gone"])

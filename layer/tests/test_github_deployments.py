@@ -177,7 +177,6 @@ CALLS: dict[str, Call] = {
     "deploy": lambda github: github.deploy(SITE, SHA, "staging", production=False, transient=True),
     "states": lambda github: github.deployment_states(SITE, 1),
     "post": lambda github: github.post_deployment(SITE, 1, DeploymentState.SUCCESS),
-    "remove": lambda github: github.remove_deployment(SITE, 1),
     "remove-environment": lambda github: github.remove_environment(SITE, "staging"),
 }
 REFUSALS: dict[str, tuple[int, str, dict[str, str], type[DeployerError]]] = {

@@ -94,12 +94,6 @@ class GitHubDeployments:
             raise Rejected(f"deployment {deployment} of {repository.full_name} is gone")
         _permitted(answer, repository).json()
 
-    def remove_deployment(self, repository: RepositoryName, deployment: int) -> None:
-        """DELETE /repos/{owner}/{repo}/deployments/{deployment_id}."""
-        answer = self._wire.delete(_path(repository, deployment))
-        if answer.status != 404:
-            _permitted(answer, repository).content()
-
     def remove_environment(self, repository: RepositoryName, environment: str) -> bool:
         """DELETE /repos/{owner}/{repo}/environments/{environment_name}: 403 where the token may not administer."""
         answer = self._wire.delete(f"{path_to(repository)}/environments/{_segment(environment)}")

@@ -198,8 +198,5 @@ class Deployments(Protocol):
         GitHub itself leaves transient and production deployments as they are then.
         """
 
-    def remove_deployment(self, repository: RepositoryName, deployment: int) -> None:
-        """Remove a deployment; one that is gone is fine. GitHub refuses an active one, unless it is the only one."""
-
     def remove_environment(self, repository: RepositoryName, environment: str) -> bool:
         """Remove an environment, which leaves its deployments; one that is gone is fine. False: not permitted."""

@@ -247,17 +247,6 @@ class Forge:
                 if same and ends and not (one.transient or one.production):
                     other.said.append(DeploymentStatus(DeploymentState.INACTIVE))
 
-    def remove_deployment(self, repository: RepositoryName, deployment: int) -> None:
-        """Remove one that is not active, or the only one."""
-        with self.tape.call("github.remove_deployment"):
-            found = self._deployed(repository, deployment)
-            if found is None:
-                return
-            others = [each for each in self.deployed.values() if each.repository == found.repository]
-            if found.state in (None, DeploymentState.SUCCESS) and len(others) > 1:
-                raise Rejected("GitHub answered 422: We cannot delete an active deployment unless it is the only one")
-            del self.deployed[deployment]
-
     def remove_environment(self, repository: RepositoryName, environment: str) -> bool:
         """Remove an environment where that is permitted."""
         with self.tape.call("github.remove_environment"):
