@@ -13,7 +13,7 @@ from botocore.stub import Stubber
 
 from deployer.errors import Broken, DeployerError, Rejected, Transient
 from deployer.ports import Stack, StackRequest, StackResource
-from deployer.stacks import CAPABILITIES, CloudFormation, events_url, translated
+from deployer.stacks import CAPABILITIES, CloudFormation, console, events_url, translated
 
 ARN = "arn:aws:cloudformation:us-east-1:123456789012:stack/site-staging/9b0a"
 NOW = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)
@@ -434,3 +434,15 @@ def test_the_events_of_a_stack_are_linked_to(stack_id: str, start: str) -> None:
     assert url.partition("/stacks/")[0] == start
     if start:
         assert url.endswith("/stacks/events?stackId=" + stack_id.replace(":", "%3A").replace("/", "%2F"))
+
+
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [
+        ("eu-west-1", "eu-west-1.console.aws.amazon.com"),
+        ("cn-north-1", "cn-north-1.console.amazonaws.cn"),
+        ("us-gov-west-1", "us-gov-west-1.console.amazonaws-us-gov.com"),
+    ],
+)
+def test_each_partition_has_its_console(region: str, host: str) -> None:
+    assert console(region) == host

@@ -92,6 +92,15 @@ def test_what_can_not_be_asked_holds_up_nothing(error: Exception, late: bool) ->
     assert found == Failure("failed", late=late)
 
 
+@pytest.mark.parametrize("url", ["job/site/42", "javascript:alert(1)", "https://a b"], ids=repr)
+@pytest.mark.parametrize("reason", ["", BUCKET], ids=["the-actions-own", "a-stacks"])
+def test_F40_what_is_no_address_takes_no_failure_with_it(url: str, reason: str) -> None:
+    """An action of anybody's says where it ran in any form; GitHub refuses the whole status for one that is no URL."""
+    found = Reasons(Builds(), Events({"site-x-app": reason})).of(stage(failed(stack="site-x-app", url=url)))
+    assert found
+    assert found.url == ""
+
+
 def test_what_did_not_fail_has_no_reason() -> None:
     assert Reasons(Builds(), Events()).of(StageProgress("Build", CommitState.SUCCESS, "succeeded", 5)) is None
 

@@ -89,6 +89,12 @@ def _once() -> Iterator[None]:
             raise
 
 
+def console(region: str) -> str:
+    """The host of a region's console, in whichever partition it is."""
+    others = (each for each in _CONSOLES if region.startswith(f"{each.removeprefix('aws-')}-"))
+    return f"{region}.{_CONSOLES[next(others, 'aws')]}"
+
+
 def events_url(stack_id: str) -> str:
     """Where the console shows the events of a stack; empty for what is no stack's ARN."""
     match stack_id.split(":", 5):

@@ -12,6 +12,7 @@ from deployer.observability import logger
 from deployer.pipelines import CLOUDFORMATION, ActionRun, RunDetails
 from deployer.ports import Environment
 from deployer.refs import is_commit
+from deployer.stacks import console
 from notifier.progress import StageProgress, overruled, progress
 
 log = logger("notifier")
@@ -86,7 +87,7 @@ class Observer:
         stages = self.runs.stages(change.pipeline, run.version)
         actions = self.runs.actions(change.pipeline, change.execution)
         told = progress(stages, actions, run.state, overruled(environment, commit))
-        pipeline = f"https://{self.region}.console.aws.amazon.com/codesuite/codepipeline/pipelines/{change.pipeline}"
+        pipeline = f"https://{console(self.region)}/codesuite/codepipeline/pipelines/{change.pipeline}"
         url = f"{pipeline}/executions/{run.id}/timeline?region={self.region}"
         approvals = f"{pipeline}/view?region={self.region}"
         stacks = tuple(dict.fromkeys(_deployed(actions)))

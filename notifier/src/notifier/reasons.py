@@ -13,6 +13,7 @@ from deployer.errors import DeployerError, Transient
 from deployer.observability import logger
 from deployer.pipelines import CLOUDFORMATION, ActionRun
 from deployer.stacks import events_url
+from notifier.addresses import address
 from notifier.builds import Failure
 from notifier.progress import StageProgress
 
@@ -53,7 +54,7 @@ class Reasons:
             late = isinstance(error, Transient)
             reason = str(error) if isinstance(error, DeployerError) else type(error).__name__
             log.warning("why the action failed can't be read", reason=reason, action=action.action, late=late)
-        return Failure(_said(action), url=action.url, late=late)
+        return Failure(_said(action), url=address(action.url), late=late)
 
     def _known(self, action: ActionRun) -> Failure | None:
         """What its provider knows."""
@@ -64,7 +65,7 @@ class Reasons:
         if action.provider == CLOUDFORMATION and stack:
             # What failed there before is no reason for this action: it may not have come to operate the stack.
             reason = self.stacks.failure(stack, since=max(0, action.started - SKEW))
-            return Failure(readable(reason), url=events or action.url) if reason else None
+            return Failure(readable(reason), url=events or address(action.url)) if reason else None
         return None
 
 
