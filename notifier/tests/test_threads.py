@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -198,6 +199,37 @@ def test_what_was_looked_up_is_remembered_and_a_failure_is_not() -> None:
         found = Commit("x", "", "Ada", "nobody@example.com")
         assert (commit.subject, authors.person(counted, found)) == ("" if down else "Say hello", "")
     assert (counted.commits, counted.people) == (["nobody"] * 2, ["nobody@example.com"] * 2)
+
+
+def test_F70_a_github_that_hangs_is_not_waited_for_at_each_reply() -> None:
+    counted: Any = Counted()
+    times = iter([0.0, 25.0, 25.0, 84.0, 85.0])
+    authors = Authors(counted, lambda: next(times))
+    counted.down = True
+    assert authors.commit(REPOSITORY, "x") == authors.commit(REPOSITORY, "x") == authors.commit(REPOSITORY, "x")
+    assert counted.commits == ["x"], "once in a minute"
+    counted.down = False
+    assert authors.commit(REPOSITORY, "x").subject == "Say hello"
+
+
+def test_what_is_refused_at_once_is_asked_for_again() -> None:
+    counted: Any = Counted()
+    times = iter([0.0, 4.0, 4.0])
+    authors = Authors(counted, lambda: next(times))
+    counted.down = True
+    authors.commit(REPOSITORY, "x")
+    counted.down = False
+    assert authors.commit(REPOSITORY, "x").subject == "Say hello"
+
+
+def test_of_commits_that_are_not_asked_for_so_many_are_remembered() -> None:
+    counted: Any = Counted()
+    counted.down = True
+    ticks = itertools.count(0, 10)
+    authors = Authors(counted, lambda: float(next(ticks)))
+    for number in range(MOST + 1):
+        authors.commit(REPOSITORY, f"{number}")
+    assert len(authors.silent) == 1
 
 
 def test_a_bot_is_not_looked_up() -> None:

@@ -154,7 +154,7 @@ class World:
         channels = Channels(self.rng.choice(("", "C1")), development=list(Told)[self.seed % 2])
         self.notifier = Function.of(
             Commits(desk, hub, self.notes, reasons),
-            Threads(desk, Authors(hub), self.notes, reasons, lambda: slack, channels),
+            Threads(desk, Authors(hub, lambda: clock() / 1000), self.notes, reasons, lambda: slack, channels),
             Notifying(sky, "us-east-1"),
             Deployed(desk, hub, self.notes, reasons, Addresses(sky), sky),
         )

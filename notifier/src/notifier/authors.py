@@ -6,6 +6,8 @@ place of a mention.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,6 +19,9 @@ from deployer.ports import Commit, Repositories
 log = logger("notifier")
 # How many commits, and people, are remembered.
 MOST = 500
+# Seconds. Where GitHub took so long to say nothing, a commit is not asked for again for a while: each reply would wait
+# as long, and what is told in Slack would end with the invocation.
+SLOW, PAUSE = 5.0, 60.0
 # GitHub hides an address behind one of these, which nobody has in Slack.
 _HIDDEN = "@users.noreply.github.com"
 
@@ -29,21 +34,29 @@ class Directory(Protocol):
 
 @dataclass(frozen=True)
 class Authors:
-    """``repositories``: where commits are read."""
+    """``repositories``: where commits are read; ``clock``: seconds."""
 
     repositories: Repositories
+    clock: Callable[[], float] = time.monotonic
     commits: dict[tuple[int, str], Commit] = field(default_factory=dict)
     people: dict[str, str] = field(default_factory=dict)
+    silent: dict[tuple[int, str], float] = field(default_factory=dict)
+    """Until when a commit is not asked for."""
 
     def commit(self, repository: RepositoryName, sha: str) -> Commit:
         """A commit; without subject and author where GitHub does not say them now."""
-        key = (repository.id, sha)
+        key, began = (repository.id, sha), self.clock()
+        if self.silent.get(key, began) > began:
+            return Commit(sha, "", "", "")
         if key not in self.commits:
             try:
                 found = self.repositories.commit(repository, sha)
             except Exception as error:  # noqa: BLE001 - Slack is told also while GitHub is down or answers strangely
                 reason = str(error) if isinstance(error, DeployerError) else type(error).__name__
                 log.warning("the commit's author and subject are left out", reason=reason)
+                if (now := self.clock()) - began > SLOW:
+                    _make_room(self.silent)
+                    self.silent[key] = now + PAUSE
                 return Commit(sha, "", "", "")
             _make_room(self.commits)
             self.commits[key] = found
@@ -65,6 +78,6 @@ class Authors:
         return self.people[email]
 
 
-def _make_room(known: dict[tuple[int, str], Commit] | dict[str, str]) -> None:
+def _make_room(known: dict[tuple[int, str], Commit] | dict[str, str] | dict[tuple[int, str], float]) -> None:
     if len(known) >= MOST:
         known.clear()
