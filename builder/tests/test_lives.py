@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from deployer.errors import Transient
-from deployer.events import Look, Removal, RunChange, RunNotice, StackChange
+from deployer.events import Announcement, Look, Removal, RunChange, RunNotice, StackChange
 from deployer.ports import Outcome, Stack, StackRequest
+from deployer.stacks import events_url
 from deployer.states import RunState
 
 MAIN, HELLO, OTHER, TAG = "refs/heads/main", "refs/heads/feature/hello", "refs/heads/other", "refs/tags/v1.0.0"
@@ -432,6 +433,40 @@ def test_a_failed_creation_says_why_and_the_next_push_starts_over(world: Any) ->
     world.run_to(MAIN)
     assert operations(world) == ["create site-staging", "delete site-staging", "create site-staging"]
     assert world.built(MAIN) == [mended]
+
+
+def warnings(world: Any) -> list[Announcement]:
+    """What the notifier is asked to say in Slack."""
+    return [notice for notice in world.shelf.notices if isinstance(notice, Announcement)]
+
+
+def test_what_fails_before_a_run_begins_is_told_in_slack(world: Any) -> None:
+    world.live(MAIN)
+    bad = world.commit(pipeline("bad"))
+    world.look(world.push(MAIN, bad))
+    world.finish(MAIN, failing="Role (AWS::IAM::Role): no")
+    for _ in range(2):
+        world.look(world.pushed(MAIN, bad))
+    item = world.item(MAIN)
+    text = "the stack could not be updated: Role (AWS::IAM::Role): no"
+    [told] = warnings(world)
+    assert told == Announcement(
+        *(str(item.id), f"site-staging {item.generation} failed", text, bad),
+        at=told.at,
+        url=events_url(world.stack(MAIN).id),
+    )
+    assert told.at >= item.source_at > 0, "a run that begins after it may mend it"
+
+
+def test_that_an_environment_can_not_be_removed_is_told_and_no_run_mends_it(world: Any) -> None:
+    sha = world.live(HELLO)
+    look = world.remove(HELLO)
+    world.look(look)
+    for _ in range(3):
+        world.finish(HELLO, failing="Bucket (AWS::S3::Bucket): the bucket is not empty")
+    [told] = warnings(world)
+    assert told.text.startswith("the environment could not be removed: Bucket")
+    assert (told.commit, told.at) == (sha, 0)
 
 
 def test_a_failed_update_says_why_and_the_next_push_mends_it(world: Any) -> None:

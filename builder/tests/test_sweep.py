@@ -442,6 +442,7 @@ def test_F43c_an_idle_branch_that_cannot_be_deployed_is_removed_too(make: Any, *
     world.quiet()
     reason = world.prep(sha)
     assert reason.startswith("failure: feature/hello: deploy/pipeline.json")
+    world.shelf.notices.clear()
     world.now = world.item(HELLO).touched + 2 * DAY
     world.swept(3)
     [said] = [notice for notice in world.shelf.notices if isinstance(notice, Announcement)]

@@ -62,7 +62,7 @@ def test_a_sweep_comes_back_as_it_was(sweep: Sweep) -> None:
 
 @given(
     st.builds(RunNotice, TEXT, TEXT, st.booleans())
-    | st.builds(Announcement, TEXT, TEXT, TEXT)
+    | st.builds(Announcement, TEXT, TEXT, TEXT, TEXT | st.just(""), NUMBERS, TEXT | st.just(""))
     | st.builds(Removal, TEXT, NAMES, NUMBERS)
 )
 def test_a_notice_comes_back_as_it_was(notice: Notice) -> None:

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from deployer.environments import parse
 from deployer.errors import Broken
-from deployer.events import RepositoryName
+from deployer.events import Announcement, RepositoryName
 from deployer.pipelines import APPROVAL, ActionRun, RunDetails
 from deployer.ports import Commit, Environment, Post
 from deployer.states import CommitState, RunState
 from notifier.builds import Builds, Failure, reason_of
 from notifier.health import Setback
-from notifier.messages import announcement_message, name_of, run_message, stage_reply
+from notifier.messages import announcement_message, failure_message, name_of, run_message, stage_reply
 from notifier.mrkdwn import escape, link, mention
 from notifier.observing import Observed
 from notifier.progress import StageProgress, progress
@@ -135,8 +135,9 @@ def test_F69_outside_text_mentions_nobody_and_links_nowhere(text: str) -> None:
     failing = run_message(observed(item, RunState.FAILED, stage), commit)
     reply = stage_reply(stage, Failure(text, (text, "```", text)), author=name_of(commit))
     announced = announcement_message(item, text)
+    before = failure_message(item, commit, Announcement("7/refs/heads/x", "1", text, SHA), name_of(commit))
     links = (f"<{PAGE}|{escape(text)}>", "<https://console|the run>")
-    for post in (message, failing, reply, announced):
+    for post in (message, failing, reply, announced, before):
         assert escape(text) in post.text
         for shown in (*post.context, *post.details, post.text):
             assert not {"<", ">"} & set(shown.replace(links[0], "").replace(links[1], ""))
@@ -192,6 +193,17 @@ def test_a_run_that_was_overruled_says_by_what(state: RunState, said: str) -> No
 )
 def test_an_announcement(item: Environment | None, text: str) -> None:
     assert announcement_message(item, "is removed\n tomorrow") == Post(text)
+
+
+def test_what_failed_before_a_run_began_leads_to_its_stack() -> None:
+    item, failed = environment("refs/heads/x", "7/refs/heads/x"), Announcement("7/refs/heads/x", "1", "no\n luck", SHA)
+    post = failure_message(item, HELLO, replace(failed, url="https://console/stack"), "")
+    assert post == Post(
+        f":x: *acme/site* `x` failed: no luck\n<{PAGE}|Say hello>",
+        context=(f"`{SHA[:7]}`", "<https://console/stack|the stack>"),
+    )
+    assert failure_message(item, HELLO, failed, "Ada").context == (f"`{SHA[:7]}`",)
+    assert failure_message(item, Commit(SHA, "", "", ""), failed, "").text == ":x: *acme/site* `x` failed: no luck"
 
 
 TEXTS = st.text(st.sampled_from("&<>`!@#|*_~ abcé🪣\n\u0301\u200d"), max_size=400) | st.text(max_size=40)
@@ -250,11 +262,13 @@ def test_F69_nor_is_what_a_build_says(stage: str, action: str, reason: str, line
 @example("<" * 250, "&" * 4000)
 def test_F69_nor_is_what_is_announced(branch: str, text: str) -> None:
     item = environment(f"refs/heads/{branch}", f"7/refs/heads/{branch or 'x'}")
-    message = announcement_message(item, text).text
-    assert units(message) <= 3000
-    assert not {"<", ">"} & set(message)
-    assert re.findall(r"&(?!amp;|lt;|gt;)", message) == []
-    assert shown_in(" ".join(text.split()), html.unescape(message))
+    commit = Commit(SHA, text, text, "")
+    before = failure_message(item, commit, Announcement("7/refs/heads/x", "1", text, SHA), name_of(commit)).text
+    for message in (announcement_message(item, text).text, before):
+        assert units(message) <= 3000
+        assert not {"<", ">"} & set(message)
+        assert re.findall(r"&(?!amp;|lt;|gt;)", message) == []
+        assert shown_in(" ".join(text.split()), html.unescape(message))
 
 
 def shown_in(text: str, shown: str) -> bool:

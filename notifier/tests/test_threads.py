@@ -303,6 +303,75 @@ def test_F44_the_ends_of_two_runs_at_once_are_noted_one_after_the_other() -> Non
     assert "Fixed" in list(world.slack.messages.values())[-1]
 
 
+# --- what fails before a run begins
+
+BEFORE = Announcement(
+    "7/refs/heads/feature/login",
+    "site-x 1 failed",
+    "the stack could not be updated: Site (AWS::S3::Bucket): <taken>",
+    commit=OLD,
+    at=50_000,
+    url="https://console.aws.amazon.com/cloudformation",
+)
+
+
+@pytest.mark.parametrize("told", Told, ids=str)
+def test_what_failed_before_a_run_began_is_told_once(told: Told) -> None:
+    world = World(development=told)
+    for _ in range(2):
+        receive(world.function, record(BEFORE.to_json()))
+    assert list(world.slack.messages.values()) == (
+        []
+        if told is Told.NONE
+        else [
+            ":x: *acme/site* `feature/login` failed: "
+            "the stack could not be updated: Site (AWS::S3::Bucket): &lt;taken&gt;\n"
+            f"<https://github.com/acme/site/commit/{OLD}|Say hello>\n"
+            "Commit by <@U0000000A>"
+        ]
+    )
+
+
+def test_whose_commit_it_was_is_named_where_nobody_is_found() -> None:
+    world = World(github=GitHub(email=""))
+    world.function.threads.announce(BEFORE)
+    [message] = world.slack.messages.values()
+    assert message.endswith("\nCommit by Ada")
+
+
+@pytest.mark.parametrize(
+    ("failed", "began", "fixed"),
+    [
+        pytest.param(BEFORE, 100, True, id="a-later-run"),
+        pytest.param(BEFORE, 1, False, id="F62-a-run-that-began-before"),
+        pytest.param(replace(BEFORE, at=0), 100, False, id="a-removal"),
+    ],
+)
+def test_a_run_that_works_after_it_says_that_it_is_fixed(failed: Announcement, began: int, *, fixed: bool) -> None:
+    world = World(development=Told.FAILURES)
+    world.function.threads.announce(failed)
+    hear(world, "next", at(began, RunState.SUCCEEDED))
+    said = "Fixed: what had failed at `aaaaaaa`"
+    assert [said in message for message in world.slack.messages.values()] == ([False, True] if fixed else [False])
+
+
+def test_of_an_environment_that_is_gone_nobody_is_blamed() -> None:
+    world = World()
+    world.memory.items.clear()
+    world.function.threads.announce(BEFORE)
+    [message] = world.slack.messages.values()
+    assert message.startswith(":bell: the stack could not be updated")
+    assert (world.github.reads, world.notes.healths) == (0, {})
+
+
+def test_F44_the_end_of_a_run_is_noted_before_it() -> None:
+    world = World()
+    world.notes.note_health = lambda *_: False  # type: ignore[method-assign]
+    with pytest.raises(Transient, match="the end of another run is being noted"):
+        world.function.threads.announce(BEFORE)
+    assert world.slack.messages == {}
+
+
 # --- how much, and where
 
 

@@ -57,6 +57,8 @@ class Teller:
         log.info("report", environment=str(item.id), commit=item.commit, outcome=str(outcome), text=text)
         if item.commit:
             self._voice.say(item.commit, item.ref, _STATES[outcome], text)
+        if item.commit and outcome is Outcome.FAILURE:
+            self._warn(item, text)
         try:
             self._pen.change(outcome=outcome, said=text)
         except Transient:
@@ -83,6 +85,12 @@ class Teller:
             self._voice.close(item.commit, item.ref, "overtaken by a newer wish")
         elif now and now.commit and now.outcome in _STATES:
             self._voice.confirm(now.commit, now.ref, _STATES[now.outcome], now.said)
+
+    def _warn(self, item: Environment, text: str) -> None:
+        """No run will tell of it in Slack. Who is killed after it warns again, which the key makes one."""
+        at = self._to.clock() if item.present else 0
+        key = f"{item.stack} {item.generation} failed"
+        self._to.notices.notify(Announcement(str(item.id), key, text, item.commit, at, self._voice.url))
 
     def _announce(self, text: str) -> None:
         item = self._pen.now

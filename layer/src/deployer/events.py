@@ -134,11 +134,18 @@ class RunNotice:
 
 @dataclass(frozen=True)
 class Announcement:
-    """The builder asks the notifier to say something of an environment in Slack, once for each ``key``."""
+    """The builder asks the notifier to say something of an environment in Slack, once for each ``key``.
+
+    ``commit``: the one that failed before a run could begin, empty where nothing did; ``at``: when, in milliseconds, 0
+    where no later run mends it; ``url``: where that can be followed, or empty.
+    """
 
     environment: str
     key: str
     text: str
+    commit: str = ""
+    at: int = 0
+    url: str = ""
 
     def to_json(self) -> str:
         """The queue message's body."""
@@ -251,7 +258,14 @@ def parse_notice(message: Mapping[str, Any]) -> Notice | None:
         return RunNotice(text_of(run, "pipeline"), text_of(run, "execution"), run.get("forgotten") is True)
     if "announcement" in message:
         said = object_of(message["announcement"], "announcement")
-        return Announcement(text_of(said, "environment"), text_of(said, "key"), text_of(said, "text"))
+        return Announcement(
+            text_of(said, "environment"),
+            text_of(said, "key"),
+            text_of(said, "text"),
+            commit=text_of(said, "commit", optional=True),
+            at=number_of(said, "at") if said.get("at") is not None else 0,
+            url=text_of(said, "url", optional=True),
+        )
     if "removal" in message:
         gone = object_of(message["removal"], "removal")
         return Removal(text_of(gone, "environment"), _repository(gone), number_of(gone, "generation"))

@@ -5,7 +5,8 @@ Pure. Everything that comes from outside is escaped and cut; a message's section
 
 from __future__ import annotations
 
-from deployer.contexts import ref_of
+from deployer.contexts import readable, ref_of
+from deployer.events import Announcement
 from deployer.ports import Commit, Environment, Post
 from deployer.refs import TAGS
 from deployer.states import CommitState, RunState
@@ -56,7 +57,11 @@ def run_message(observed: Observed, commit: Commit, mended: Setback | None = Non
         lines.append(f":wrench: Fixed: {where} had failed at `{outside(mended.commit[:7], _STAGE)}`")
     author = f"by {outside(commit.author, _NAME)}" if commit.author else ""
     small = (f"`{observed.commit[:7]}`", author, link(observed.url, "the run"))
-    return Post("\n".join(line for line in lines if line), context=tuple(text for text in small if text))
+    return Post(_lines(*lines), context=tuple(text for text in small if text))
+
+
+def _lines(*lines: str) -> str:
+    return "\n".join(line for line in lines if line)
 
 
 def _head(observed: Observed) -> tuple[str, str]:
@@ -114,6 +119,18 @@ def announcement_message(environment: Environment | None, text: str) -> Post:
     """What the builder has to say of an environment; where that is gone, without its name."""
     said = outside(" ".join(text.split()), _REASON)
     return Post(f":bell: {_place(environment, environment.ref)} {said}" if environment else f":bell: {said}")
+
+
+def failure_message(environment: Environment, commit: Commit, failed: Announcement, author: str) -> Post:
+    """What kept a commit from being deployed before a run of it could begin; ``author`` as in a stage's reply."""
+    reason = outside(" ".join(readable(failed.text).split()), _REASON)
+    lines = (
+        f"{_ICONS[CommitState.FAILURE]} {_place(environment, ref_of(environment, commit.sha))} failed: {reason}",
+        link(commit.url, outside(commit.subject, _SUBJECT)),
+        f"Commit by {author}" if author else "",
+    )
+    leads = link(failed.url, "the stack")
+    return Post(_lines(*lines), context=(f"`{commit.sha[:7]}`", *([leads] if leads.startswith("<") else [])))
 
 
 def _place(environment: Environment, ref: str) -> str:

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from deployer.environments import parse
+from deployer.environments import EnvironmentId, parse
 from deployer.errors import Rejected, Transient
 from deployer.events import Announcement, Malformed
 from deployer.observability import bound, logger
-from deployer.ports import Memory, Post
+from deployer.ports import Environment, Memory, Post
 from deployer.states import CommitState, RunState
 from notifier.authors import Authors
 from notifier.channels import Channels, Voice
-from notifier.health import Setback, health_of
-from notifier.messages import announcement_message, failed_stage, name_of, run_message, stage_reply
+from notifier.health import Health, Setback, health_of
+from notifier.messages import announcement_message, failed_stage, failure_message, name_of, run_message, stage_reply
 from notifier.mrkdwn import mention
 from notifier.observing import Observed
 from notifier.progress import StageProgress
@@ -104,18 +104,23 @@ class Threads:
         Raises:
             Transient: where the end of another run of the environment is being noted.
         """
-        run, key = observed.run, str(observed.id)
+        run = observed.run
         if run.state not in _NEWS:
             return None
+        if run.state is RunState.SUCCEEDED:
+            return self._fares(observed.id, lambda before: before.succeeded(observed.began, run.id)).mended_by(run.id)
+        setback = Setback(observed.began, run.id, failed_stage(observed), observed.commit)
+        return self._fares(observed.id, lambda before: before.failed(setback)).mended_by(run.id)
+
+    def _fares(self, environment: EnvironmentId, since: Callable[[Health], Health]) -> Health:
+        """Note what has become of an environment."""
+        key = str(environment)
         kept = self.notes.health(key)
         before = health_of(kept)
-        if run.state is RunState.SUCCEEDED:
-            after = before.succeeded(observed.began, run.id)
-        else:
-            after = before.failed(Setback(observed.began, run.id, failed_stage(observed), observed.commit))
+        after = since(before)
         if after != before and not self.notes.note_health(key, kept, after.to_json()):
             raise Transient("the end of another run is being noted")
-        return after.mended_by(run.id)
+        return after
 
     def _reply(self, message: tuple[str, str], observed: Observed, stage: StageProgress) -> None:
         if stage.state is not CommitState.FAILURE:
@@ -159,13 +164,20 @@ class Threads:
         if not voice.channel:
             return
         of = f"announcement/{digest_of(str(environment), announcement.key)}"
-        post = announcement_message(item, announcement.text)
         with bound(environment=str(environment), key=announcement.key):
             try:
-                speak = partial(self._announce, voice.channel, post)
+                speak = partial(self._announce, voice.channel, item, announcement)
                 say(self.notes, of, "slack/announcement", 1, speak)
             except Rejected as error:
                 log.error("Slack does not take the announcement", reason=str(error))
 
-    def _announce(self, channel: str, post: Post) -> None:
-        self.slack().post(channel, post)
+    def _announce(self, channel: str, item: Environment | None, announcement: Announcement) -> None:
+        if item is None or not announcement.commit:
+            self.slack().post(channel, announcement_message(item, announcement.text))
+            return
+        if announcement.at:
+            setback = Setback(announcement.at, "", "", announcement.commit)
+            self._fares(item.id, lambda before: before.failed(setback))
+        commit = self.authors.commit(item.repository, announcement.commit)
+        author = mention(self.authors.person(self.slack(), commit)) or name_of(commit)
+        self.slack().post(channel, failure_message(item, commit, announcement, author))
