@@ -28,6 +28,7 @@ SIZES = {"github": "1180,880", "slack": "1100,860"}
 SCHEMES = {scheme: f"--blink-settings=preferredColorScheme={number}" for scheme, number in (("light", 1), ("dark", 0))}
 PATIENCE = 90.0
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+AUTHOR = "ada@example.com"
 FEATURE, RELEASE = "feature/hello", "v1.0.0"
 
 
@@ -58,6 +59,7 @@ def lived(folder: Path) -> Iterator[Engine]:
     with Engine(folder / "engine") as engine:
         install(engine, tree)
         engine.github.create_repository("acme/site")
+        engine.slack.add_user(AUTHOR, "Ada Example")
         watcher = Watcher(engine, "acme/site")
         work = Worktree(folder / "site", tree.root / "examples" / "static-site", engine.git_url("acme/site"))
 

@@ -383,7 +383,7 @@ COMMAND = "Error while executing command: npm test. Reason: exit status 1"
             "npm test exited with 1",
             id="the-first",
         ),
-        pytest.param({"phases": [phase("BUILD", "TIMED_OUT", "too long")]}, "too long", id="timed-out"),
+        pytest.param({"phases": [phase("BUILD", "TIMED_OUT", "too\r\nlong")]}, "too long", id="timed-out"),
         pytest.param({"buildStatus": "TIMED_OUT", "phases": [{"phaseType": "BUILD"}]}, "timed out", id="no-context"),
         pytest.param({"buildStatus": "STOPPED"}, "stopped", id="no-phases"),
         pytest.param({}, "failed", id="nothing"),

@@ -47,8 +47,12 @@ def reason_of(build: Mapping[str, Any]) -> str:
             message = str(context.get("message", ""))
             if phase.get("phaseStatus") in ("FAILED", "FAULT", "TIMED_OUT") and message:
                 match = _COMMAND.search(message)
-                return f"{_short(match['command'])} exited with {match['status']}" if match else clean(message)
+                return f"{_short(match['command'])} exited with {match['status']}" if match else _whole(message)
     return str(build.get("buildStatus", "failed")).lower().replace("_", " ")
+
+
+def _whole(message: str) -> str:
+    return " ".join(map(clean, message.splitlines()))
 
 
 def _short(command: str) -> str:
