@@ -75,9 +75,10 @@ def event_of(change: StackChange | RunChange) -> Event:
             "detail": detail,
         }
     detail = {"pipeline": change.pipeline, "execution-id": change.execution, "state": change.state}
-    kind = "Stage" if change.stage else "Pipeline"
+    kind = "Action" if change.action else "Stage" if change.stage else "Pipeline"
+    names = {name: value for name, value in (("stage", change.stage), ("action", change.action)) if value}
     return {
         "source": "aws.codepipeline",
         "detail-type": f"CodePipeline {kind} Execution State Change",
-        "detail": {**detail, "stage": change.stage} if change.stage else detail,
+        "detail": {**detail, **names},
     }

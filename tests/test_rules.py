@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import botocore.session
@@ -12,7 +12,7 @@ from benchmarks.rules import event_of, matches, passes, patterns_to
 
 from builder.handler import begins, may_matter
 from deployer.events import RunChange, StackChange
-from deployer.states import RUN_EVENTS, STAGE_EVENTS
+from deployer.states import ACTION_EVENTS, RUN_EVENTS, STAGE_EVENTS
 from deployer_local.engine import Engine
 
 STATUSES = botocore.session.get_session().get_service_model("cloudformation").shape_for("StackStatus").enum
@@ -31,10 +31,10 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield engine.client("events")
 
 
-def lets_through(events: Any, queue: str, change: StackChange | RunChange) -> bool:
+def lets_through(events: Any, queue: str, said: Mapping[str, Any]) -> bool:
     """What TestEventPattern says of the rules of a queue."""
     envelope = {"id": "1", "account": "000000000000", "time": "2026-01-01T00:00:00Z", "region": "us-east-1"}
-    event = json.dumps({"version": "0", **envelope, "resources": [], **event_of(change)})
+    event = json.dumps({"version": "0", **envelope, "resources": [], **said})
     return any(
         events.test_event_pattern(EventPattern=json.dumps(pattern), Event=event)["Result"]
         for pattern in patterns_to(queue)
@@ -44,15 +44,27 @@ def lets_through(events: Any, queue: str, change: StackChange | RunChange) -> bo
 def test_the_builder_gets_what_may_matter_and_nothing_else(events: Any) -> None:
     for change in CHANGES:
         matters = may_matter(change) or begins(change)
-        assert lets_through(events, "ChangesQueue", change) is matters, change
+        assert lets_through(events, "ChangesQueue", event_of(change)) is matters, change
         assert passes("ChangesQueue", event_of(change)) is matters, change
 
 
 def test_the_notifier_gets_every_state_of_runs_and_stages(events: Any) -> None:
     for change in CHANGES:
         told = isinstance(change, RunChange)
-        assert lets_through(events, "NoticesQueue", change) is told, change
+        assert lets_through(events, "NoticesQueue", event_of(change)) is told, change
         assert passes("NoticesQueue", event_of(change)) is told, change
+
+
+@pytest.mark.parametrize("category", ["Approval", "Build", "Compute", "Deploy", "Invoke", "Source", "Test"])
+def test_of_actions_the_notifier_gets_approvals(events: Any, category: str) -> None:
+    """They begin and end between the events of their stage, where another action stands before them."""
+    for state in sorted(ACTION_EVENTS):
+        change = RunChange("site", "run", state, "Deploy", "Ask")
+        event = event_of(change)
+        event = {**event, "detail": {**event["detail"], "type": {"category": category, "provider": "Manual"}}}
+        assert passes("NoticesQueue", event) is (category == "Approval")
+        assert lets_through(events, "NoticesQueue", event) is (category == "Approval")
+        assert not passes("ChangesQueue", event)
 
 
 @pytest.mark.parametrize("other", [{"source": "mine"}, {"detail-type": "Another"}, {"detail": {}}], ids=str)

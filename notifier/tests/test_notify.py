@@ -819,6 +819,17 @@ def test_an_event_in_the_queue(world: World) -> None:
     assert len(world.github.statuses) == 2
 
 
+def test_an_approval_behind_another_action_of_its_stage_is_told_though_the_stage_says_nothing_of_it() -> None:
+    """The stage's own events come where it begins and where it ends."""
+    example = examples()["action-started"]
+    ours = {"pipeline": PIPELINE, "execution-id": RUN, "stage": "Build", "action": "Ask"}
+    event = {**example, "detail": {**example["detail"], **ours}}
+    approve = did("Build", "InProgress", 9, action="Ask", provider="Manual")
+    world = World(runs=Runs(RunState.IN_PROGRESS, [SOURCE, did("Build", "Succeeded", 5), approve]))
+    receive(world.function, record(event))
+    assert world.github.statuses[-1].description == "feature/login: Build waits for an approval"
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -857,7 +868,7 @@ def test_F19_whatever_an_event_lacks_the_rest_is_processed(world: World, name: s
 
 
 def test_events_of_another_kind_are_none_of_ours(world: World) -> None:
-    receive(world.function, record({**envelope(), "detail-type": "CodePipeline Action Execution State Change"}))
+    receive(world.function, record({**envelope(), "detail-type": "CodePipeline Pipeline Trigger"}))
     receive(world.function, record({"source": "aws.s3", "detail-type": "Object Created", "detail": {}}))
     assert world.github.statuses == []
 

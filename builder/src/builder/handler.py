@@ -141,6 +141,8 @@ def may_matter(change: StackChange | RunChange) -> bool:
     """Whether an event is the end of something, whosever it is: nothing else is worth a question."""
     if isinstance(change, StackChange):
         return not change.status.endswith("_IN_PROGRESS")
+    if change.action:
+        return False  # the notifier's business
     return change.state != "STARTED" if change.stage else change.state not in _UNENDED
 
 

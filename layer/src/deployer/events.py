@@ -17,7 +17,7 @@ from typing import Any
 
 from deployer.fields import Malformed as Malformed  # noqa: PLC0414 - what parsing here raises
 from deployer.fields import matching, number_of, object_of, text_of
-from deployer.states import RUN_EVENTS, STAGE_EVENTS, stack_phase
+from deployer.states import ACTION_EVENTS, RUN_EVENTS, STAGE_EVENTS, stack_phase
 
 SWEEP = "sweep"
 PUSH = "push"
@@ -180,12 +180,13 @@ class StackChange:
 
 @dataclass(frozen=True)
 class RunChange:
-    """A pipeline run, or one stage of it (``stage`` set), changed its state."""
+    """A pipeline run, or one stage of it (``stage`` set), or one action of that (``action`` set), changed its state."""
 
     pipeline: str
     execution: str
     state: str
     stage: str = ""
+    action: str = ""
 
 
 def _repository(mapping: Mapping[str, Any]) -> RepositoryName:
@@ -294,20 +295,23 @@ def parse_bus_event(message: Mapping[str, Any]) -> StackChange | RunChange | Tic
             return _run_change(message, detail, RUN_EVENTS)
         case ("aws.codepipeline", "CodePipeline Stage Execution State Change"):
             return _run_change(message, detail, STAGE_EVENTS, matching(detail, "stage", _NAME))
+        case ("aws.codepipeline", "CodePipeline Action Execution State Change"):
+            of = matching(detail, "stage", _NAME), matching(detail, "action", _NAME)
+            return _run_change(message, detail, ACTION_EVENTS, *of)
         case ("aws.events", "Scheduled Event"):
             return Tick(matching(message, "id", _EVENT))
     return None
 
 
 def _run_change(
-    message: Mapping[str, Any], detail: Mapping[str, Any], states: Container[str], stage: str = ""
+    message: Mapping[str, Any], detail: Mapping[str, Any], states: Container[str], stage: str = "", action: str = ""
 ) -> RunChange:
     matching(message, "account", _ACCOUNT)
     matching(message, "region", _REGION)
     state = text_of(detail, "state")
     if state not in states:
         raise Malformed(f"state: AWS documents no {state!r} for this kind of event")
-    return RunChange(matching(detail, "pipeline", _NAME), matching(detail, "execution-id", _RUN), state, stage)
+    return RunChange(matching(detail, "pipeline", _NAME), matching(detail, "execution-id", _RUN), state, stage, action)
 
 
 def _stack_change(message: Mapping[str, Any], detail: Mapping[str, Any]) -> StackChange:

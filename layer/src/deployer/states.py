@@ -89,11 +89,12 @@ def stack_phase(status: str) -> StackPhase:
 GOING = frozenset({"DELETE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS"})
 
 
-# What run and stage events say; the API spells a run's states differently (`RunState`). As with a stack's status, one
-# that this version does not know is never guessed.
+# What events of runs, stages and actions say; the API spells a run's states differently (`RunState`). As with a stack's
+# status, one that this version does not know is never guessed.
 # https://docs.aws.amazon.com/codepipeline/latest/userguide/detect-state-changes-cloudwatch-events.html
 STAGE_EVENTS = frozenset({"CANCELED", "FAILED", "RESUMED", "STARTED", "STOPPED", "STOPPING", "SUCCEEDED"})
 RUN_EVENTS = STAGE_EVENTS | {"SUPERSEDED"}
+ACTION_EVENTS = frozenset({"ABANDONED", "CANCELED", "FAILED", "STARTED", "SUCCEEDED"})
 
 
 class RunState(StrEnum):
