@@ -199,6 +199,9 @@ class Site:
     def commit(self, repository: RepositoryName, sha: str) -> Commit:
         return Commit(sha, "Say hello", "Ada", "ada@example.com", PAGE)
 
+    def of(self, observed: Observed) -> str:
+        return ""
+
     def failure(self, build_id: str) -> Failure:
         return Failure("npm test exited with 1", ("one", "two"))
 
@@ -208,7 +211,7 @@ def threads(client: Client) -> Threads:
     site: Any = Site()
     notes = Notes(Tape(), lambda: 0)
     channels = Channels("deployments", development=Told.ALL)
-    return Threads(site, Authors(site), notes, Reasons(site, site), lambda: client, channels)
+    return Threads(site, Authors(site), notes, Reasons(site, site), lambda: client, channels, site)
 
 
 @contextmanager

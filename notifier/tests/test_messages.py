@@ -57,6 +57,20 @@ def test_every_state_of_a_run_has_words(state: RunState) -> None:
     assert post.details == ()
 
 
+@pytest.mark.parametrize(
+    ("served", "shown"),
+    [
+        ("https://site.example/?a=b&c", ("<https://site.example/?a=b&amp;c|View deployment>",)),
+        ("", ()),
+        ("https://a|b", ()),
+    ],
+    ids=["said", "not-said", "F69-no-url"],
+)
+def test_where_it_is_served(served: str, shown: tuple[str, ...]) -> None:
+    post = run_message(observed(environment("refs/heads/x", "7/refs/heads/x")), HELLO, served=served)
+    assert post.context[3:] == shown
+
+
 def test_a_commit_that_github_does_not_tell_of() -> None:
     post = run_message(observed(environment("refs/heads/x", "7/refs/heads/x"), url=""), Commit(SHA, "", "", ""))
     assert post.text == ":hourglass_flowing_sand: *acme/site* `x` is being deployed"

@@ -30,7 +30,7 @@ from notifier.channels import Channels, Rule, Told
 from notifier.commits import Commits
 from notifier.handler import Function, receive
 from notifier.notify import Notifier
-from notifier.observing import Observer, commit_of
+from notifier.observing import Observed, Observer, commit_of
 from notifier.reasons import Reasons
 from notifier.threads import Threads
 
@@ -225,6 +225,19 @@ class Events:
 
 
 @dataclass
+class Served:
+    """Where environments are served; ``failure`` is raised instead."""
+
+    url: str = ""
+    failure: DeployerError | None = None
+
+    def of(self, observed: Observed) -> str:
+        if self.failure:
+            raise self.failure
+        return self.url
+
+
+@dataclass
 class World:
     """Everything around one notifier."""
 
@@ -234,6 +247,7 @@ class World:
     slack: Slack = field(default_factory=Slack)
     builds: Builds = field(default_factory=Builds)
     events: Events = field(default_factory=Events)
+    served: Served = field(default_factory=Served)
     notes: Notes = field(default_factory=Notes)
     channel: str = "deployments"
     development: Told = Told.ALL
@@ -251,7 +265,7 @@ class World:
         channels = Channels(self.channel, self.rules, self.development)
         return Function.of(
             Commits(self.memory, github, self.notes, reasons),
-            Threads(self.memory, Authors(github), self.notes, reasons, slack, channels),
+            Threads(self.memory, Authors(github), self.notes, reasons, slack, channels, self.served),
             Observer(self.runs, "eu-west-1"),
         )
 
@@ -390,7 +404,7 @@ def test_F65_no_token_is_fetched_for_somebody_elses_pipeline(memory: Memory, fet
     runs = Runs(RunState.SUCCEEDED, LIFE[-1][1])
     reasons, notes = Reasons(Builds(), Events()), Notes()
     channels = Channels("deployments", development=Told.ALL)
-    threads = Threads(memory, Authors(github), notes, reasons, lambda: slack, channels)
+    threads = Threads(memory, Authors(github), notes, reasons, lambda: slack, channels, Served())
     subject = Function.of(Commits(memory, github, notes, reasons), threads, Observer(runs, "eu-west-1"))
     with suppress(Broken):
         subject.notifier.notice(RunChange(PIPELINE, RUN, "STARTED", "Source"))

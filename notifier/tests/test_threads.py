@@ -36,6 +36,7 @@ from .test_notify import (
     Memory,
     Notes,
     Runs,
+    Served,
     Slack,
     World,
     did,
@@ -107,6 +108,21 @@ def test_an_approval_is_asked_for_in_the_message_and_in_its_thread() -> None:
     world.runs.done = [SOURCE, replace(waiting, status="Succeeded")]
     world.notice()
     assert "succeeded" in world.slack.replies[-1]
+
+
+def test_what_is_deployed_has_a_link_to_where_it_is_served() -> None:
+    world, posts = World(served=Served("https://site.example/")), list[Post]()
+    world.slack.update = lambda channel, ts, post: posts.append(post)  # type: ignore[method-assign]
+    live(world, [3, 4, 6])
+    assert ["View deployment" in " ".join(post.context) for post in posts] == [False, True]
+
+
+@pytest.mark.parametrize("error", [Transient("throttled"), Broken("AccessDenied")], ids=["F46-throttled", "denied"])
+def test_no_message_waits_for_where_it_is_served(error: DeployerError) -> None:
+    world = World(served=Served(failure=error))
+    live(world, [6])
+    [message] = world.slack.messages.values()
+    assert "is deployed" in message
 
 
 # --- whose commit it is

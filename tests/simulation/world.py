@@ -151,12 +151,15 @@ class World:
         )
         slack, self.notes = Slack(self.tape), Notes(self.tape, clock)
         reasons = Reasons(Builds(self.tape), sky)
+        addresses = Addresses(sky)
         channels = Channels(self.rng.choice(("", "C1")), development=list(Told)[self.seed % 2])
         self.notifier = Function.of(
             Commits(desk, hub, self.notes, reasons),
-            Threads(desk, Authors(hub, lambda: clock() / 1000), self.notes, reasons, lambda: slack, channels),
+            Threads(
+                desk, Authors(hub, lambda: clock() / 1000), self.notes, reasons, lambda: slack, channels, addresses
+            ),
             Notifying(sky, "us-east-1"),
-            Deployed(desk, hub, self.notes, reasons, Addresses(sky), sky),
+            Deployed(desk, hub, self.notes, reasons, addresses, sky),
         )
         verifier = Verifier(Secrets(self.tape, SECRET), "hmac", lambda: clock() / 1000)
         self.listener = Listener(verifier, desk, "acme/*,beta/*")

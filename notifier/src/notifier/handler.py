@@ -109,18 +109,13 @@ def _notifier() -> tuple[Function, Hide]:
     notes = Notes(dynamodb, settings.environments_table)
     stacks = CloudFormation(boto3.client("cloudformation", config=config))
     reasons = Reasons(Builds(boto3.client("codebuild", config=config), boto3.client("logs", config=config)), stacks)
-    deployed = Deployed(
-        memory,
-        GitHubDeployments(settings.github_api_url, token, connections),
-        notes,
-        reasons,
-        Addresses(stacks, settings.environment_url),
-        pipelines,
-    )
+    addresses = Addresses(stacks, settings.environment_url)
+    deployments = GitHubDeployments(settings.github_api_url, token, connections)
+    deployed = Deployed(memory, deployments, notes, reasons, addresses, pipelines)
     channels = Channels(settings.slack_channel, settings.slack_channels, settings.slack_development)
     function = Function.of(
         Commits(memory, github, notes, reasons),
-        Threads(memory, Authors(github), notes, reasons, slack, channels),
+        Threads(memory, Authors(github), notes, reasons, slack, channels, addresses),
         Observer(pipelines, os.environ.get("AWS_REGION", "")),
         deployed if settings.deployments == ON else None,
     )

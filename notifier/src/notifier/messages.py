@@ -43,8 +43,11 @@ def failed_stage(observed: Observed) -> str:
     return next((each.stage for each in observed.stages if each.state is CommitState.FAILURE), "")
 
 
-def run_message(observed: Observed, commit: Commit, mended: Setback | None = None) -> Post:
-    """The run's message: what, where, which commit, whose, and how it stands. ``mended``: what it has put right."""
+def run_message(observed: Observed, commit: Commit, mended: Setback | None = None, served: str = "") -> Post:
+    """The run's message: what, where, which commit, whose, and how it stands.
+
+    ``mended``: what it has put right; ``served``: where it is to be seen, or empty.
+    """
     environment, run = observed.environment, observed.run
     icon, words = _head(observed)
     lines = [
@@ -56,8 +59,14 @@ def run_message(observed: Observed, commit: Commit, mended: Setback | None = Non
         where = f"*{outside(mended.stage, _STAGE)}*, which" if mended.stage else "what"
         lines.append(f":wrench: Fixed: {where} had failed at `{outside(mended.commit[:7], _STAGE)}`")
     author = f"by {outside(commit.author, _NAME)}" if commit.author else ""
-    small = (f"`{observed.commit[:7]}`", author, link(observed.url, "the run"))
+    small = (f"`{observed.commit[:7]}`", author, link(observed.url, "the run"), _leads(served, "View deployment"))
     return Post(_lines(*lines), context=tuple(text for text in small if text))
+
+
+def _leads(url: str, shown: str) -> str:
+    """A link; nothing where it would lead nowhere."""
+    made = link(url, shown)
+    return made if made != shown else ""
 
 
 def _lines(*lines: str) -> str:
@@ -106,8 +115,8 @@ def stage_reply(stage: StageProgress, failure: Failure | None, url: str = "", au
     if author:
         text = f"{text}\nCommit by {author}"
     log = code(failure.lines[-LINES:], _CODE) if failure else ""
-    leads = link(failure.url, "the whole log" if log else "more about it") if failure else ""
-    return Post(text, (log,) if log else (), (leads,) if leads.startswith("<") else ())
+    leads = _leads(failure.url, "the whole log" if log else "more about it") if failure else ""
+    return Post(text, (log,) if log else (), (leads,) if leads else ())
 
 
 def name_of(commit: Commit) -> str:
@@ -129,8 +138,8 @@ def failure_message(environment: Environment, commit: Commit, failed: Announceme
         link(commit.url, outside(commit.subject, _SUBJECT)),
         f"Commit by {author}" if author else "",
     )
-    leads = link(failed.url, "the stack")
-    return Post(_lines(*lines), context=(f"`{commit.sha[:7]}`", *([leads] if leads.startswith("<") else [])))
+    leads = _leads(failed.url, "the stack")
+    return Post(_lines(*lines), context=(f"`{commit.sha[:7]}`", *([leads] if leads else [])))
 
 
 def _place(environment: Environment, ref: str) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Protocol
 
 from deployer.environments import EnvironmentId, parse
-from deployer.errors import Rejected, Transient
+from deployer.errors import DeployerError, Rejected, Transient
 from deployer.events import Announcement, Malformed
 from deployer.observability import bound, logger
 from deployer.ports import Environment, Memory, Post
@@ -41,6 +41,12 @@ class Channel(Protocol):
     def person(self, email: str) -> str: ...
 
 
+class Served(Protocol):
+    """Where an environment is served; ``notifier.addresses.Addresses`` is one."""
+
+    def of(self, observed: Observed) -> str: ...
+
+
 @dataclass(frozen=True)
 class Threads:
     """Tells Slack. ``channels``: where, and of how much; where an environment has none, Slack is not used for it."""
@@ -51,6 +57,7 @@ class Threads:
     reasons: Reasons
     slack: Callable[[], Channel]
     channels: Channels
+    addresses: Served
 
     def tell(self, observed: Observed) -> bool:
         """Say what has not been said; False where somebody else was faster and all is to be looked at again."""
@@ -92,11 +99,21 @@ class Threads:
         if message is None and voice.quiet and observed.run.state is RunState.SUCCEEDED and mended is None:
             return
         commit = self.authors.commit(observed.environment.repository, observed.commit)
-        post = run_message(observed, commit, mended)
+        post = run_message(observed, commit, mended, self._served(observed))
         if message is None:
             self.notes.posted(observed.run.id, *self.slack().post(voice.channel, post))
         else:
             self.slack().update(*message, post)
+
+    def _served(self, observed: Observed) -> str:
+        """Where what was deployed is to be seen; no message waits for it."""
+        if observed.run.state is not RunState.SUCCEEDED:
+            return ""
+        try:
+            return self.addresses.of(observed)
+        except DeployerError as error:
+            log.warning("where it is served is left out", reason=str(error))
+            return ""
 
     def _mended(self, observed: Observed) -> Setback | None:
         """Note how a run ended; answers with what it has put right.
