@@ -27,6 +27,7 @@ PURE = (
         "refs",
         "environments",
         "events",
+        "notices",
         "fields",
         "states",
         "errors",

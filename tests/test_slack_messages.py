@@ -47,6 +47,7 @@ SHA, CONSOLE = "ab" * 20, "https://eu-west-1.console.aws.amazon.com/codesuite"
 PAGE = f"https://github.com/acme/site/commit/{SHA}"
 OURS = re.compile(rf"<(?:{PAGE}\|[^<>]*|{CONSOLE}\|(?:the run|approve it))>")
 RUN, LOG = f"<{CONSOLE}|approve it>", f"<{CONSOLE}|the whole log>"
+MORE = f"<{CONSOLE}|more about it>"
 
 
 @dataclass
@@ -145,7 +146,7 @@ def test_F69_nothing_from_outside_is_a_control_sequence_where_slack_reads_it(
         assert all(re.fullmatch(OURS, each) for each in controls(whole)), controls(whole)
         assert all(beginning(each) in shown(whole) for each in (branch, subject.split("\n", 1)[0], author))
     # Of a log of blank lines nothing is shown, so nothing leads to the rest of it.
-    log = {LOG} if (author + subject).strip() else set()
+    log = {LOG if (author + subject).strip() else MORE}
     for message, ours in ((asks, {RUN}), (reply, {"<@U0LOCAL0001>", *log})):
         assert set(controls("\n".join(texts(message)))) == ours
         assert beginning(branch) in shown(message.text)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from deployer.errors import Transient
-from deployer.events import Announcement, Look, Removal, RunChange, RunNotice, StackChange
+from deployer.events import Look, RunChange, StackChange
+from deployer.notices import Announcement, Removal, RunNotice
 from deployer.ports import Outcome, Stack, StackRequest
 from deployer.stacks import events_url
 from deployer.states import RunState

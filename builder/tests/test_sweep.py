@@ -13,7 +13,8 @@ from builder.baseline import mark
 from builder.handler import receive
 from deployer.environments import INSTALLATION_TAG, OWNER_TAG, EnvironmentId
 from deployer.errors import Transient
-from deployer.events import Announcement, Look, RepositoryName, RunNotice, Sweep
+from deployer.events import Look, RepositoryName, Sweep
+from deployer.notices import Announcement, RunNotice
 from deployer.ports import CommitStatus, Outcome, Stack
 from deployer.refs import Stage
 from deployer.states import CommitState, RunState

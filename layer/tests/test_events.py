@@ -16,14 +16,10 @@ from tests.contracts.aws_events import ACTION_STATES, KINDS, RUN_STATES, STACK_S
 from tests.contracts.generated import documented
 
 from deployer.events import (
-    Announcement,
     Look,
     Malformed,
-    Notice,
-    Removal,
     RepositoryName,
     RunChange,
-    RunNotice,
     StackChange,
     StackSeen,
     Sweep,
@@ -32,10 +28,10 @@ from deployer.events import (
     is_bus_event,
     parse_bus_event,
     parse_look,
-    parse_notice,
     parse_sweep,
     stack_name_of,
 )
+from deployer.notices import Announcement, Notice, Removal, RunNotice, parse_notice
 from deployer.states import ACTION_EVENTS, RUN_EVENTS, STAGE_EVENTS, stack_phase
 
 TEXT, NUMBERS = st.text(min_size=1), st.integers(0, 2**63)

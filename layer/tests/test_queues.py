@@ -15,17 +15,8 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from deployer.errors import Broken, Rejected, Transient
-from deployer.events import (
-    Look,
-    Malformed,
-    RepositoryName,
-    RunNotice,
-    Sweep,
-    decode,
-    parse_look,
-    parse_notice,
-    parse_sweep,
-)
+from deployer.events import Look, Malformed, RepositoryName, Sweep, decode, parse_look, parse_sweep
+from deployer.notices import RunNotice, parse_notice
 from deployer.queues import LONGEST, LookQueue, NoticeQueue, backoff, group_id, hide, hider, process
 
 KEYS = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from deployer.environments import parse
 from deployer.errors import Broken, DeployerError, Rejected, Transient
-from deployer.events import Malformed, Removal, RunNotice
+from deployer.events import Malformed
+from deployer.notices import Removal, RunNotice
 from deployer.pipelines import ActionRun
 from deployer.ports import Deployment, Environment, Stack
 from deployer.states import DeploymentState, RunState

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from deployer.environments import parse
 from deployer.errors import Broken
-from deployer.events import Announcement, RepositoryName
+from deployer.events import RepositoryName
+from deployer.notices import Announcement
 from deployer.pipelines import APPROVAL, ActionRun, RunDetails
 from deployer.ports import Commit, Environment, Post
 from deployer.states import CommitState, RunState

@@ -16,9 +16,10 @@ from tests.contracts.aws_events import examples
 
 from deployer.environments import EnvironmentId, parse
 from deployer.errors import Broken, DeployerError, Rejected, Transient
-from deployer.events import Announcement, Malformed, RepositoryName, RunChange, RunNotice
+from deployer.events import Malformed, RepositoryName, RunChange
 from deployer.github import GitHub as RealGitHub
 from deployer.lengths import description
+from deployer.notices import Announcement, RunNotice
 from deployer.pipelines import ActionRun, RunDetails
 from deployer.ports import Commit, CommitStatus, Environment, Post
 from deployer.queues import LONGEST, process

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from tests.simulation.said import Notes as Leased
 
 from deployer.errors import Broken, DeployerError, Rejected, Transient
-from deployer.events import Announcement, RunChange, RunNotice
+from deployer.events import RunChange
+from deployer.notices import Announcement, RunNotice
 from deployer.pipelines import APPROVAL
 from deployer.ports import Commit, Post
 from deployer.states import RunState

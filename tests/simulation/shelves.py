@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from deployer.environments import EnvironmentId
-from deployer.events import Look, Notice, RepositoryName, Sweep
+from deployer.events import Look, RepositoryName, Sweep
+from deployer.notices import Notice
 from deployer.ports import CommitStatus, Environment
 from deployer.testing import Forge, Shelf, Tape
 from deployer.testing.forge import Repo

@@ -35,7 +35,7 @@ from builder.steps import (
 from builder.telling import Teller
 from deployer.environments import owner_tags, source_key
 from deployer.errors import Broken, DeployerError, Rejected, Transient
-from deployer.events import Removal, RunNotice
+from deployer.notices import Removal, RunNotice
 from deployer.observability import logger
 from deployer.ports import (
     Environment,

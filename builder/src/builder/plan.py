@@ -29,7 +29,7 @@ from builder.steps import (
     Upload,
     Wake,
 )
-from deployer.events import RunNotice
+from deployer.notices import RunNotice
 from deployer.ports import Environment, Operation, Outcome, Parked, Run, Stack
 from deployer.refs import HEADS, Stage
 from deployer.states import RunState, StackPhase

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deployer.events import RunNotice
+from deployer.notices import RunNotice
 from deployer.ports import Environment, Operation, Outcome, Parked
 
 

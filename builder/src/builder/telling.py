@@ -9,8 +9,8 @@ from builder.steps import Announce, Refuse, Report, Settle, Supersede
 from builder.voice import Voice
 from deployer.contexts import ref_of
 from deployer.errors import Rejected, Transient
-from deployer.events import Announcement, RunNotice
 from deployer.metrics import PREPARATIONS, PUSH_TO_PIPELINE
+from deployer.notices import Announcement, RunNotice
 from deployer.observability import logger
 from deployer.ports import Environment, Outcome
 from deployer.stacks import events_url

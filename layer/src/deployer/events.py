@@ -117,59 +117,6 @@ class Tick:
 
 
 @dataclass(frozen=True)
-class RunNotice:
-    """The builder asks the notifier to make sure that a run's end was told.
-
-    ``forgotten``: with the table it was lost whether it was.
-    """
-
-    pipeline: str
-    execution: str
-    forgotten: bool = False
-
-    def to_json(self) -> str:
-        """The queue message's body."""
-        return json.dumps({"run": asdict(self)}, sort_keys=True)
-
-
-@dataclass(frozen=True)
-class Announcement:
-    """The builder asks the notifier to say something of an environment in Slack, once for each ``key``.
-
-    ``commit``: the one that failed before a run could begin, empty where nothing did; ``at``: when, in milliseconds, 0
-    where no later run mends it; ``url``: where that can be followed, or empty.
-    """
-
-    environment: str
-    key: str
-    text: str
-    commit: str = ""
-    at: int = 0
-    url: str = ""
-
-    def to_json(self) -> str:
-        """The queue message's body."""
-        return json.dumps({"announcement": asdict(self)}, sort_keys=True)
-
-
-@dataclass(frozen=True)
-class Removal:
-    """The builder tells the notifier that an environment is gone, with all that it deployed until ``generation``."""
-
-    environment: str
-    repository: RepositoryName
-    generation: int
-
-    def to_json(self) -> str:
-        """The queue message's body."""
-        return json.dumps({"removal": asdict(self)}, sort_keys=True)
-
-
-# What the builder asks the notifier.
-Notice = RunNotice | Announcement | Removal
-
-
-@dataclass(frozen=True)
 class StackChange:
     """A stack's status changed."""
 
@@ -189,7 +136,8 @@ class RunChange:
     action: str = ""
 
 
-def _repository(mapping: Mapping[str, Any]) -> RepositoryName:
+def repository_in(mapping: Mapping[str, Any]) -> RepositoryName:
+    """A message's ``repository``."""
     found = object_of(mapping.get("repository"), "repository")
     return RepositoryName(number_of(found, "id"), text_of(found, "owner"), text_of(found, "name"))
 
@@ -214,7 +162,7 @@ def parse_look(message: Mapping[str, Any]) -> Look:
     """
     return Look(
         environment=text_of(message, "environment"),
-        repository=_repository(message),
+        repository=repository_in(message),
         reason=text_of(message, "reason", optional=True),
         ref=text_of(message, "ref", optional=True),
         after=text_of(message, "after", optional=True),
@@ -238,7 +186,7 @@ def parse_sweep(message: Mapping[str, Any]) -> Sweep | None:
     if stacks is not None and not isinstance(stacks, list):
         raise Malformed(f"stacks: expected a list, got {type(stacks).__name__}")
     return Sweep(
-        _repository(sweep),
+        repository_in(sweep),
         None if stacks is None else tuple(_stack_seen(object_of(stack, "stack")) for stack in stacks),
         sweep.get("unlimited") is True,
     )
@@ -246,31 +194,6 @@ def parse_sweep(message: Mapping[str, Any]) -> Sweep | None:
 
 def _stack_seen(stack: Mapping[str, Any]) -> StackSeen:
     return StackSeen(text_of(stack, "name"), text_of(stack, "owner"), text_of(stack, "status"))
-
-
-def parse_notice(message: Mapping[str, Any]) -> Notice | None:
-    """What the builder asks the notifier, as ``to_json`` writes it, or None for any other message.
-
-    Raises:
-        Malformed: naming the field.
-    """
-    if "run" in message:
-        run = object_of(message["run"], "run")
-        return RunNotice(text_of(run, "pipeline"), text_of(run, "execution"), run.get("forgotten") is True)
-    if "announcement" in message:
-        said = object_of(message["announcement"], "announcement")
-        return Announcement(
-            text_of(said, "environment"),
-            text_of(said, "key"),
-            text_of(said, "text"),
-            commit=text_of(said, "commit", optional=True),
-            at=number_of(said, "at") if said.get("at") is not None else 0,
-            url=text_of(said, "url", optional=True),
-        )
-    if "removal" in message:
-        gone = object_of(message["removal"], "removal")
-        return Removal(text_of(gone, "environment"), _repository(gone), number_of(gone, "generation"))
-    return None
 
 
 def is_bus_event(message: Mapping[str, Any]) -> bool:

@@ -16,8 +16,9 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deployer.errors import DeployerError, Transient
-from deployer.events import Look, Malformed, Notice, Sweep
+from deployer.events import Look, Malformed, Sweep
 from deployer.metrics import FAILURES
+from deployer.notices import Notice
 from deployer.observability import logger
 
 _log = logger("queues")

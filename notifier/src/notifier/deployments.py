@@ -12,7 +12,8 @@ from functools import partial
 from deployer.contexts import describe, environment_name, ref_of
 from deployer.environments import EnvironmentId, parse
 from deployer.errors import Broken, Rejected, Transient
-from deployer.events import Malformed, Removal
+from deployer.events import Malformed
+from deployer.notices import Removal
 from deployer.observability import bound, logger
 from deployer.ports import Deployment, Deployments, Memory
 from deployer.refs import Stage

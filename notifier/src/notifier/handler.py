@@ -11,7 +11,8 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
-from deployer.events import Announcement, Removal, RunChange, RunNotice, decode, parse_bus_event, parse_notice
+from deployer.events import RunChange, decode, parse_bus_event
+from deployer.notices import Announcement, Removal, RunNotice, parse_notice
 from deployer.observability import traced
 from deployer.queues import Hide, Record, hider, process
 from deployer.settings import READ, load

@@ -6,7 +6,7 @@ Pure. Everything that comes from outside is escaped and cut; a message's section
 from __future__ import annotations
 
 from deployer.contexts import readable, ref_of
-from deployer.events import Announcement
+from deployer.notices import Announcement
 from deployer.ports import Commit, Environment, Post
 from deployer.refs import TAGS
 from deployer.states import CommitState, RunState

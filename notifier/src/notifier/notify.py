@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from deployer.errors import DeployerError, Rejected, Transient
-from deployer.events import RunChange, RunNotice
+from deployer.events import RunChange
+from deployer.notices import RunNotice
 from deployer.observability import bound, logger
 from deployer.ports import Environment, Memory
 from notifier.observing import Observed, Observer

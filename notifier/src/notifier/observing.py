@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from deployer.environments import EnvironmentId
-from deployer.events import RunChange, RunNotice
+from deployer.events import RunChange
+from deployer.notices import RunNotice
 from deployer.observability import logger
 from deployer.pipelines import CLOUDFORMATION, ActionRun, RunDetails
 from deployer.ports import Environment

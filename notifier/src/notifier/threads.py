@@ -9,7 +9,8 @@ from typing import Protocol
 
 from deployer.environments import EnvironmentId, parse
 from deployer.errors import DeployerError, Rejected, Transient
-from deployer.events import Announcement, Malformed
+from deployer.events import Malformed
+from deployer.notices import Announcement
 from deployer.observability import bound, logger
 from deployer.ports import Environment, Memory, Post
 from deployer.states import CommitState, RunState

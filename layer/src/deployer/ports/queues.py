@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import IO, Protocol
 
-from deployer.events import Look, Notice, Sweep
+from deployer.events import Look, Sweep
+from deployer.notices import Notice
 
 
 class Looks(Protocol):

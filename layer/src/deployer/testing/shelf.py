@@ -13,7 +13,8 @@ from typing import IO
 
 from deployer.environments import EnvironmentId
 from deployer.errors import Transient
-from deployer.events import Look, Notice, Sweep
+from deployer.events import Look, Sweep
+from deployer.notices import Notice
 from deployer.ports import Baseline, Environment, Parked, Repository, SourceObject
 from deployer.testing.tape import Tape
 
