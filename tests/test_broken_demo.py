@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from deployer_cli.main import run_demo
+from deployer_cli.laptop import run_demo
 from deployer_deploy.tree import Tree
 from deployer_local.engine import Engine
 

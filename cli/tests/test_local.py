@@ -16,7 +16,7 @@ import pytest
 import urllib3
 from rich.console import Console
 
-from deployer_cli.main import run_demo
+from deployer_cli.laptop import run_demo
 from deployer_deploy.tree import Tree
 
 COMMAND = [sys.executable, "-m", "deployer_cli.main", "local"]
