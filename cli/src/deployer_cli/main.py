@@ -14,6 +14,7 @@ from deployer_cli.commands import Commands
 
 # Command -> where it is: a function, or a group of commands.
 PARTS = {
+    "init": "deployer_cli.init.command:init",
     "validate": "deployer_cli.validate.command:validate",
     "local": "deployer_cli.laptop:local",
 }
