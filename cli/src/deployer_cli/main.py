@@ -16,6 +16,7 @@ from deployer_cli.commands import Commands
 PARTS = {
     "init": "deployer_cli.init.command:init",
     "validate": "deployer_cli.validate.command:validate",
+    "diff": "deployer_cli.diff.command:diff",
     "local": "deployer_cli.laptop:local",
 }
 
