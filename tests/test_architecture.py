@@ -37,7 +37,7 @@ PURE = (
         "skipping",
         "testing",
     ),
-    *("patterns", "lengths"),
+    *("patterns", "lengths", "parameters", "actions", "admission"),
 )
 WORLDLY = {"os", "subprocess", "socket", "urllib.request", "http", "boto3", "botocore", "urllib3", "sqlite3"}
 
@@ -101,7 +101,6 @@ DECIDING = [
     "sleep",
     "compare",
     "baseline",
-    "admission",
     "runs",
 ]
 """The builder's modules that decide."""

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from builder.templates import parse_parameters
 from deployer.events import parse_look, parse_sweep
 from deployer.refs import Stage
+from deployer.templates import parse_parameters
 from deployer_local.engine import BOT_SCOPES
 
 ROOT = Path(__file__).resolve().parents[1]

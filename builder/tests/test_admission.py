@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from builder.admission import Admission
+from deployer.admission import Admission
 from deployer.patterns import patterns_of
 from deployer.refs import HEADS, TAGS, Stage
 

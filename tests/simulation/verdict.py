@@ -8,8 +8,8 @@ from typing import Any
 from tests.simulation.commits import Kind
 from tests.simulation.people import NAMES, Team
 
-from builder.admission import NO_BUILD
 from builder.baseline import mark
+from deployer.admission import NO_BUILD
 from deployer.contexts import prep_context, stage_context
 from deployer.environments import INSTALLATION_TAG, OWNER_TAG, EnvironmentId, environment_of, source_key, tag_value
 from deployer.ports import Environment

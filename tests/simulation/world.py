@@ -21,7 +21,6 @@ from tests.simulation.scheduler import Scheduler
 from tests.simulation.shelves import Desk, Hub
 from tests.simulation.verdict import OURS, STRANGE
 
-from builder.admission import Admission
 from builder.apply import Applier
 from builder.baseline import baseline_of
 from builder.handler import Builder
@@ -32,6 +31,7 @@ from builder.runs import belongs
 from builder.slots import Slots
 from builder.sweep import Sweeper
 from builder.wishes import Wishes
+from deployer.admission import Admission
 from deployer.environments import INSTALLATION_TAG, OWNER_TAG, EnvironmentId, environment_of, source_key, stack_names
 from deployer.errors import Transient
 from deployer.events import Look

@@ -12,7 +12,6 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
-from builder.admission import Admission
 from builder.apply import Applier
 from builder.installation import Installation
 from builder.observe import Observer
@@ -21,6 +20,7 @@ from builder.situation import Situation
 from builder.slots import Slots
 from builder.sweep import Sweeper
 from builder.wishes import STOPPED, Wishes
+from deployer.admission import Admission
 from deployer.errors import DeployerError, Transient
 from deployer.events import (
     Look,

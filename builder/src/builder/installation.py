@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from builder.admission import Admission
+from deployer.admission import Admission
 from deployer.refs import Stage
 
 

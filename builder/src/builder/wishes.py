@@ -15,21 +15,12 @@ from builder.installation import Installation
 from builder.releases import newest_of, objection
 from builder.situation import Asked, Gone, Invalid, Nothing, Present, Refused, Wish
 from builder.sleep import Sleep, still_parked, told_to_skip
-from builder.templates import (
-    PARAMETER_FILES,
-    TEMPLATE_FILES,
-    TOKEN_PARAMETER,
-    Provided,
-    digest,
-    parse_parameters,
-    parse_template,
-    resolve,
-    self_starting_sources,
-)
+from deployer.actions import self_starting
 from deployer.environments import EnvironmentId, source_key
 from deployer.errors import Rejected
 from deployer.events import Look, RepositoryName
 from deployer.observability import logger
+from deployer.parameters import TOKEN_PARAMETER, Provided, resolve
 from deployer.ports import (
     Baseline,
     Baselines,
@@ -45,6 +36,7 @@ from deployer.ports import (
 )
 from deployer.refs import HEADS, Stage, Version, release_of
 from deployer.skipping import skips_ci
+from deployer.templates import PARAMETER_FILES, TEMPLATE_FILES, digest, parse_parameters, parse_template
 
 log = logger("builder")
 # Alarmed by the function's template: somebody has to look before anything goes on.
@@ -289,13 +281,13 @@ class Wishes:
         template = parse_template(*found)
         parameters = read(PARAMETER_FILES)
         given = parse_parameters(*parameters, question.environment.stage) if parameters else {}
-        values = resolve(template, given, self._provided(question, repository, wish.branch))
+        values = resolve(template.parameters, given, self._provided(question, repository, wish.branch))
         return replace(
             wish,
             digest=digest(template, values),
             template=template.text,
             parameters=values,
-            warnings=self_starting_sources(template),
+            warnings=tuple(map(str, self_starting(template.resources))),
         )
 
     def _provided(self, question: Question, repository: RepositoryName, branch: str) -> Provided:

@@ -61,6 +61,18 @@ class Checkout:
             raise Rejected("no branch is checked out here; name one")
         return branch
 
+    def head(self) -> str:
+        """The commit that is checked out. Raises ``Rejected`` where there is none."""
+        return self._git("rev-parse", "HEAD")
+
+    def message(self) -> str:
+        """What that commit says."""
+        return self._git("log", "-1", "--format=%B")
+
+    def dirty(self, path: str) -> bool:
+        """Whether anything below ``path`` is not as it was committed."""
+        return bool(self._git("status", "--porcelain", "--", path))
+
     def _git(self, *arguments: str) -> str:
         try:
             done = subprocess.run(

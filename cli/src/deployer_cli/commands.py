@@ -11,7 +11,7 @@ import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -20,8 +20,9 @@ from typer.core import TyperGroup
 
 from deployer.errors import DeployerError
 from deployer_cli.output import Output
-from deployer_cli.place import Place
-from deployer_deploy.configuration import Configuration
+
+if TYPE_CHECKING:
+    from deployer_cli.place import Place
 
 # Documented in docs/cli.md.
 FAILED = 1
@@ -29,6 +30,8 @@ USAGE = 2
 PENDING = 8
 
 DEFAULT_DATA = Path(".deployer")
+# As Configuration has it.
+DEFAULT_INSTALLATION = "opolis-deployer-prod"
 Data = Annotated[Path, typer.Option(help="Where the laptop engine keeps everything.", envvar="DEPLOYER_DATA")]
 Local = Annotated[bool, typer.Option("--local", help="Work on the laptop engine that runs here.")]
 Installation = Annotated[
@@ -59,7 +62,7 @@ def commands(help: str) -> typer.Typer:
 _PLACE = {
     "local": (Local, False),
     "data": (Data, DEFAULT_DATA),
-    "installation": (Installation, Configuration().prefix),
+    "installation": (Installation, DEFAULT_INSTALLATION),
     "profile": (Profile, None),
     "region": (Region, None),
     "json": (Json, False),
@@ -95,6 +98,10 @@ def placed(command: Callable[..., None]) -> Callable[..., None]:
 
 def place_of(*, local: bool, data: Path, installation: str, profile: str | None, region: str | None) -> Place:
     """The place that the options name. Raises ``Rejected`` for what can't be."""
+    # Imported here: commands that work nowhere do not wait for boto3.
+    from deployer_cli.place import Place  # noqa: PLC0415
+    from deployer_deploy.configuration import Configuration  # noqa: PLC0415
+
     configuration = Configuration.of(installation)
     if local:
         return Place.local(configuration, os.environ, data)

@@ -1,12 +1,51 @@
-"""The ``deployer`` command: its parts put together. Each part is a module or a folder beside this one."""
+"""The ``deployer`` command: its parts put together. Each part is a module or a folder beside this one.
+
+A part is imported only where it is asked for: a hook that validates has no use for the laptop engine, nor for boto3.
+"""
 
 from __future__ import annotations
 
-from deployer_cli.commands import commands
-from deployer_cli.laptop import local
+from importlib import import_module
+from typing import Any
 
-app = commands("An environment of its own for every branch, on AWS.")
-app.add_typer(local, name="local")
+import typer
+
+from deployer_cli.commands import Commands
+
+# Command -> where it is: a function, or a group of commands.
+PARTS = {
+    "init": "deployer_cli.init.command:init",
+    "validate": "deployer_cli.validate.command:validate",
+    "diff": "deployer_cli.diff.command:diff",
+    "local": "deployer_cli.laptop:local",
+}
+
+
+class Parts(Commands):
+    """The commands that are declared here, and those that are found by their place."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All of them."""
+        return [*PARTS, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """One of them, imported by now."""
+        if cmd_name not in PARTS:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = PARTS[cmd_name].partition(":")
+        part = getattr(import_module(module), name)
+        if not isinstance(part, typer.Typer):
+            alone = typer.Typer(add_completion=False)
+            alone.command(cmd_name)(part)
+            part = alone
+        command = typer.main.get_command(part)
+        command.name = cmd_name
+        return command
+
+
+app = typer.Typer(
+    cls=Parts, no_args_is_help=True, add_completion=False, help="An environment of its own for every branch, on AWS."
+)
 
 
 @app.callback()

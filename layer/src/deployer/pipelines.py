@@ -12,6 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from deployer.actions import CONNECTION
 from deployer.errors import Broken
 from deployer.ports import Run, Source
 from deployer.stacks import code_of, translated
@@ -22,8 +23,6 @@ _LATEST = 20
 APPROVAL = "Manual"
 # The provider of what operates stacks.
 CLOUDFORMATION = "CloudFormation"
-# The provider of a source that reads a repository through a connection.
-CONNECTION = "CodeStarSourceConnection"
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,14 @@
-"""Read what a branch brings: its template and its parameters, and match the two.
+"""Read what a branch brings: its template and its parameters.
 
-Pure but for PyYAML. Names what is missing, undeclared or reserved before CloudFormation is asked; never looks
-anything up. Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-anatomy.html
+Pure but for PyYAML; never looks anything up. ``parameters`` matches the two, ``actions`` looks into pipelines.
+Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/template-anatomy.html
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,25 +20,18 @@ from deployer.refs import Stage
 TEMPLATE_FILES = ("pipeline.json", "pipeline.yaml", "pipeline.yml")
 PARAMETER_FILES = ("pipeline.parameters.json", "pipeline.parameters.yaml", "pipeline.parameters.yml")
 MAX_TEMPLATE = 1024 * 1024
-TOKEN_PARAMETER = "RepoToken"  # noqa: S105 - the parameter's name
-# What the deployer provides; a repository that sets one of these is refused.
-RESERVED = frozenset(
-    {
-        "ArtifactStore",
-        "RepoOwner",
-        "RepoName",
-        "RepoBranch",
-        "Stage",
-        "SourceKey",
-        TOKEN_PARAMETER,
-        "ConnectionArn",
-        "DeployerPrefix",
-        "PermissionsBoundary",
-        "DeployRole",
-    }
-)
 
-Provided = Mapping[str, Callable[[], str]]
+
+class Unreadable(Rejected):
+    """A file that is no JSON, no YAML, or not what was expected. ``line``, ``column``: from 1, 0 where unknown."""
+
+    def __init__(self, path: str, reason: str, line: int = 0, column: int = 0) -> None:
+        super().__init__(f"{path}:{line}: {reason}" if line else f"{path}: {reason}")
+        self.path, self.reason, self.line, self.column = path, reason, line, column
+
+
+class Aliased(Unreadable):
+    """YAML that needs aliases to be read."""
 
 
 class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
@@ -75,30 +68,40 @@ def load(path: str, content: bytes) -> Any:
     """Parse a JSON or YAML file.
 
     Raises:
-        Rejected: with the file, the line and what is wrong.
+        Unreadable: with the file, the line and what is wrong.
     """
     if len(content) > MAX_TEMPLATE:
-        raise Rejected(f"{path}: {len(content):,} bytes; CloudFormation takes at most 1 MB")
+        raise Unreadable(path, f"{len(content):,} bytes; CloudFormation takes at most 1 MB")
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Rejected(f"{path}: not UTF-8 (byte {error.start})") from error
+        raise Unreadable(path, f"not UTF-8 (byte {error.start})") from error
     try:
         if path.endswith(".json"):
             return json.loads(text)
         _refuse_aliases(path, text)
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - built on SafeLoader
     except json.JSONDecodeError as error:
-        raise Rejected(f"{path}:{error.lineno}: {error.msg}") from error
+        raise Unreadable(path, error.msg, error.lineno, error.colno) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise Rejected(f"{path}{line}: {getattr(error, 'problem', None) or 'not valid YAML'}") from error
+        place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        raise Unreadable(path, getattr(error, "problem", None) or "not valid YAML", *place) from error
     except RecursionError as error:
-        raise Rejected(f"{path}: nested too deeply") from error
+        raise Unreadable(path, "nested too deeply") from error
     except (ValueError, TypeError, AttributeError) as error:
         # What the parsers say of numbers with thousands of digits, and of values that their tags don't fit.
-        raise Rejected(f"{path}: a value that is none: {error}") from error
+        raise Unreadable(path, f"a value that is none: {error}") from error
+
+
+def compose(text: str) -> yaml.Node | None:
+    """The nodes of a JSON or YAML text, which know where they stand.
+
+    Raises:
+        yaml.YAMLError: where it is no YAML; JSON that YAML does not take is rare, but there.
+    """
+    node: yaml.Node | None = yaml.compose(text, Loader=_Loader)
+    return node
 
 
 def _refuse_aliases(path: str, text: str) -> None:
@@ -108,8 +111,9 @@ def _refuse_aliases(path: str, text: str) -> None:
     """
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.AliasEvent):
-            line = event.start_mark.line + 1 if event.start_mark else 0
-            raise Rejected(f"{path}:{line}: CloudFormation takes no aliases")
+            mark = event.start_mark
+            place = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+            raise Aliased(path, "CloudFormation takes no aliases", *place)
 
 
 def parse_template(path: str, content: bytes) -> Template:
@@ -158,82 +162,7 @@ def _named(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(key, str) for key in value)
 
 
-def resolve(template: Template, given: Mapping[str, str], provided: Provided) -> dict[str, str]:
-    """The parameters to send: what the branch sets, and of what the deployer provides all that is declared.
-
-    ``provided`` is called only for what the template declares: no token is read for one that does not ask.
-
-    Raises:
-        Rejected: naming every parameter that is reserved, undeclared or missing.
-    """
-    declared = template.parameters
-    problems = []
-    if reserved := sorted(RESERVED & given.keys()):
-        problems.append(f"set by the deployer, not by the repository: {', '.join(reserved)}")
-    if undeclared := sorted(given.keys() - declared.keys() - RESERVED):
-        problems.append(f"not declared in the template: {', '.join(undeclared)}")
-    values = {name: make() for name, make in provided.items() if name in declared and name != TOKEN_PARAMETER}
-    if TOKEN_PARAMETER in declared and TOKEN_PARAMETER in provided:
-        if str(declared[TOKEN_PARAMETER].get("NoEcho", "")).lower() == "true":
-            values[TOKEN_PARAMETER] = provided[TOKEN_PARAMETER]()
-        else:
-            problems.append(f"{TOKEN_PARAMETER} must be declared with NoEcho: true")
-    values = {name: value for name, value in values.items() if value} | dict(given)
-    missing = sorted(
-        name for name, declaration in declared.items() if name not in values and "Default" not in declaration
-    )
-    if missing := [name for name in missing if not (name == TOKEN_PARAMETER and problems)]:
-        problems.append(f"without a value: {', '.join(missing)}")
-    if problems:
-        raise Rejected(f"parameters {'; '.join(problems)}")
-    return values
-
-
 def digest(template: Template, parameters: Mapping[str, str]) -> str:
     """What the stack is to be, as one value: unchanged means that there is nothing to update."""
     canonical = json.dumps([template.text, sorted(parameters.items())], ensure_ascii=False)
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def self_starting_sources(template: Template) -> tuple[str, ...]:
-    """The source actions that start runs by themselves, each as ``Pipeline/Action: what to set``.
-
-    Source: https://docs.aws.amazon.com/codepipeline/latest/userguide/action-reference.html
-    """
-    found = []
-    for name, resource in template.resources.items():
-        properties = resource.get("Properties")
-        if resource.get("Type") != "AWS::CodePipeline::Pipeline" or not isinstance(properties, dict):
-            continue
-        if properties.get("Triggers"):
-            found.append(f"{name}: remove Triggers")
-        found.extend(
-            f"{name}/{action.get('Name')}: set {switch} to false"
-            for action in _actions(properties)
-            if (switch := _switch(action)) and not _is_false(action.get("Configuration", {}).get(switch))
-        )
-    return tuple(found)
-
-
-def _actions(properties: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    stages = properties.get("Stages")
-    found: list[Mapping[str, Any]] = []
-    for stage in stages if isinstance(stages, list) else []:
-        actions = stage.get("Actions") if isinstance(stage, dict) else None
-        for action in actions if isinstance(actions, list) else []:
-            if isinstance(action, dict) and isinstance(action.get("Configuration", {}), dict):
-                found.append(action)
-    return found
-
-
-def _switch(action: Mapping[str, Any]) -> str:
-    kind = action.get("ActionTypeId")
-    if not isinstance(kind, dict) or kind.get("Category") != "Source":
-        return ""
-    # S3, CodeCommit and GitHub (version 1) poll unless told not to; a connection detects changes unless told not to.
-    polls = {"S3": "PollForSourceChanges", "CodeCommit": "PollForSourceChanges", "GitHub": "PollForSourceChanges"}
-    return {**polls, "CodeStarSourceConnection": "DetectChanges"}.get(str(kind.get("Provider")), "")
-
-
-def _is_false(value: object) -> bool:
-    return value is False or (isinstance(value, str) and value.strip().lower() == "false")

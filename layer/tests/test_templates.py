@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from builder.templates import (
-    RESERVED,
-    digest,
-    parse_parameters,
-    parse_template,
-    resolve,
-    self_starting_sources,
-)
 from deployer.errors import Rejected
 from deployer.refs import Stage
+from deployer.templates import Unreadable, digest, parse_parameters, parse_template
 
 YAML = b"""
 AWSTemplateFormatVersion: 2010-09-09
@@ -121,104 +113,12 @@ def test_parameters_are_those_of_the_stage() -> None:
     assert parse_parameters("p.json", content, Stage.DEVELOPMENT) == {}
 
 
-@pytest.mark.parametrize("name", sorted(RESERVED))
-def test_F53_reserved_parameters_are_refused_by_name(name: str) -> None:
-    with pytest.raises(Rejected, match=f"set by the deployer, not by the repository: {name}"):
-        resolve(parsed({name: {"Type": "String", "NoEcho": True}}), {name: "x"}, {})
-
-
-def test_everything_wrong_is_named_together() -> None:
-    with pytest.raises(Rejected) as caught:
-        resolve(parsed({"Mine": {}, "Other": {"Default": ""}}), {"Stage": "x", "Unknown": "y"}, {})
-    text = str(caught.value)
-    assert "not by the repository: Stage" in text
-    assert "not declared in the template: Unknown" in text
-    assert "without a value: Mine" in text
-
-
-def read(calls: list[str]) -> Callable[[], str]:
-    def token() -> str:
-        calls.append("read")
-        return "canary"
-
-    return token
-
-
-@pytest.mark.parametrize("echo", ["true", True], ids=["F92-text", "F92-boolean"])
-def test_F92_the_token_goes_to_a_template_that_declares_it_with_noecho(echo: object) -> None:
-    values = resolve(parsed({"RepoToken": {"Type": "String", "NoEcho": echo}}), {}, {"RepoToken": lambda: "canary"})
-    assert values == {"RepoToken": "canary"}
-
-
-@pytest.mark.parametrize(
-    "declared", [pytest.param({}, id="F92-undeclared"), pytest.param({"Stage": {}}, id="F92-others-declared")]
-)
-def test_F92_no_token_is_read_where_none_is_declared(declared: dict[str, Any]) -> None:
-    calls: list[str] = []
-    resolve(parsed(declared), {}, {"RepoToken": read(calls), "Stage": lambda: "staging"})
-    assert calls == []
-
-
-@pytest.mark.parametrize("declaration", [{}, {"NoEcho": False}, {"NoEcho": "no"}], ids=["F92-none", "F92-no", "F92-n"])
-def test_F92_a_token_declared_for_all_to_see_is_refused_and_not_read(declaration: dict[str, Any]) -> None:
-    calls: list[str] = []
-    with pytest.raises(Rejected, match="RepoToken must be declared with NoEcho: true"):
-        resolve(parsed({"RepoToken": {"Type": "String", **declaration}}), {}, {"RepoToken": read(calls)})
-    assert calls == []
-
-
-def test_only_what_is_declared_is_sent() -> None:
-    provided = {"Stage": lambda: "staging", "SourceKey": lambda: "key"}
-    assert resolve(parsed({"Stage": {}}), {}, provided) == {"Stage": "staging"}
-
-
 def test_the_digest_changes_with_text_and_parameters_and_nothing_else() -> None:
     template = parsed({"A": {}})
     one = digest(template, {"A": "1", "B": "2"})
     assert one == digest(template, {"B": "2", "A": "1"})
     assert one != digest(template, {"A": "1", "B": "3"})
     assert one != digest(parsed({"A": {"Type": "String"}}), {"A": "1", "B": "2"})
-
-
-def source(provider: str, **configuration: object) -> dict[str, Any]:
-    kind = {"Category": "Source", "Owner": "AWS", "Provider": provider, "Version": "1"}
-    return {"Name": "Commit", "ActionTypeId": kind, "Configuration": configuration}
-
-
-@pytest.mark.parametrize(
-    ("action", "found"),
-    [
-        pytest.param(source("S3"), ("P/Commit: set PollForSourceChanges to false",), id="F59-s3-default"),
-        pytest.param(source("S3", PollForSourceChanges=False), (), id="F59-s3-false"),
-        pytest.param(source("S3", PollForSourceChanges="false"), (), id="F59-s3-text"),
-        pytest.param(
-            source("GitHub", PollForSourceChanges="true"),
-            ("P/Commit: set PollForSourceChanges to false",),
-            id="F59-github",
-        ),
-        pytest.param(
-            source("CodeStarSourceConnection"), ("P/Commit: set DetectChanges to false",), id="F59-connection"
-        ),
-        pytest.param(source("CodeStarSourceConnection", DetectChanges=False), (), id="F59-connection-false"),
-        pytest.param(source("ECR"), (), id="F59-ecr-has-no-switch"),
-        pytest.param({"Name": "x", "ActionTypeId": {"Category": "Build", "Provider": "S3"}}, (), id="F59-no-source"),
-        pytest.param({**source("S3"), "Configuration": ["odd"]}, (), id="F59-left-to-cloudformation"),
-    ],
-)
-def test_F59_sources_that_start_runs_by_themselves_are_found(action: dict[str, Any], found: tuple[str, ...]) -> None:
-    properties = {"Stages": [{"Name": "Source", "Actions": [action]}]}
-    resources = {"P": {"Type": "AWS::CodePipeline::Pipeline", "Properties": properties}}
-    template = parse_template("p.json", json.dumps({"Resources": resources}).encode())
-    assert self_starting_sources(template) == found
-
-
-def test_F59_triggers_are_found() -> None:
-    resources = {"P": {"Type": "AWS::CodePipeline::Pipeline", "Properties": {"Triggers": [{}], "Stages": "odd"}}}
-    template = parse_template("p.json", json.dumps({"Resources": resources}).encode())
-    assert self_starting_sources(template) == ("P: remove Triggers",)
-
-
-PARAMETERS_FILE = "deploy/pipeline.parameters.json"
 
 
 @pytest.mark.parametrize(
@@ -241,20 +141,15 @@ def test_a_broken_parameters_file_says_file_line_and_what_was_expected(
 
 
 @pytest.mark.parametrize(
-    ("parameters", "said"),
+    ("path", "content", "place"),
     [
-        pytest.param(
-            {"Mine": "x", "Stage": "y"}, "set by the deployer, not by the repository: Stage", id="F53-reserved"
-        ),
-        pytest.param({"Mine": "x", "Other": "y"}, "not declared in the template: Other", id="undeclared"),
-        pytest.param({}, "without a value: Mine", id="missing"),
+        pytest.param("p.json", b'{\n  "A" 1}', (2, 7), id="json"),
+        pytest.param("p.yaml", b"A:\n  - [1\nB: 2\n", (3, 2), id="yaml"),
+        pytest.param("p.yaml", b"A: &a {}\nB: *a\n", (2, 4), id="alias"),
+        pytest.param("p.json", b"\xff", (0, 0), id="nowhere"),
     ],
 )
-def test_parameters_are_named_before_cloudformation_is_asked(world: Any, parameters: dict[str, str], said: str) -> None:
-    given = {"staging": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]}
-    template = world.template(parameters={"Mine": {"Type": "String"}})
-    sha = world.commit({"deploy/pipeline.json": template, PARAMETERS_FILE: json.dumps(given).encode()})
-    world.look(world.push("refs/heads/main", sha))
-    assert world.prep(sha) == f"failure: staging: parameters {said}"
-    assert world.cloud.operations == []
-    assert "s3.put" not in world.tape.calls
+def test_what_can_not_be_read_says_where(path: str, content: bytes, place: tuple[int, int]) -> None:
+    with pytest.raises(Unreadable) as caught:
+        parse_template(path, content)
+    assert (caught.value.line, caught.value.column) == place
