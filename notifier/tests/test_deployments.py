@@ -11,19 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deployer.addresses import Addresses
+from deployer.builds import Failure
 from deployer.environments import parse
 from deployer.errors import Broken, DeployerError, Rejected, Transient
 from deployer.events import Malformed, Removal, RunNotice
 from deployer.pipelines import ActionRun
 from deployer.ports import Deployment, Environment, Stack
+from deployer.reasons import Reasons
 from deployer.states import DeploymentState, RunState
 from deployer.testing import Forge
-from notifier.addresses import Addresses
-from notifier.builds import Failure
 from notifier.deployments import Deployed
 from notifier.handler import Function, receive
 from notifier.notify import MAX_ROUNDS
-from notifier.reasons import Reasons
 from notifier.standing import ENOUGH
 
 from .test_notify import (

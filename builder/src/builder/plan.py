@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from builder.generation import begin, following, successor
 from builder.idle import DAY, Idle, active_at, idle
-from builder.runs import belongs, has_run, misread, strays_of
+from builder.runs import has_run, misread, strays_of
 from builder.situation import Gone, Invalid, Nothing, Present, Refused, Situation
 from builder.steps import (
     Announce,
@@ -31,6 +31,7 @@ from builder.steps import (
 )
 from deployer.ports import Environment, Operation, Outcome, Parked, Run, Stack
 from deployer.refs import HEADS, Stage
+from deployer.runs import belongs
 from deployer.states import RunState, StackPhase
 
 MAX_ATTEMPTS = 3

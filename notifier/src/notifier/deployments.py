@@ -9,18 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from deployer.addresses import Addresses
 from deployer.contexts import describe, environment_name, ref_of
 from deployer.environments import EnvironmentId, parse
 from deployer.errors import Broken, Rejected, Transient
 from deployer.events import Malformed, Removal
 from deployer.observability import bound, logger
 from deployer.ports import Deployments, Memory
+from deployer.progress import StageProgress, overruled
+from deployer.reasons import Reasons
 from deployer.refs import Stage
 from deployer.states import CommitState, DeploymentState, RunState
-from notifier.addresses import Addresses
 from notifier.observing import Observed
-from notifier.progress import StageProgress, overruled
-from notifier.reasons import Reasons
 from notifier.saying import Kept, digest_of, say
 from notifier.standing import STANDING, Standing, number_in, payload_of
 from notifier.wording import sentence
@@ -121,7 +121,9 @@ class Deployed:
         if any(number_in(each, "began") > observed.began for each in found):
             return  # our notes were lost; GitHub's are there
         self.notes.note(str(observed.id), STANDS, observed.run.id)
-        self._post(observed, number, DeploymentState.SUCCESS, text, self.addresses.of(observed))
+        self._post(
+            observed, number, DeploymentState.SUCCESS, text, self.addresses.of(observed.environment, observed.stacks)
+        )
         # By itself GitHub ends only what was made before, and is neither transient nor in production.
         left = [each for each in found if each.id > number or item.id.stage is not Stage.STAGING]
         standing.end(left, f"superseded by {observed.commit[:7]}")

@@ -5,15 +5,15 @@ Pure. Everything that comes from outside is escaped and cut; a message's section
 
 from __future__ import annotations
 
+from deployer.builds import LINES, Failure
 from deployer.contexts import ref_of
 from deployer.ports import Commit, Environment, Post
+from deployer.progress import OVERRULED, StageProgress, overruled
 from deployer.refs import TAGS
 from deployer.states import CommitState, RunState
-from notifier.builds import LINES, Failure
 from notifier.health import Setback
 from notifier.mrkdwn import code, link, outside
 from notifier.observing import Observed
-from notifier.progress import OVERRULED, StageProgress, overruled
 
 _ICONS = {
     CommitState.PENDING: ":hourglass_flowing_sand:",

@@ -12,6 +12,8 @@ from deployer.errors import Rejected, Transient
 from deployer.events import Announcement, Malformed
 from deployer.observability import bound, logger
 from deployer.ports import Memory, Post
+from deployer.progress import StageProgress
+from deployer.reasons import Reasons
 from deployer.states import CommitState, RunState
 from notifier.authors import Authors
 from notifier.channels import Channels, Voice
@@ -19,8 +21,6 @@ from notifier.health import Setback, health_of
 from notifier.messages import announcement_message, failed_stage, name_of, run_message, stage_reply
 from notifier.mrkdwn import mention
 from notifier.observing import Observed
-from notifier.progress import StageProgress
-from notifier.reasons import Reasons
 from notifier.saying import Said, digest_of, say
 
 log = logger("notifier")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from notifier.builds import Failure
-from notifier.progress import StageProgress
+from deployer.builds import Failure
+from deployer.progress import StageProgress
 
 
 def sentence(stage: StageProgress, failure: Failure | None) -> str:
