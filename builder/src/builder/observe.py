@@ -134,6 +134,7 @@ class Observer:
             pushed=bool(look.after),
             pushed_at=look.pushed_at,
             request=question.request,
+            retire=look.retire,
             source=question.source,
             slot=slot,
             idle_days=self.wishes.installation.idle_days,

@@ -158,18 +158,16 @@ class Deployed:
     # --- the end of an environment
 
     def remove(self, removal: Removal) -> None:
-        """End what was deployed to a development environment that is gone, and remove GitHub's environment.
+        """End what was deployed to an environment that is gone; of development, remove GitHub's environment, too.
 
         Raises:
-            Malformed: where it is no such environment.
+            Malformed: where it is no environment.
             Transient, Broken: where GitHub is to be asked again.
         """
         try:
             environment = parse(removal.environment)
         except ValueError as error:
             raise Malformed(str(error)) from error
-        if environment.reserved:
-            raise Malformed(f"{environment} is never removed")
         with bound(environment=str(environment)):
             try:
                 self._remove(environment, removal)
@@ -184,7 +182,9 @@ class Deployed:
         standing.end(standing.those(old, STANDING), "the environment was removed")
         if now is not None and now.generation > removal.generation:
             return  # its branch is back
-        # One that others deploy to, or nobody, may hold their secrets and rules.
+        # One that others deploy to, or nobody, may hold their secrets and rules, as do staging's and production's.
+        if environment.reserved:
+            return
         if old and len(old) == len(there) and not self.github.remove_environment(removal.repository, name):
             log.info("the token may not remove GitHub's environment, which stays", name=name)
 
