@@ -21,6 +21,19 @@ def plain(text: str) -> str:
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
+def grid(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> Table:
+    """A table for people. Cells may be ``Text`` to have a colour; of others nothing steers the terminal."""
+    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
+    return table
+
+
+def printable(text: str) -> str:
+    """The same of a text of several lines."""
+    return "\n".join(map(plain, text.split("\n")))
+
+
 @dataclass(frozen=True)
 class Output:
     """Where a command prints. ``json``: results are printed as JSON, and nothing but they."""
@@ -40,18 +53,15 @@ class Output:
             for row in rows:
                 self.say("\t".join(plain(str(cell)) for cell in row))
         else:
-            table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
-            for row in rows:
-                table.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
-            self.console.print(table)
+            self.console.print(grid(columns, rows))
 
     def say(self, text: str, style: str = "") -> None:
-        """One line of the result."""
-        self.console.print(Text(text, style), soft_wrap=True)
+        """One line of the result; nothing in it steers the terminal."""
+        self.console.print(Text(printable(text), style), soft_wrap=True)
 
     def note(self, text: str, style: str = "") -> None:
         """One line beside the result: progress, the next step; on standard error."""
-        self.errors.print(Text(text, style), soft_wrap=True)
+        self.errors.print(Text(printable(text), style), soft_wrap=True)
 
     def emit(self, value: Any) -> None:
         """The result as JSON, indented on a terminal."""
