@@ -40,7 +40,7 @@ def test_what_could_steer_a_terminal_is_replaced(text: str, shown: str) -> None:
 
 
 def test_of_several_lines_each_is_printable() -> None:
-    assert printable("a\n\x1bb\n") == "a\n�b\n"
+    assert printable("a\n\x1bb\tc\r\n") == "a\n�b\tc�\n"
 
 
 def test_a_table_is_for_people_where_they_look() -> None:

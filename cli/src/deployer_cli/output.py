@@ -6,6 +6,7 @@ Results go to standard output, all else to standard error, so that a result can 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,8 +31,8 @@ def grid(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> Table:
 
 
 def printable(text: str) -> str:
-    """The same of a text of several lines."""
-    return "\n".join(map(plain, text.split("\n")))
+    """The same of a text of several lines, or with columns."""
+    return "".join(part if part in "\n\t" else plain(part) for part in re.split(r"([\n\t])", text))
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,11 @@ class Output:
 
     def say(self, text: str, style: str = "") -> None:
         """One line of the result; nothing in it steers the terminal."""
-        self.console.print(Text(printable(text), style), soft_wrap=True)
+        if self.console.is_terminal:
+            self.console.print(Text(printable(text), style), soft_wrap=True)
+        else:
+            # As it is: a console makes blanks of tabs.
+            self.console.file.write(f"{printable(text)}\n")
 
     def note(self, text: str, style: str = "") -> None:
         """One line beside the result: progress, the next step; on standard error."""
