@@ -62,6 +62,27 @@ class Story:
         self.commits[name] = self.site.tree.commit(name)
         return self.commits[name]
 
+    def runs(self, pipeline: str) -> list[str]:
+        """The states of a pipeline's runs, newest first."""
+        client = self.site.engine.client("codepipeline")
+        try:
+            found = client.list_pipeline_executions(pipelineName=pipeline)["pipelineExecutionSummaries"]
+        except client.exceptions.PipelineNotFoundException:
+            return []
+        return [run["status"] for run in found]
+
+    def unlike(self, pipeline: str, states: list[str]) -> str | None:
+        runs = self.runs(pipeline)
+        return None if runs == states else f"its runs are {runs}"
+
+    def there(self, name: str) -> str | None:
+        """Whether the deployer remembers an environment."""
+        number = self.site.repository.id
+        key = f"{number}/production" if name == "production" else f"{number}/refs/heads/{name}"
+        table = self.site.engine.client("dynamodb")
+        found = table.get_item(TableName=f"{PREFIX}-environments", Key={"id": {"S": key}}, ConsistentRead=True)
+        return "it is remembered" if "Item" in found else None
+
     def quiet(self) -> None:
         engine = self.site.engine
         until("every webhook was delivered", lambda: None if engine.github.settle(1) else "not yet", PATIENCE)
@@ -84,9 +105,9 @@ def push(story: Story) -> None:
     tree, run = story.site.tree, story.run
     run("ls", keep="nothing")
     story.commit("One")
-    with story.site.engine.hold_stack(lambda operation: operation.stack == "site-staging-app"):
+    with story.site.engine.hold_stack(lambda operation: operation.stack == "site-staging-app") as hold:
         tree.push("HEAD:refs/heads/main")
-        until("its stack waits", lambda: None if "Deploy\t•" in run("status").out else "not yet", PATIENCE)
+        hold.wait()
         run("status", keep="pending")
         run("status", "--json", keep="pending-json")
     run("watch", "--exit-status", keep="watched")
@@ -118,10 +139,11 @@ def release(story: Story) -> None:
     tree, run = story.site.tree, story.run
     run("redeploy", "main", keep="redeployed")
     run("watch", "main", "--exit-status", keep="watched-again")
-    for tag in ("v1.0.0", "v1.1.0"):
+    for number, tag in enumerate(("v1.0.0", "v1.1.0"), 1):
         tree.tag(tag, story.commits["One"])
         tree.push(f"refs/tags/{tag}")
-        until(f"{tag} is there", lambda tag=tag: _released(story, tag), PATIENCE)  # type: ignore[misc]
+        good = ["Succeeded"] * number
+        until(f"{tag} is there", lambda good=good: story.unlike("site-production", good), PATIENCE)  # type: ignore[misc]
     run("redeploy", "--tag", "v1.0.0", "--json", keep="back")
     run("watch", "--env", "production", "--exit-status", keep="watched-back")
     run("redeploy", "--tag", "v9.9.9", keep="no-such-release")
@@ -132,7 +154,7 @@ def remove(story: Story) -> None:
     run("rm", BRANCH, keep="rm-unattended")
     run("rm", "main", keep="rm-main")
     run("rm", BRANCH, "--yes", keep="rm")
-    until(f"{BRANCH} is gone", lambda: _there(story, BRANCH), PATIENCE)
+    until(f"{BRANCH} is gone", lambda: story.there(BRANCH), PATIENCE)
     run("status", keep="removed")
     run("redeploy", keep="woken")
     run("watch", "--exit-status", keep="watched-woken")
@@ -148,9 +170,9 @@ def prune(story: Story) -> None:
     run("prune", "--dry-run", "--json", keep="prune-dry")
     run("prune", keep="prune-unattended")
     run("prune", "--yes", keep="prune")
-    until(f"{BRANCH} is gone", lambda: _there(story, BRANCH), PATIENCE)
+    until(f"{BRANCH} is gone", lambda: story.there(BRANCH), PATIENCE)
     run("rm", "--env", "production", "--yes", keep="rm-production")
-    until("production is gone", lambda: _there(story, "production"), PATIENCE)
+    until("production is gone", lambda: story.there("production"), PATIENCE)
     run("status", "--env", "production", keep="no-production")
 
 
@@ -165,16 +187,6 @@ def redrive(story: Story) -> None:
     run("sweep", "--yes", "--unlimited", "--json", keep="sweep")
     story.quiet()
     run("status", "main", keep="after-all")
-
-
-def _released(story: Story, tag: str) -> str | None:
-    said = story.run("status", "--env", "production")
-    return None if (said.code, f" {tag} at" in said.out) == (0, True) else said.out
-
-
-def _there(story: Story, label: str) -> str | None:
-    there = [each["environment"] for each in story.run("ls", "--json").json["environments"]]
-    return f"{there}" if label in there else None
 
 
 def die(story: Story) -> None:
@@ -195,8 +207,14 @@ def die(story: Story) -> None:
         MessageGroupId=str(staging),
         MessageDeduplicationId="dead",
     )
-    died = f"{PREFIX}-looks-dead.fifo\t1"
-    until("the look died", lambda: None if died in story.run("redrive", "--dry-run").out else "not yet", PATIENCE)
+    dead = sqs.get_queue_url(QueueName=f"{PREFIX}-looks-dead.fifo")["QueueUrl"]
+    counted = "ApproximateNumberOfMessages"
+
+    def died() -> str | None:
+        found = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=[counted])["Attributes"][counted]
+        return None if found == "1" else f"{found} are dead"
+
+    until("the look died", died, PATIENCE)
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": json.dumps(policy)})
 
 
@@ -286,9 +304,7 @@ def test_redeploy_builds_the_same_commit_again(story: Story) -> None:
     assert (said.code, said.out) == (0, "asked: build staging again\n")
     assert "Next: `deployer watch --env staging`" in said.err
     assert story.said["watched-again"].code == 0
-    pipelines = story.site.engine.client("codepipeline")
-    runs = pipelines.list_pipeline_executions(pipelineName="site-staging")["pipelineExecutionSummaries"]
-    assert [run["status"] for run in runs] == ["Succeeded", "Succeeded"]
+    assert story.runs("site-staging") == ["Succeeded", "Succeeded"]
 
 
 def test_F38_production_goes_back_to_an_older_release_when_somebody_asks(story: Story) -> None:

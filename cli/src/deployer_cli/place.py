@@ -61,8 +61,14 @@ class Place:
         return cls(target, configuration, variables, kept)
 
     def client(self, service: str) -> Any:
-        """A boto3 client. Raises ``Broken`` where AWS is not configured on this machine."""
-        return self.target.client(service)
+        """A boto3 client, the same each time. Raises ``Broken`` where AWS is not configured on this machine."""
+        if service not in self._clients:
+            self._clients[service] = self.target.client(service)
+        return self._clients[service]
+
+    @cached_property
+    def _clients(self) -> dict[str, Any]:
+        return {}
 
     @cached_property
     def outputs(self) -> Mapping[str, str]:
