@@ -116,7 +116,7 @@ MUTANTS = [
     ),
     Mutant(
         "a-runs-commit-is-read-back-never-assumed",
-        "notifier/src/notifier/observing.py",
+        "layer/src/deployer/progress.py",
         "if environment.commit in named or not run.revisions:",
         "if True:",
         ("notifier/tests",),

@@ -22,25 +22,25 @@ from starlette.routing import Mount
 from tests.contracts import slack as contract
 from tests.simulation.said import Notes
 
+from deployer.builds import Failure
 from deployer.environments import parse
 from deployer.errors import Broken, DeployerError, Rejected, Transient
 from deployer.events import RepositoryName
 from deployer.pipelines import ActionRun, RunDetails
 from deployer.ports import Commit, Environment, Post
+from deployer.progress import StageProgress
+from deployer.reasons import Reasons
 from deployer.slack import Slack as Client
 from deployer.states import CommitState, RunState
 from deployer.testing import Tape
 from deployer_local.aws.serving import LoopbackServer
 from deployer_local.slack import Exchange, Message, Slack
 from notifier.authors import Authors
-from notifier.builds import Failure
 from notifier.channels import Channels, Told
 from notifier.health import Setback
 from notifier.messages import announcement_message, run_message, stage_reply
 from notifier.mrkdwn import mention
 from notifier.observing import Observed
-from notifier.progress import StageProgress
-from notifier.reasons import Reasons
 from notifier.threads import Threads
 
 SHA, CONSOLE = "ab" * 20, "https://eu-west-1.console.aws.amazon.com/codesuite"

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from builder.runs import belongs
 from deployer.environments import EnvironmentId
 from deployer.events import Look, RepositoryName, RunChange
 from deployer.ports import Environment, Outcome, Run
 from deployer.refs import Stage
+from deployer.runs import belongs
 from deployer.states import RunState
 
 MAIN, TAG = "refs/heads/main", "refs/tags/v1.0.0"

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from deployer.consoles import events_url
 from deployer.errors import Transient
 from deployer.events import Look, RunChange, StackChange
 from deployer.notices import Announcement, Removal, RunNotice
 from deployer.ports import Outcome, Stack, StackRequest
-from deployer.stacks import events_url
 from deployer.states import RunState
 
 MAIN, HELLO, OTHER, TAG = "refs/heads/main", "refs/heads/feature/hello", "refs/heads/other", "refs/tags/v1.0.0"

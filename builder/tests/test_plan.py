@@ -9,13 +9,13 @@ import botocore.session
 import pytest
 
 from builder.plan import plan
-from builder.runs import belongs
 from builder.situation import Gone, Invalid, Nothing, Present, Refused, Situation, Wish
 from builder.steps import Begin, Clear, Forget, Operate, Report, Settle, Start, Stop, Upload
 from deployer.environments import EnvironmentId, owner_tags
 from deployer.events import RepositoryName
 from deployer.ports import Environment, Operation, Outcome, Run, Stack
 from deployer.refs import Stage
+from deployer.runs import belongs
 from deployer.states import RunState, StackPhase, stack_phase
 
 STATUSES = (

@@ -11,9 +11,10 @@ import pytest
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError
 from botocore.stub import Stubber
 
+from deployer.consoles import console, events_url
 from deployer.errors import Broken, DeployerError, Rejected, Transient
 from deployer.ports import Stack, StackRequest, StackResource
-from deployer.stacks import CAPABILITIES, CloudFormation, console, events_url, translated
+from deployer.stacks import CAPABILITIES, CloudFormation, translated
 
 ARN = "arn:aws:cloudformation:us-east-1:123456789012:stack/site-staging/9b0a"
 NOW = datetime.datetime(2026, 11, 1, tzinfo=datetime.UTC)

@@ -11,20 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deployer.addresses import Addresses
+from deployer.builds import Failure
 from deployer.environments import parse
 from deployer.errors import Broken, DeployerError, Rejected, Transient
 from deployer.events import Malformed
 from deployer.notices import Removal, RunNotice
 from deployer.pipelines import ActionRun
 from deployer.ports import Deployment, Environment, Stack
+from deployer.reasons import Reasons
 from deployer.states import DeploymentState, RunState
 from deployer.testing import Forge
-from notifier.addresses import Addresses
-from notifier.builds import Failure
 from notifier.deployments import Deployed
 from notifier.handler import Function, receive
 from notifier.notify import MAX_ROUNDS
-from notifier.reasons import Reasons
 from notifier.standing import ENOUGH
 
 from .test_notify import (
@@ -827,14 +827,23 @@ def test_the_end_that_github_refuses_is_not_tried_for_ever() -> None:
     assert place.states() == ["success"]
 
 
-@pytest.mark.parametrize(
-    "name", ["site", "7/staging", "7/production"], ids=["no-environment", "F32-staging", "F36-production"]
-)
-def test_F19_what_is_never_removed(name: str) -> None:
+def test_F19_what_is_no_environment_is_not_removed() -> None:
     place = Place()
     with pytest.raises(Malformed):
-        receive(place.function, record(Removal(name, REPOSITORY, 1).to_json()))
+        receive(place.function, record(Removal("site", REPOSITORY, 1).to_json()))
     assert place.forge.tape.calls == []
+
+
+@pytest.mark.parametrize("name", ["staging", "production"], ids=["F32-staging", "F36-production"])
+def test_of_staging_and_production_what_was_deployed_ends_and_githubs_environment_stays(name: str) -> None:
+    """It may hold the secrets and the rules of whoever has it removed for now."""
+    place = Place()
+    place.memory = Memory(environment(f"7/{name}"))
+    live(place, [6])
+    assert place.states() == ["success"]
+    receive(gone(place).function, record(Removal(f"7/{name}", REPOSITORY, 9).to_json()))
+    assert place.states() == ["inactive"]
+    assert place.forge.environments == {7: {name: name}}
 
 
 @pytest.mark.parametrize("generation", [None, "2"], ids=["none", "text"])

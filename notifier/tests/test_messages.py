@@ -14,19 +14,19 @@ from botocore.stub import Stubber
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from deployer.builds import Builds, Failure, reason_of
 from deployer.environments import parse
 from deployer.errors import Broken
 from deployer.events import RepositoryName
 from deployer.notices import Announcement
 from deployer.pipelines import APPROVAL, ActionRun, RunDetails
 from deployer.ports import Commit, Environment, Post
+from deployer.progress import StageProgress, progress
 from deployer.states import CommitState, RunState
-from notifier.builds import Builds, Failure, reason_of
 from notifier.health import Setback
 from notifier.messages import announcement_message, failure_message, name_of, run_message, stage_reply
 from notifier.mrkdwn import escape, link, mention
 from notifier.observing import Observed
-from notifier.progress import StageProgress, progress
 
 REPOSITORY = RepositoryName(7, "acme", "site")
 SHA = "ab" * 20
@@ -84,7 +84,7 @@ def staged(name: str, state: CommitState, text: str = "is running") -> StageProg
 
 SOURCE = staged("Source", CommitState.SUCCESS, "succeeded")
 BUILD = staged("B<uild", CommitState.PENDING)
-# As ``notifier.progress`` says it.
+# As ``deployer.progress`` says it.
 [WAITS] = progress(
     {"Release": 1},
     [ActionRun("Release", "Approve", APPROVAL, "InProgress", 0, 0)],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.contracts.aws_events import examples
 
+from deployer.builds import Failure
 from deployer.environments import EnvironmentId, parse
 from deployer.errors import Broken, DeployerError, Rejected, Transient
 from deployer.events import Malformed, RepositoryName, RunChange
@@ -22,17 +23,17 @@ from deployer.lengths import description
 from deployer.notices import Announcement, RunNotice
 from deployer.pipelines import ActionRun, RunDetails
 from deployer.ports import Commit, CommitStatus, Environment, Post
+from deployer.progress import commit_of
 from deployer.queues import LONGEST, process
+from deployer.reasons import Reasons
 from deployer.slack import Slack as RealSlack
 from deployer.states import CommitState, RunState
 from notifier.authors import Authors
-from notifier.builds import Failure
 from notifier.channels import Channels, Rule, Told
 from notifier.commits import Commits
 from notifier.handler import Function, receive
 from notifier.notify import Notifier
-from notifier.observing import Observed, Observer, commit_of
-from notifier.reasons import Reasons
+from notifier.observing import Observer
 from notifier.threads import Threads
 
 REPOSITORY = RepositoryName(7, "acme", "site")
@@ -232,7 +233,7 @@ class Served:
     url: str = ""
     failure: DeployerError | None = None
 
-    def of(self, observed: Observed) -> str:
+    def of(self, environment: Environment, deployed: Sequence[str] = ()) -> str:
         if self.failure:
             raise self.failure
         return self.url

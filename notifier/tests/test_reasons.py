@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from deployer.builds import Failure
 from deployer.errors import Broken, Rejected, Transient
 from deployer.pipelines import ActionRun
+from deployer.progress import StageProgress
+from deployer.reasons import SKEW, Reasons
 from deployer.states import CommitState, RunState
-from notifier.builds import Failure
-from notifier.progress import StageProgress
-from notifier.reasons import SKEW, Reasons
 
 from .test_notify import NEW, PIPELINE, RUN, SOURCE, Builds, Events, Runs, World, did
 

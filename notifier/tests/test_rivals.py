@@ -8,12 +8,12 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
+from deployer.builds import Builds
 from deployer.errors import Broken, Rejected, Transient
 from deployer.pipelines import RunDetails
+from deployer.progress import commit_of
 from deployer.states import RunState
-from notifier.builds import Builds
 from notifier.notify import MAX_ROUNDS
-from notifier.observing import commit_of
 
 from .test_notify import LIFE, NEW, OLD, RUN, Notes, Runs, World, environment
 

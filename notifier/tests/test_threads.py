@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.simulation.said import Notes as Leased
 
+from deployer.builds import Failure
 from deployer.errors import Broken, DeployerError, Rejected, Transient
 from deployer.events import RunChange
 from deployer.notices import Announcement, RunNotice
@@ -19,7 +20,6 @@ from deployer.ports import Commit, Post
 from deployer.states import RunState
 from deployer.testing import Killed, Tape
 from notifier.authors import MOST, Authors
-from notifier.builds import Failure
 from notifier.channels import Told, rules_of
 from notifier.handler import receive
 from notifier.notes import LEASE

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from deployer.builds import Failure
 from deployer.errors import Transient
 from deployer.ports import Post
 from deployer.testing import Tape
-from notifier.builds import Failure
 from notifier.notes import LEASE
 
 

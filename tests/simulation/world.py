@@ -27,22 +27,23 @@ from builder.handler import Builder
 from builder.handler import receive as build
 from builder.installation import Installation
 from builder.observe import Observer
-from builder.runs import belongs
 from builder.slots import Slots
 from builder.sweep import Sweeper
 from builder.wishes import Wishes
+from deployer.addresses import Addresses
 from deployer.admission import Admission
 from deployer.environments import INSTALLATION_TAG, OWNER_TAG, EnvironmentId, environment_of, source_key, stack_names
 from deployer.errors import Transient
 from deployer.events import Look
 from deployer.ports import CommitStatus, Environment, StackRequest
 from deployer.queues import Record
+from deployer.reasons import Reasons
 from deployer.refs import HEADS, Stage
+from deployer.runs import belongs
 from deployer.states import CommitState, RunState
 from deployer.testing import InTurn, Killed, Tape
 from listener.handler import Listener
 from listener.signature import Verifier
-from notifier.addresses import Addresses
 from notifier.authors import Authors
 from notifier.channels import Channels, Told
 from notifier.commits import Commits
@@ -50,7 +51,6 @@ from notifier.deployments import Deployed
 from notifier.handler import Function
 from notifier.handler import receive as tell
 from notifier.observing import Observer as Notifying
-from notifier.reasons import Reasons
 from notifier.threads import Threads
 
 PREFIX, SECRET = OURS, "s3cret"

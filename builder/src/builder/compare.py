@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from builder.baseline import mark
 from builder.idle import DAY, Idle, idle
-from builder.releases import highest_of, newest_of
+from builder.releases import highest_of, newest_of, retired_release
 from deployer.environments import EnvironmentId, environment_of, owner_of, tag_value
 from deployer.events import StackSeen
 from deployer.ports import Baseline, Environment, Outcome, Parked
@@ -115,8 +115,11 @@ def _wanted(scene: Scene, tips: Mapping[str, str]) -> Iterator[tuple[Environment
 
 
 def _asleep(scene: Scene, ref: str, sha: str) -> bool:
-    """Whether a release was there before its repository became known, or is parked."""
+    """Whether a release was there before its repository became known, is parked, or is no newer than one taken away."""
     place = scene.places.get(EnvironmentId(scene.repository, Stage.PRODUCTION))
+    wanted, was = release_of(ref), retired_release(place)
+    if wanted and was and wanted <= was:
+        return True
     return (place is not None and place.holds(ref, sha)) or mark(ref, sha) in scene.baseline.parked
 
 
@@ -141,9 +144,12 @@ def _gone(scene: Scene, wanted: Container[EnvironmentId]) -> Iterator[Finding]:
 
 
 def _stale(scene: Scene, tips: Container[str]) -> Iterator[EnvironmentId]:
-    """Parked refs that are gone. One whose environment is still being removed is left until it has been."""
+    """Parked refs that are gone. One whose environment is still being removed is left until it has been.
+
+    That production was removed by hand stays known, whatever becomes of the tag that it had.
+    """
     for environment, place in scene.places.items():
-        if place.ref not in tips and environment not in scene.items:
+        if place.ref not in tips and environment not in scene.items and not retired_release(place):
             yield environment
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from builder.runs import belongs
 from builder.situation import Asked, Invalid, Nothing, Present, Refused, Situation, build_log, owns
 from builder.slots import Slots
 from builder.together import Side
@@ -32,6 +31,7 @@ from deployer.ports import (
     Stacks,
 )
 from deployer.refs import Stage
+from deployer.runs import belongs
 from deployer.states import StackPhase
 
 log = logger("builder")
@@ -134,6 +134,7 @@ class Observer:
             pushed=bool(look.after),
             pushed_at=look.pushed_at,
             request=question.request,
+            retire=look.retire,
             source=question.source,
             slot=slot,
             idle_days=self.wishes.installation.idle_days,

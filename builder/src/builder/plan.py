@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from builder.generation import begin, following, successor
 from builder.idle import DAY, Idle, active_at, idle
-from builder.runs import belongs, has_run, misread, strays_of
+from builder.runs import has_run, misread, strays_of
 from builder.situation import Gone, Invalid, Nothing, Present, Refused, Situation
 from builder.steps import (
     Announce,
@@ -31,7 +31,8 @@ from builder.steps import (
 )
 from deployer.notices import RunNotice
 from deployer.ports import Environment, Operation, Outcome, Parked, Run, Stack
-from deployer.refs import HEADS, Stage
+from deployer.refs import HEADS, TAGS, Stage
+from deployer.runs import belongs
 from deployer.states import RunState, StackPhase
 
 MAX_ATTEMPTS = 3
@@ -71,12 +72,15 @@ def _answer(situation: Situation) -> tuple[Step, ...]:
 
 
 def _wanted(situation: Situation, wish: Present | Invalid) -> tuple[Step, ...]:
-    """Whether it can be deployed or not: what nobody uses any more is removed all the same."""
+    """Whether it can be deployed or not: what nobody uses any more, or wants, is removed all the same."""
     steps: tuple[Step, ...] = ()
+    if (item := _unchanged(situation, wish.ref, wish.commit)) and _asked_to_go(situation, item):
+        return _retire(situation, wish, "removed by hand; a push brings it back")
     if situation.idle_days and (item := _unchanged(situation, wish.ref, wish.commit)):
         match _idleness(situation, item):
             case Idle.REMOVE:
-                return _retire(situation, wish)
+                text = f"removed after {situation.idle_days} days without a push; a push brings it back"
+                return _retire(situation, wish, text)
             case Idle.ANNOUNCE:
                 text = f"nothing happened here for {situation.idle_days - 1} days: removed in a day; a push keeps it"
                 steps = (Announce(text),)
@@ -144,9 +148,16 @@ def _touched(situation: Situation, item: Environment) -> tuple[Step, ...]:
     return (Touch(newest),) if newest >= active_at(item) + HOUR else ()
 
 
-def _retire(situation: Situation, wish: Present | Invalid) -> tuple[Step, ...]:
-    reason = f"removed after {situation.idle_days} days without a push; a push brings it back"
-    place = Parked(situation.id, wish.ref, wish.commit, situation.now // 1000, reason, retired=True)
+def _asked_to_go(situation: Situation, item: Environment) -> bool:
+    """Whether somebody wants removed just what is there: a push, or another asking, was no later wish."""
+    return situation.retire == item.generation
+
+
+def _retire(situation: Situation, wish: Present | Invalid, reason: str) -> tuple[Step, ...]:
+    # A release is parked with all that are not newer than any that was ever wanted.
+    highest = situation.item.highest if situation.item and situation.id.stage is Stage.PRODUCTION else ""
+    ref = f"{TAGS}{highest}" if highest else wish.ref
+    place = Parked(situation.id, ref, wish.commit, situation.now // 1000, reason, retired=True)
     return Park(place), *_teardown(situation, reason)
 
 
@@ -259,9 +270,14 @@ def _stop(active: list[tuple[str, Run]]) -> tuple[Step, ...]:
 
 
 def _teardown(situation: Situation, reason: str) -> tuple[Step, ...]:
-    """Remove a development environment whose ref is proven gone; staging and production stay whatever happens."""
+    """Remove an environment whose ref is proven gone, or that somebody wants removed.
+
+    Staging and production stay whatever becomes of their refs: only by name are they asked to go.
+    """
     item = situation.item
-    if situation.id.reserved or (item is None and not situation.ours):
+    if item is None and (situation.id.reserved or not situation.ours):
+        return ()
+    if item and item.present and situation.id.reserved and not _asked_to_go(situation, item):
         return ()
     steps: list[Step] = []
     if item is None or item.present:
@@ -280,7 +296,8 @@ def _teardown(situation: Situation, reason: str) -> tuple[Step, ...]:
     if _given_up(stack, item):
         if item.outcome is not Outcome.FAILURE:
             return *steps, Report(Outcome.FAILURE, "the environment could not be removed", look_up=True)
-        if not situation.sweeping or situation.now <= item.touched + DAY:
+        again = situation.sweeping and situation.now > item.touched + DAY
+        if not (again or _asked_to_go(situation, item)):
             return tuple(steps)
         steps.append(Touch(situation.now))
     if situation.runs or situation.projects:

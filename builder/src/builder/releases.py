@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from deployer.events import Look
-from deployer.ports import Environment, Tip
+from deployer.ports import Environment, Parked, Tip
 from deployer.refs import TAGS, Version, release_of
 
 
@@ -21,6 +21,11 @@ def highest_of(item: Environment) -> Version | None:
 def newest_of(refs: Iterable[str]) -> Version | None:
     """The highest version among refs."""
     return max((version for ref in refs if (version := release_of(ref))), default=None)
+
+
+def retired_release(place: Parked | None) -> Version | None:
+    """The highest version that was ever wanted of production, which somebody had removed: none up to it comes back."""
+    return release_of(place.ref) if place and place.retired else None
 
 
 def objection(item: Environment, look: Look, ref: str, tip: Tip) -> str:

@@ -10,25 +10,10 @@ import re
 from builder.situation import Situation
 from deployer.ports import Environment, Run
 from deployer.refs import Stage
+from deployer.runs import belongs
 from deployer.states import RunState
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-
-
-def belongs(item: Environment, run: Run, *, elsewhere: bool = False) -> bool:
-    """Whether a run is this generation's: it read the generation's source, or can read nothing else.
-
-    Where the pipeline reads its source elsewhere (``elsewhere``: an image, another repository), its start alone can
-    tell.
-    One that was cancelled is nobody's: the pipeline was changed under it, and it is made up for.
-    """
-    if not item.source or run.state is RunState.CANCELLED:
-        return False
-    if run.revisions and not elsewhere:
-        if item.commit in run.revisions.values():  # through a connection: an earlier generation may have wanted it, too
-            return run.started >= item.source_at
-        return item.source in run.revisions.values()
-    return run.started >= item.source_at
 
 
 def has_run(item: Environment, runs: tuple[Run, ...], *, elsewhere: bool = False) -> bool:

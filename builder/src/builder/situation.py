@@ -78,10 +78,10 @@ class Situation:
     ``stack_name``: the name that the environment's stack has or will have. ``runs``: of each pipeline in the stack,
     newest first. ``elsewhere``: the pipelines that read no source object of ours. ``projects``: the build projects
     in the stack. ``now``: milliseconds since the epoch. ``receives``: how often this look was received.
-    ``sweeping``: whether the sweep asks; ``pushed``: whether a push does, at ``pushed_at``
-    (seconds, by GitHub's clock). ``request``: the id of somebody's asking
-    by hand that is to be granted, or empty. ``source``: the source object, where the environment was forgotten and
-    its stack is there. ``slot``: the place it takes among its repository's environments. ``idle_days``: after how
+    ``sweeping``: whether the sweep asks; ``pushed``: whether a push does, at ``pushed_at`` (seconds, by GitHub's
+    clock). ``request``: the id of somebody's asking by hand that is to be granted, or empty. ``retire``: the generation
+    whose environment somebody wants removed, or 0. ``source``: the source object, where the environment was forgotten
+    and its stack is there. ``slot``: the place it takes among its repository's environments. ``idle_days``: after how
     many days without activity a development environment is removed; 0: never.
     """
 
@@ -103,6 +103,7 @@ class Situation:
     pushed: bool = False
     pushed_at: int = 0
     request: str = ""
+    retire: int = 0
     source: SourceObject | None = None
     slot: str = ""
     idle_days: int = 0

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from builder.baseline import pushed
+from builder.releases import retired_release
 from deployer.events import Look
 from deployer.ports import Parked, Tip
+from deployer.refs import release_of
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,14 @@ def told_to_skip(look: Look, tip: Tip) -> str | None:
 
 
 def still_parked(place: Parked | None, ref: str, tip: Tip, look: Look) -> Sleep | None:
-    """Whether a ref is where it was parked, and has not been pushed since."""
-    if place is None or not place.holds(ref, tip.object) or pushed(look, ref, tip.object, place.since):
+    """Whether a ref is where it was parked, and has not been pushed since.
+
+    Where production was taken away, every release that is no newer is.
+    """
+    if place is None or pushed(look, ref, tip.object, place.since):
+        return None
+    wanted, was = release_of(ref), retired_release(place)
+    covered = wanted is not None and was is not None and wanted <= was
+    if not (covered or place.holds(ref, tip.object)):
         return None
     return Sleep(place.reason, retired=place.retired)

@@ -7,13 +7,13 @@ from builder.pen import Collaborators, Pen
 from builder.situation import Situation
 from builder.steps import Announce, Refuse, Report, Settle, Supersede
 from builder.voice import Voice
+from deployer.consoles import events_url
 from deployer.contexts import ref_of
 from deployer.errors import Rejected, Transient
 from deployer.metrics import PREPARATIONS, PUSH_TO_PIPELINE
 from deployer.notices import Announcement, RunNotice
 from deployer.observability import logger
 from deployer.ports import Environment, Outcome
-from deployer.stacks import events_url
 from deployer.states import CommitState
 
 log = logger("builder")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from builder.baseline import asleep, baseline_of, sleeper
 from builder.generation import stands
 from builder.installation import Installation
-from builder.releases import newest_of, objection
+from builder.releases import newest_of, objection, retired_release
 from builder.situation import Asked, Gone, Invalid, Nothing, Present, Refused, Wish
 from builder.sleep import Sleep, still_parked, told_to_skip
 from deployer.actions import self_starting
@@ -131,6 +131,8 @@ class Wishes:
         item = question.item
         if item is None:
             return Asked(Nothing(f"{ref} is not there"))
+        if not item.present:
+            return Asked(Gone("somebody wants it removed"))
         return Asked(self._present(question, repository, item.ref, item.commit))
 
     def _release(self, question: Question, repository: Repository, baseline: Baseline) -> Asked:
@@ -164,6 +166,9 @@ class Wishes:
         if question.item:
             return objection(question.item, question.look, ref, tip)
         wanted = release_of(ref)
+        was = retired_release(self.parking.parked(question.environment)) if question.look.after else None
+        if wanted and was and wanted < was:
+            return f"{wanted} is older than {was}, which was in production"
         if question.stack() is not None and question.look.after and wanted:
             # What production has was forgotten with the table.
             newest = newest_of(name for name, _ in self.repositories.tips(repository.name))

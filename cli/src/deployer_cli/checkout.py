@@ -12,7 +12,8 @@ from deployer.errors import Rejected
 
 # https://git-scm.com/docs/git-clone#_git_urls: URLs, and scp's short form.
 _REMOTE = re.compile(r"(?:[a-z+]+://[^/]+/|[^/:@]+@[^/:]+:)(?P<owner>[^/]+)/(?P<name>[^/]+?)(?:\.git)?/?")
-_FULL_NAME = re.compile(r"(?P<owner>[A-Za-z0-9-]+)/(?P<name>[A-Za-z0-9._-]+)")
+# Underscores are in the names of an enterprise's managed users.
+_FULL_NAME = re.compile(r"(?P<owner>[A-Za-z0-9_-]+)/(?P<name>[A-Za-z0-9._-]+)")
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,11 @@ class Checkout:
         chosen = "origin" if "origin" in remotes else remotes[0] if len(remotes) == 1 else ""
         url = self._git("remote", "get-url", chosen) if chosen else ""
         found = _REMOTE.fullmatch(url)
-        if not found:
-            raise Rejected("this folder's git remote names no repository on GitHub; say --repo OWNER/NAME")
-        return FullName(found["owner"], found["name"])
+        try:
+            return FullName.parse(f"{found['owner']}/{found['name']}" if found else "")
+        except Rejected as error:
+            text = "this folder's git remote names no repository on GitHub; say --repo OWNER/NAME"
+            raise Rejected(text) from error
 
     def branch(self) -> str:
         """The branch that is checked out. Raises ``Rejected`` where none is."""

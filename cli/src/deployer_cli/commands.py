@@ -19,7 +19,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from deployer.errors import DeployerError
-from deployer_cli.output import Output
+from deployer_cli.output import Output, printable
 
 if TYPE_CHECKING:
     from deployer_cli.place import Place
@@ -50,7 +50,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except DeployerError as error:
-            Console(stderr=True).print(Text(f"deployer: {error}", "red"), soft_wrap=True)
+            Console(stderr=True).print(Text(printable(f"deployer: {error}"), "red"), soft_wrap=True)
             raise typer.Exit(FAILED) from error
 
 

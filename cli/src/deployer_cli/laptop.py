@@ -10,26 +10,23 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from deployer.errors import DeployerError
 from deployer_cli.commands import DEFAULT_DATA, Data, commands
-from deployer_cli.demo import report
-from deployer_cli.demo.expect import Unmet
-from deployer_cli.demo.scenario import Demo
 from deployer_cli.narrator import ConsoleNarrator
 from deployer_deploy.tree import Tree
-from deployer_local.aws.serving import ServingError
-from deployer_local.aws.tracing import address
-from deployer_local.engine import Engine
-from deployer_local.github.names import parse_full_name
-from deployer_local.installation import install
 from deployer_local.kept import Kept
 from deployer_local.lock import Busy, locked
 
+if TYPE_CHECKING:
+    from deployer_cli.demo.scenario import Demo
+    from deployer_local.engine import Engine
+
+# The engine is imported by what runs it alone: it takes as long as most other commands take altogether.
 local = commands("The whole lifecycle on this machine: no account, no Docker.")
 
 
@@ -48,6 +45,12 @@ def up(
     ] = "",
 ) -> None:
     """Run the engine with the deployer installed, until interrupted."""
+    from deployer_local.aws.serving import ServingError  # noqa: PLC0415
+    from deployer_local.aws.tracing import address  # noqa: PLC0415
+    from deployer_local.engine import Engine  # noqa: PLC0415
+    from deployer_local.github.names import parse_full_name  # noqa: PLC0415
+    from deployer_local.installation import install  # noqa: PLC0415
+
     console = Console()
     try:
         parse_full_name(repository)
@@ -110,6 +113,11 @@ def run_demo(
 
     ``prepare``: called once the deployer is installed, before the first push.
     """
+    from deployer_cli.demo import report  # noqa: PLC0415
+    from deployer_cli.demo.expect import Unmet  # noqa: PLC0415
+    from deployer_cli.demo.scenario import Demo  # noqa: PLC0415
+    from deployer_local.engine import Engine  # noqa: PLC0415
+    from deployer_local.installation import install  # noqa: PLC0415
 
     def keep(seconds: float, engine: Engine, scenario: Demo) -> None:
         if json:

@@ -17,6 +17,16 @@ PARTS = {
     "init": "deployer_cli.init.command:init",
     "validate": "deployer_cli.validate.command:validate",
     "diff": "deployer_cli.diff.command:diff",
+    "ls": "deployer_cli.everyday.reading:ls",
+    "status": "deployer_cli.everyday.reading:status",
+    "watch": "deployer_cli.everyday.reading:watch",
+    "logs": "deployer_cli.everyday.logs:logs",
+    "open": "deployer_cli.everyday.reading:open_",
+    "redeploy": "deployer_cli.everyday.asking:redeploy",
+    "rm": "deployer_cli.everyday.asking:rm",
+    "prune": "deployer_cli.everyday.asking:prune",
+    "sweep": "deployer_cli.everyday.asking:sweep",
+    "redrive": "deployer_cli.everyday.redrive:redrive",
     "local": "deployer_cli.laptop:local",
 }
 

@@ -6,6 +6,7 @@ Results go to standard output, all else to standard error, so that a result can 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,19 @@ from rich.text import Text
 def plain(text: str) -> str:
     """The text without what could steer a terminal: branch names and messages come from outside."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def grid(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> Table:
+    """A table for people. Cells may be ``Text`` to have a colour; of others nothing steers the terminal."""
+    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
+    return table
+
+
+def printable(text: str) -> str:
+    """The same of a text of several lines, or with columns."""
+    return "".join(part if part in "\n\t" else plain(part) for part in re.split(r"([\n\t])", text))
 
 
 @dataclass(frozen=True)
@@ -40,18 +54,19 @@ class Output:
             for row in rows:
                 self.say("\t".join(plain(str(cell)) for cell in row))
         else:
-            table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
-            for row in rows:
-                table.add_row(*(cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row))
-            self.console.print(table)
+            self.console.print(grid(columns, rows))
 
     def say(self, text: str, style: str = "") -> None:
-        """One line of the result."""
-        self.console.print(Text(text, style), soft_wrap=True)
+        """One line of the result; nothing in it steers the terminal."""
+        if self.console.is_terminal:
+            self.console.print(Text(printable(text), style), soft_wrap=True)
+        else:
+            # As it is: a console makes blanks of tabs.
+            self.console.file.write(f"{printable(text)}\n")
 
     def note(self, text: str, style: str = "") -> None:
         """One line beside the result: progress, the next step; on standard error."""
-        self.errors.print(Text(text, style), soft_wrap=True)
+        self.errors.print(Text(printable(text), style), soft_wrap=True)
 
     def emit(self, value: Any) -> None:
         """The result as JSON, indented on a terminal."""

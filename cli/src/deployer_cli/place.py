@@ -17,6 +17,7 @@ from deployer.errors import Rejected
 from deployer.github import GitHub
 from deployer.memory import Table
 from deployer.secrets import Secrets
+from deployer.stacks import translated
 from deployer_deploy.configuration import Configuration
 from deployer_deploy.stacks import Stacks
 from deployer_deploy.target import Target
@@ -60,8 +61,14 @@ class Place:
         return cls(target, configuration, variables, kept)
 
     def client(self, service: str) -> Any:
-        """A boto3 client. Raises ``Broken`` where AWS is not configured on this machine."""
-        return self.target.client(service)
+        """A boto3 client, the same each time. Raises ``Broken`` where AWS is not configured on this machine."""
+        if service not in self._clients:
+            self._clients[service] = self.target.client(service)
+        return self._clients[service]
+
+    @cached_property
+    def _clients(self) -> dict[str, Any]:
+        return {}
 
     @cached_property
     def outputs(self) -> Mapping[str, str]:
@@ -82,6 +89,23 @@ class Place:
                 "--installation, --region and --profile"
             )
         return found
+
+    def parameter(self, part: str, name: str) -> str:
+        """What the stack of a part was given for one of its parameters; empty where it has none such."""
+        stack = self.configuration.stack(part)
+        with translated(f"describe stack {stack}"):
+            found = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+        given = {each["ParameterKey"]: each.get("ParameterValue", "") for each in found.get("Parameters", ())}
+        return str(given.get(name, ""))
+
+    def link(self, url: str) -> str:
+        """Where a page of AWS's console is to be opened; the laptop engine has pages of its own."""
+        if self.engine is None:
+            return url
+        from deployer_local.pages.links import here  # noqa: PLC0415 - costs what its templates cost
+
+        found = here(url)
+        return f"{self.engine.web_url}{found}" if found.startswith("/") else found
 
     @property
     def where(self) -> str:

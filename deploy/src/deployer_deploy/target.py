@@ -6,6 +6,7 @@ The engine is told apart by its endpoint alone. It gets made-up credentials, so 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -58,14 +59,24 @@ class Target:
         """A boto3 client for ``service``. Raises ``Broken`` where there is no such profile, or no region is set."""
         config = Config(retries={"mode": "standard", "max_attempts": 8})
         if self.endpoint_url:
-            session = boto3.Session("test", "test", region_name=self.region)
-            return session.client(service, endpoint_url=self.endpoint_url, config=config)
+            return _engines(self.region).client(service, endpoint_url=self.endpoint_url, config=config)
         try:
-            return boto3.Session(region_name=self.region, profile_name=self.profile).client(service, config=config)
+            return self._session.client(service, config=config)
         except BotoCoreError as error:
             raise Broken(f"AWS can't be reached as it is configured here: {error}") from error
+
+    @cached_property
+    def _session(self) -> Any:
+        # One for all clients: each would read AWS's models of its services anew.
+        return boto3.Session(region_name=self.region, profile_name=self.profile)
 
     def parameters(self) -> dict[str, str]:
         """The template parameters that follow from the place."""
         urls = {"GitHubApiUrl": self.github_api_url, "SlackApiUrl": self.slack_api_url}
         return {name: url for name, url in urls.items() if url is not None}
+
+
+@cache
+def _engines(region: str | None) -> Any:
+    """The session for engines, whose credentials are made up: nothing of this machine is in it."""
+    return boto3.Session("test", "test", region_name=region)

@@ -55,6 +55,8 @@ class Look:
     since the epoch, by GitHub's clock) come from a verified push and are used only to wake a parked ref. ``skips`` is
     what the commit ``after`` says by its message (see ``deployer.skipping``), None where the push does not tell.
     ``request`` identifies somebody's asking by hand: build again, whatever is there; twice the same id is one request.
+    ``retire`` is the generation of the environment that somebody wants removed although its ref stays: once another
+    generation is wanted, that is no longer so, and no push is ever undone by it.
     ``stack`` is where the sweep saw the environment's, which is forgotten.
     """
 
@@ -67,6 +69,7 @@ class Look:
     request: str = ""
     stack: str = ""
     skips: str | None = None
+    retire: int = 0
 
     @property
     def delivery(self) -> str:
@@ -170,6 +173,7 @@ def parse_look(message: Mapping[str, Any]) -> Look:
         request=text_of(message, "request", optional=True),
         stack=text_of(message, "stack", optional=True),
         skips=text_of(message, "skips", optional=True) if message.get("skips") is not None else None,
+        retire=number_of(message, "retire") if message.get("retire") is not None else 0,
     )
 
 

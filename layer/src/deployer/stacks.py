@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -34,12 +33,6 @@ _OBSERVE_AGAIN = frozenset({"AlreadyExistsException", "OperationInProgressExcept
 _ACCEPTED = "TokenAlreadyExistsException"
 _REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId"})
 _BEGINNINGS = frozenset({"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"})
-# https://docs.aws.amazon.com/awsconsolehelpdocs/latest/gsg/select-region.html and the partitions' own pages.
-_CONSOLES = {
-    "aws": "console.aws.amazon.com",
-    "aws-cn": "console.amazonaws.cn",
-    "aws-us-gov": "console.amazonaws-us-gov.com",
-}
 # How a stack's own trouble shows; what is no trouble but somebody's wish, and who wished that it be rolled back.
 _TROUBLES = ("ROLLBACK_IN_PROGRESS", "_FAILED")
 _ASKED_FOR = "User Initiated"
@@ -87,23 +80,6 @@ def _once() -> Iterator[None]:
     except ClientError as error:
         if code_of(error) != _ACCEPTED:
             raise
-
-
-def console(region: str) -> str:
-    """The host of a region's console, in whichever partition it is."""
-    others = (each for each in _CONSOLES if region.startswith(f"{each.removeprefix('aws-')}-"))
-    return f"{region}.{_CONSOLES[next(others, 'aws')]}"
-
-
-def events_url(stack_id: str) -> str:
-    """Where the console shows the events of a stack; empty for what is no stack's ARN."""
-    match stack_id.split(":", 5):
-        case ["arn", partition, "cloudformation", region, _, _] if partition in _CONSOLES and region:
-            host = f"{region}.{_CONSOLES[partition]}"
-            return (
-                f"https://{host}/cloudformation/home?region={region}#/stacks/events?stackId={quote(stack_id, safe='')}"
-            )
-    return ""
 
 
 class CloudFormation:

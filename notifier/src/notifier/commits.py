@@ -9,9 +9,9 @@ from deployer.contexts import describe, is_shared, ref_of, stage_context
 from deployer.errors import Rejected, Transient
 from deployer.observability import logger
 from deployer.ports import CommitStatus, Memory, Statuses
+from deployer.progress import StageProgress
+from deployer.reasons import Reasons
 from notifier.observing import Observed
-from notifier.progress import StageProgress
-from notifier.reasons import Reasons
 from notifier.saying import Kept, digest_of, say
 from notifier.wording import sentence
 

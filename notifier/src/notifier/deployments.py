@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from deployer.addresses import Addresses
 from deployer.contexts import describe, environment_name, ref_of
 from deployer.environments import EnvironmentId, parse
 from deployer.errors import Broken, Rejected, Transient
@@ -16,12 +17,11 @@ from deployer.events import Malformed
 from deployer.notices import Removal
 from deployer.observability import bound, logger
 from deployer.ports import Deployment, Deployments, Memory
+from deployer.progress import StageProgress, overruled
+from deployer.reasons import Reasons
 from deployer.refs import Stage
 from deployer.states import CommitState, DeploymentState, RunState
-from notifier.addresses import Addresses
 from notifier.observing import Observed, Runs
-from notifier.progress import StageProgress, overruled
-from notifier.reasons import Reasons
 from notifier.saying import Kept, digest_of, say
 from notifier.standing import Standing, number_in, payload_of
 from notifier.wording import sentence
@@ -124,7 +124,9 @@ class Deployed:
         if any(number_in(each, "began") > observed.began for each in stands):
             return  # our notes were lost; GitHub's are there
         self.notes.note(str(observed.id), STANDS, observed.run.id)
-        self._post(observed, number, DeploymentState.SUCCESS, text, self.addresses.of(observed))
+        self._post(
+            observed, number, DeploymentState.SUCCESS, text, self.addresses.of(observed.environment, observed.stacks)
+        )
         # By itself GitHub ends only what was made before, and is neither transient nor in production.
         left = {each.id for each in stands if each.id > number or item.id.stage is not Stage.STAGING}
         left |= {each.id for each, _ in found if each not in stands and self._is_forgotten(each, observed)}
@@ -171,18 +173,16 @@ class Deployed:
     # --- the end of an environment
 
     def remove(self, removal: Removal) -> None:
-        """End what was deployed to a development environment that is gone, and remove GitHub's environment.
+        """End what was deployed to an environment that is gone; of development, remove GitHub's environment, too.
 
         Raises:
-            Malformed: where it is no such environment.
+            Malformed: where it is no environment.
             Transient, Broken: where GitHub is to be asked again.
         """
         try:
             environment = parse(removal.environment)
         except ValueError as error:
             raise Malformed(str(error)) from error
-        if environment.reserved:
-            raise Malformed(f"{environment} is never removed")
         with bound(environment=str(environment)):
             try:
                 self._remove(environment, removal)
@@ -197,7 +197,9 @@ class Deployed:
         standing.end([each for each, _ in standing.left(old)], "the environment was removed")
         if now is not None and now.generation > removal.generation:
             return  # its branch is back
-        # One that others deploy to, or nobody, may hold their secrets and rules.
+        # One that others deploy to, or nobody, may hold their secrets and rules, as do staging's and production's.
+        if environment.reserved:
+            return
         if old and len(old) == len(there) and not self.github.remove_environment(removal.repository, name):
             log.info("the token may not remove GitHub's environment, which stays", name=name)
 

@@ -11,19 +11,19 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
+from deployer.addresses import Addresses
 from deployer.events import RunChange, decode, parse_bus_event
 from deployer.notices import Announcement, Removal, RunNotice, parse_notice
 from deployer.observability import traced
 from deployer.queues import Hide, Record, hider, process
+from deployer.reasons import Reasons
 from deployer.settings import READ, load
-from notifier.addresses import Addresses
 from notifier.authors import Authors
 from notifier.channels import Channels, Rule, Told, rules_of, told_of
 from notifier.commits import Commits
 from notifier.deployments import Deployed
 from notifier.notify import Notifier
 from notifier.observing import Observer
-from notifier.reasons import Reasons
 from notifier.threads import Channel, Threads
 
 ON = "on"
@@ -77,6 +77,7 @@ def _notifier() -> tuple[Function, Hide]:
     import boto3  # noqa: PLC0415 - the tests' fakes need none
     from botocore.config import Config  # noqa: PLC0415
 
+    from deployer.builds import Builds  # noqa: PLC0415
     from deployer.github import GitHub  # noqa: PLC0415
     from deployer.github_deployments import GitHubDeployments  # noqa: PLC0415
     from deployer.github_wire import pool  # noqa: PLC0415
@@ -84,7 +85,6 @@ def _notifier() -> tuple[Function, Hide]:
     from deployer.pipelines import CodePipeline  # noqa: PLC0415
     from deployer.secrets import Secrets  # noqa: PLC0415
     from deployer.stacks import CloudFormation  # noqa: PLC0415
-    from notifier.builds import Builds  # noqa: PLC0415
     from notifier.notes import Notes  # noqa: PLC0415
 
     settings = load(Settings, os.environ)

@@ -5,17 +5,17 @@ Pure. Everything that comes from outside is escaped and cut; a message's section
 
 from __future__ import annotations
 
+from deployer.builds import Failure
 from deployer.contexts import readable, ref_of
+from deployer.logs import LINES
 from deployer.notices import Announcement
 from deployer.ports import Commit, Environment, Post
+from deployer.progress import OVERRULED, StageProgress, overruled
 from deployer.refs import TAGS
 from deployer.states import CommitState, RunState
-from notifier.builds import Failure
 from notifier.health import Setback
-from notifier.logs import LINES
 from notifier.mrkdwn import code, link, outside
 from notifier.observing import Observed
-from notifier.progress import OVERRULED, StageProgress, overruled
 from notifier.wording import action_of, how
 
 _ICONS = {

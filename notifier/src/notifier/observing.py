@@ -12,9 +12,8 @@ from deployer.notices import RunNotice
 from deployer.observability import logger
 from deployer.pipelines import CLOUDFORMATION, ActionRun, RunDetails
 from deployer.ports import Environment
-from deployer.refs import is_commit
-from deployer.stacks import console
-from notifier.progress import StageProgress, overruled, progress
+from deployer.progress import StageProgress, commit_of, overruled, progress
+from deployer.runs import pipeline_url, run_url
 
 log = logger("notifier")
 
@@ -88,9 +87,8 @@ class Observer:
         stages = self.runs.stages(change.pipeline, run.version)
         actions = self.runs.actions(change.pipeline, change.execution)
         told = progress(stages, actions, run.state, overruled(environment, commit))
-        pipeline = f"https://{console(self.region)}/codesuite/codepipeline/pipelines/{change.pipeline}"
-        url = f"{pipeline}/executions/{run.id}/timeline?region={self.region}"
-        approvals = f"{pipeline}/view?region={self.region}"
+        url = run_url(self.region, change.pipeline, run.id)
+        approvals = pipeline_url(self.region, change.pipeline)
         stacks = tuple(dict.fromkeys(_deployed(actions)))
         forgotten = isinstance(change, RunNotice) and change.forgotten
         began = _began(actions)
@@ -104,18 +102,3 @@ def _began(actions: Iterable[ActionRun]) -> int:
 def _deployed(actions: Sequence[ActionRun]) -> Iterable[str]:
     done = (action for action in reversed(actions) if action.status == "Succeeded")
     return (action.stack for action in done if action.provider == CLOUDFORMATION and action.stack)
-
-
-def commit_of(run: RunDetails, environment: Environment) -> str:
-    """The commit a run built, read back from what it read; before it has read anything, from our own record.
-
-    A source object says its commit in its revision summary; a connection's revision is the commit itself. The version
-    of the source object that we remember is at the commit that we remember. Of several sources, the one that is at
-    the wanted commit speaks for the run.
-    """
-    if environment.source and any(revision == environment.source for revision, _ in run.revisions.values()):
-        return environment.commit
-    named = [text for revision, summary in run.revisions.values() for text in (summary, revision) if is_commit(text)]
-    if environment.commit in named or not run.revisions:
-        return environment.commit if is_commit(environment.commit) else ""
-    return named[0] if named else ""

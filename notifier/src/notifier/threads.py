@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -13,6 +13,8 @@ from deployer.events import Malformed
 from deployer.notices import Announcement
 from deployer.observability import bound, logger
 from deployer.ports import Environment, Memory, Post
+from deployer.progress import StageProgress
+from deployer.reasons import Reasons
 from deployer.states import CommitState, RunState
 from notifier.authors import Authors
 from notifier.channels import Channels, Voice
@@ -20,8 +22,6 @@ from notifier.health import Health, Setback, health_of
 from notifier.messages import announcement_message, failed_stage, failure_message, name_of, run_message, stage_reply
 from notifier.mrkdwn import mention
 from notifier.observing import Observed
-from notifier.progress import StageProgress
-from notifier.reasons import Reasons
 from notifier.saying import Said, digest_of, say
 
 log = logger("notifier")
@@ -43,9 +43,9 @@ class Channel(Protocol):
 
 
 class Served(Protocol):
-    """Where an environment is served; ``notifier.addresses.Addresses`` is one."""
+    """Where an environment is served; ``deployer.addresses.Addresses`` is one."""
 
-    def of(self, observed: Observed) -> str: ...
+    def of(self, environment: Environment, deployed: Sequence[str] = ()) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Threads:
         if observed.run.state is not RunState.SUCCEEDED:
             return ""
         try:
-            return self.addresses.of(observed)
+            return self.addresses.of(observed.environment, observed.stacks)
         except DeployerError as error:
             log.warning("where it is served is left out", reason=str(error))
             return ""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from deployer.builds import Failure
+from deployer.progress import StageProgress
 from deployer.states import CommitState
-from notifier.builds import Failure
-from notifier.progress import StageProgress
 
 # Of what was superseded, stopped or cancelled nobody asks how long it took.
 _TIMED = frozenset({CommitState.SUCCESS, CommitState.FAILURE})

@@ -14,8 +14,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from deployer import lengths
+from deployer.logs import clean, ending
 from deployer.stacks import code_of, translated
-from notifier.logs import clean, ending
 
 # Events of a log's end: what its commands wrote may stand before much that the agent, or another phase, says later.
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html takes 10,000.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notifier.logs import LINES, clean, ending
+from deployer.logs import LINES, clean, ending
 
 AT = "[Container] 2026/11/25 01:02:10.409062"
 FAILED = f"{AT} Command did not exit successfully npm test exit status 1\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -10,10 +11,9 @@ from deployer.contexts import environment_name
 from deployer.environments import ancestors
 from deployer.errors import Broken, Rejected
 from deployer.observability import logger
-from deployer.ports import Stack
-from notifier.observing import Observed
+from deployer.ports import Environment, Stack
 
-log = logger("notifier")
+log = logger("addresses")
 OUTPUTS = ("Url", "URL", "WebsiteURL")
 # A `Location` of CloudFront or S3 is far shorter; what is longer is no address of a site.
 LONGEST = 2_000
@@ -36,21 +36,21 @@ class Addresses:
     stacks: Described
     configured: str = ""
 
-    def of(self, observed: Observed) -> str:
-        """The address of what a run has deployed, or empty.
+    def of(self, environment: Environment, deployed: Sequence[str] = ()) -> str:
+        """The address of an environment, or empty. ``deployed``: the stacks that a run of it made, the latest first.
 
         Raises:
             Transient: where CloudFormation is to be asked again.
         """
-        own = observed.environment.stack
+        own = environment.stack
         # Nobody else's: an app's stack is named under its environment's, as stack_cleaner wants it too.
-        under = [name for name in observed.stacks if own in ancestors(name)]
+        under = [name for name in deployed if own in ancestors(name)]
         for name in dict.fromkeys((*under, f"{own}-app", own)):
             if found := self._said_by(name):
                 return found
-        name = environment_name(observed.id)
+        name = environment_name(environment.id)
         given = self.configured.replace("{stack}", own).replace("{environment}", name)
-        return address(given.replace("{repository}", observed.environment.repository.name))
+        return address(given.replace("{repository}", environment.repository.name))
 
     def _said_by(self, name: str) -> str:
         try:

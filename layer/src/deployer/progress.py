@@ -1,4 +1,4 @@
-"""How far a run has come, stage by stage: a pure function of its structure and its actions.
+"""How far a run has come, stage by stage, and of which commit it is: pure functions of what CodePipeline tells of it.
 
 Events only wake the notifier; what it says is always derived from what it observes, so their order does not matter.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from deployer.pipelines import APPROVAL, ActionRun
+from deployer.pipelines import APPROVAL, ActionRun, RunDetails
 from deployer.ports import Environment
 from deployer.refs import is_commit
 from deployer.states import CommitState, RunState
@@ -44,6 +44,21 @@ class StageProgress:
     def ended(self) -> bool:
         """Whether it won't change by itself any more."""
         return self.state is not CommitState.PENDING
+
+
+def commit_of(run: RunDetails, environment: Environment) -> str:
+    """The commit a run built, read back from what it read; before it has read anything, from our own record.
+
+    A source object says its commit in its revision summary; a connection's revision is the commit itself. The version
+    of the source object that we remember is at the commit that we remember. Of several sources, the one that is at
+    the wanted commit speaks for the run.
+    """
+    if environment.source and any(revision == environment.source for revision, _ in run.revisions.values()):
+        return environment.commit
+    named = [text for revision, summary in run.revisions.values() for text in (summary, revision) if is_commit(text)]
+    if environment.commit in named or not run.revisions:
+        return environment.commit if is_commit(environment.commit) else ""
+    return named[0] if named else ""
 
 
 def overruled(environment: Environment, commit: str) -> str:

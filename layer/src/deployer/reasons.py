@@ -8,22 +8,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from deployer.addresses import address
+from deployer.builds import Failure
+from deployer.consoles import events_url
 from deployer.contexts import readable
 from deployer.errors import DeployerError, Transient
 from deployer.observability import logger
 from deployer.pipelines import CLOUDFORMATION, ActionRun
-from deployer.stacks import events_url
-from notifier.addresses import address
-from notifier.builds import Failure
-from notifier.progress import StageProgress
+from deployer.progress import StageProgress
 
-log = logger("notifier")
+log = logger("reasons")
 # Milliseconds by which CodePipeline's clock may be ahead of CloudFormation's.
 SKEW = 2_000
 
 
 class Builds(Protocol):
-    """Why a build failed; ``notifier.builds.Builds`` is one."""
+    """Why a build failed; ``deployer.builds.Builds`` is one."""
 
     def failure(self, build_id: str) -> Failure | None: ...
 

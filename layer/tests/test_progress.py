@@ -10,8 +10,8 @@ from deployer.environments import parse
 from deployer.events import RepositoryName
 from deployer.pipelines import ActionRun
 from deployer.ports import Environment
+from deployer.progress import overruled, progress
 from deployer.states import CommitState, RunState
-from notifier.progress import overruled, progress
 
 PENDING, SUCCESS, FAILURE, ERROR = CommitState.PENDING, CommitState.SUCCESS, CommitState.FAILURE, CommitState.ERROR
 STAGES = {"Source": 1, "Build": 2, "Release": 1}
