@@ -18,7 +18,7 @@ from deployer_cli.validate import hook
 from deployer_cli.validate.brought import Committed, Folder, top_of
 from deployer_cli.validate.document import Document
 from deployer_cli.validate.findings import Finding, Place, Severity, ordered
-from deployer_cli.validate.lint import Kept, Said, lint
+from deployer_cli.validate.lint import Kept, Said, ask, lint
 from deployer_cli.validate.schemas import BUILDSPEC, PARAMETERS, schema
 from deployer_deploy.tree import Tree
 
@@ -102,6 +102,18 @@ def test_a_warning_counts_where_it_is_asked_for(site: Path, cache: Path) -> None
     strict = run(str(site), "--strict", cache=cache)
     assert strict.exit_code == 1
     assert "0 errors, 1 warning in " in strict.stderr
+
+
+def test_what_cannot_be_read_is_all_that_is_said_and_files_are_told_apart(site: Path, cache: Path) -> None:
+    (site / "deploy" / "pipeline.json").write_text('{\n  "Resources" {}}')
+    (site / "deploy" / "pipeline.yaml").write_text("Resources: {}\n")
+    said = [line for line in run(str(site), cache=cache).stdout.splitlines() if not line.startswith("    fix: ")]
+    where = os.path.relpath(site / "deploy")
+    assert said == [
+        f"{where}/pipeline.json:2:15: error D102 Expecting ':' delimiter",
+        "",
+        f"{where}/pipeline.yaml:1:1: warning D106 deploy/pipeline.json is read instead of it",
+    ]
 
 
 def test_a_folder_that_is_none_is_said() -> None:
@@ -236,6 +248,19 @@ def test_cfn_lint_finds_what_only_it_knows(site: Path) -> None:
     done = run(str(site))
     assert done.exit_code == 1
     assert " error E3002 " in done.stdout
+
+
+def test_cfn_lints_own_settings_count(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(site)
+    asked: list[str] = []
+    kept = Kept(tmp_path / "kept", lambda text: asked.append(text) or [])
+    kept("{}")
+    (site / ".cfnlintrc.yaml").write_text("ignore_checks: 5\n")
+    kept("{}")
+    assert asked == ["{}", "{}"]
+    with pytest.raises(Rejected, match=r"cfn-lint: .*ignore_checks"):
+        ask("{}")
 
 
 def test_findings_come_in_order_and_once() -> None:

@@ -167,6 +167,11 @@ def output_of(stage: int, *names: str) -> Change:
     return lambda it: it.action(stage).__setitem__("OutputArtifacts", [{"Name": name} for name in names])
 
 
+def made_by_the_build(**configuration: Any) -> Change:
+    """The deploy action takes files out of what the build made."""
+    return both(input_of(STACK, "Source", "Site"), configure(STACK, **configuration))
+
+
 OWN_ROLE = both(
     resource(
         "DeployOwn",
@@ -271,7 +276,12 @@ CASES = [
         resource("Rule", "AWS::Events::Rule", EventPattern={}, Targets=BY_NAME),
         resource("Rule", "AWS::Events::Rule", ScheduleExpression="rate(1 day)", Targets=RULE_TARGETS),
     ),
-    Case("D302", "F59-webhook", resource("Hook", "AWS::CodePipeline::Webhook")),
+    Case(
+        "D302",
+        "F59-webhook",
+        resource("Hook", "AWS::CodePipeline::Webhook"),
+        lambda it: it.files[PIPELINE]["Resources"].update(Waits={"Type": "AWS::CloudFormation::WaitConditionHandle"}),
+    ),
     Case(
         "D303",
         "another-key",
@@ -299,6 +309,12 @@ CASES = [
         both(
             OWN_ROLE, lambda it: it.files[PIPELINE]["Resources"]["AppStack"].update(DependsOn=["DeployOwn", "Grants"])
         ),
+    ),
+    Case(
+        "D404",
+        "that-nobody-can-tell",
+        configure(STACK, StackName="app"),
+        configure(STACK, StackName={"Fn::ImportValue": "name"}),
     ),
     Case("D404", "fixed", configure(STACK, StackName="app")),
     Case("D404", "by-branch", configure(STACK, StackName={SUB: "app-${RepoBranch}"})),
@@ -385,6 +401,15 @@ CASES = [
     Case("D605", "configuration-of-a-stage", remove("deploy/production.json")),
     Case("D605", "ignored", both(remove(APP), lambda it: it.kept_out.update({APP: "Git ignores it"}))),
     Case(
+        "D605", "that-a-build-makes", remove(APP), both(remove(APP), made_by_the_build(TemplatePath="Site::app.json"))
+    ),
+    Case(
+        "D605",
+        "that-nobody-can-tell",
+        remove(APP),
+        both(remove(APP), configure(STACK, TemplatePath={"Fn::ImportValue": "path"})),
+    ),
+    Case(
         "D606",
         "missing",
         configure(STACK, ParameterOverrides=None),
@@ -395,11 +420,30 @@ CASES = [
         "D607", "undeclared-in-the-file", lambda it: it.files["deploy/staging.json"]["Parameters"].update(Colour="red")
     ),
     Case("D608", "no-json", configure(STACK, ParameterOverrides="DeployerPrefix=x")),
+    Case(
+        "D608",
+        "that-nobody-can-tell",
+        configure(STACK, ParameterOverrides="x"),
+        configure(STACK, ParameterOverrides={"Fn::ImportValue": "overrides"}),
+    ),
     Case("D608", "a-list", configure(STACK, ParameterOverrides="[]")),
     Case("D608", "long", configure(STACK, ParameterOverrides=json.dumps({"DeployerPrefix": "x" * 1024}))),
     Case("D608", "configuration-key", lambda it: it.files["deploy/staging.json"].update(Params={})),
     Case("D608", "configuration-list", write("deploy/staging.json", b"[]")),
     Case("D701", "no-buildspec", remove(BUILDSPEC)),
+    *(
+        Case("D701", name, remove(BUILDSPEC), both(remove(BUILDSPEC), good))
+        for name, good in {
+            "of-another-project": configure(BUILD, ProjectName="elsewhere"),
+            "of-a-project-by-name": both(
+                configure(BUILD, ProjectName={SUB: "${AWS::StackName}-build"}), write(BUILDSPEC, SPEC.encode())
+            ),
+            "of-a-bucket": prop("BuildProject", "Source", {"BuildSpec": "arn:aws:s3:::bucket/buildspec.yml"}),
+            "that-nobody-can-tell": prop("BuildProject", "Source", {"BuildSpec": {"Fn::ImportValue": "spec"}}),
+            "without-a-source": prop("BuildProject", "Source", "odd"),
+            "out-of-a-build": input_of(BUILD, "Elsewhere"),
+        }.items()
+    ),
     Case(
         "D701",
         "the-default",
@@ -437,6 +481,12 @@ CASES = [
         "no-secondary",
         output_of(BUILD, "Site", "Other"),
         both(output_of(BUILD, "Site", "Other"), write(BUILDSPEC, TWO.encode())),
+    ),
+    Case(
+        "D703",
+        "nothing-to-hand-on",
+        write(BUILDSPEC, SPEC.partition("artifacts")[0].encode()),
+        both(write(BUILDSPEC, SPEC.partition("artifacts")[0].encode()), output_of(BUILD)),
     ),
     Case("D703", "no-output", write(BUILDSPEC, TWO.encode())),
 ]
