@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from deployer_cli.validate import hook
 from deployer_cli.validate.brought import Committed, Folder, top_of
 from deployer_cli.validate.document import Document
 from deployer_cli.validate.findings import Finding, Place, Severity, ordered
-from deployer_cli.validate.lint import Kept, Said, ask, lint
+from deployer_cli.validate.lint import Kept, Said, lint
 from deployer_cli.validate.schemas import BUILDSPEC, PARAMETERS, schema
 from deployer_deploy.tree import Tree
 
@@ -259,8 +260,16 @@ def test_cfn_lints_own_settings_count(site: Path, tmp_path: Path, monkeypatch: p
     (site / ".cfnlintrc.yaml").write_text("ignore_checks: 5\n")
     kept("{}")
     assert asked == ["{}", "{}"]
-    with pytest.raises(Rejected, match=r"cfn-lint: .*ignore_checks"):
-        ask("{}")
+    done = subprocess.run(
+        [sys.executable, "-m", "deployer_cli.main", "validate"],
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "cfn-lint: " in done.stderr
+    assert "ignore_checks" in done.stderr
 
 
 def test_findings_come_in_order_and_once() -> None:
