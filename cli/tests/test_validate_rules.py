@@ -229,6 +229,12 @@ CASES = [
             parameters(**dict.fromkeys(("development", "staging", "production"), given("Domain", "x"))),
         ),
     ),
+    Case(
+        "D204",
+        "in-a-file-that-can-not-be-read",
+        declare("Domain", Type="String"),
+        both(declare("Domain", Type="String"), write(PARAMETERS, b"{")),
+    ),
     Case("D204", "missing-in-one", both(declare("Domain", Type="String"), parameters(staging=given("Domain", "x")))),
     Case("D205", "twice", parameters(staging=given("BuildTimeout", "5") * 2)),
     Case("D206", "F92-for-all-to-see", declare("RepoToken", Type="String"), declare("RepoToken", NoEcho=True)),
@@ -309,6 +315,11 @@ CASES = [
         both(
             OWN_ROLE, lambda it: it.files[PIPELINE]["Resources"]["AppStack"].update(DependsOn=["DeployOwn", "Grants"])
         ),
+    ),
+    Case(
+        "D403",
+        "order-of-policies",
+        both(OWN_ROLE, lambda it: it.files[PIPELINE]["Resources"]["AppStack"].update(DependsOn="DeployOwn")),
     ),
     Case(
         "D404",
