@@ -154,12 +154,14 @@ def test_a_bucket_that_would_go_is_warned_of(here: Begun) -> None:
 
 def test_a_parameter_is_told_to_people(here: Begun) -> None:
     here.change(PARAMETERS, lambda it: it["staging"].append({"ParameterKey": "BuildTimeout", "ParameterValue": "7"}))
+    here.change(TEMPLATE, lambda it: it["Parameters"].pop("RepoBranch"))
+    here.change(TEMPLATE, lambda it: it["Parameters"].update(More={"Type": "String", "Default": "x"}))
     done = here.deployer("diff", "--local", "--data", str(here.engine.data))
     assert (done.exit_code, done.stdout.splitlines()[0]) == (
         0,
         "acme/begin refs/heads/main: environment staging is updated",
     )
-    assert "\n  BuildTimeout: 10 → 7\n" in done.stdout
+    assert "\n  ~ BuildTimeout: 10 → 7\n  + More: x\n  - RepoBranch: main\n" in done.stdout
 
 
 def test_where_aws_can_not_be_reached_it_says_so(here: Begun, monkeypatch: pytest.MonkeyPatch) -> None:
