@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +36,7 @@ class Begun:
 
     def deployer(self, *arguments: str) -> Any:
         """Run the command in the checkout."""
-        return CliRunner().invoke(app, list(arguments))
+        return CliRunner().invoke(app, list(arguments), env={"XDG_CACHE_HOME": os.devnull})
 
     def diff(self, *arguments: str) -> dict[str, Any]:
         """What it says, as JSON."""

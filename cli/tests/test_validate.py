@@ -38,7 +38,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def run(*arguments: str, cache: Path | None = None) -> Any:
-    return CliRunner().invoke(app, ["validate", *arguments], env={"XDG_CACHE_HOME": str(cache or "/nowhere")})
+    return CliRunner().invoke(app, ["validate", *arguments], env={"XDG_CACHE_HOME": str(cache or os.devnull)})
 
 
 @pytest.fixture(scope="module")
@@ -174,6 +174,23 @@ def test_head_is_what_was_committed(checkout: Path) -> None:
     assert [head.why_not(path) for path in ("deploy/new.json", "x", "build.py")] == ["it is not committed", "", ""]
 
 
+def test_what_is_committed_can_be_looked_at_alone(checkout: Path, cache: Path) -> None:
+    (checkout / "deploy" / "buildspec.yml").unlink()
+    assert run(str(checkout), "--committed", cache=cache).exit_code == 0
+    git(checkout, "commit", "--quiet", "--all", "--message", "Break it")
+    (checkout / "deploy" / "buildspec.yml").write_bytes((SITE / "deploy" / "buildspec.yml").read_bytes())
+    assert " error D701 " in run(str(checkout), "--committed", cache=cache).stdout
+
+
+def test_of_a_folder_within_a_checkout_the_commit_has_its_part(site: Path) -> None:
+    git(site.parent, "init", "--quiet")
+    git(site.parent, "add", "--all")
+    git(site.parent, "commit", "--quiet", "--message", "Start")
+    head = Committed.at(site)
+    assert head.has("deploy/pipeline.json")
+    assert json.loads(head.read("deploy/pipeline.parameters.json")).keys() == {"development", "staging", "production"}
+
+
 def test_before_the_first_commit_there_is_no_head(site: Path) -> None:
     git(site, "init", "--quiet")
     with pytest.raises(Rejected, match="has no commit"):
@@ -198,6 +215,9 @@ def test_the_hook_keeps_a_broken_push_back(checkout: Path, tmp_path: Path, cache
     )
     assert pushed.returncode != 0
     assert "D701" in pushed.stdout + pushed.stderr
+    git(checkout, "rm", "--quiet", "-r", "deploy")
+    git(checkout, "commit", "--quiet", "--message", "Have no pipeline")
+    git(checkout, "push", "--quiet", "origin", "HEAD:main")
 
 
 def test_a_hook_of_ones_own_is_not_overwritten(checkout: Path) -> None:
