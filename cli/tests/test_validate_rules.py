@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -214,6 +214,11 @@ CASES = [
         both(remove(PIPELINE), lambda it: it.kept_out.update({PIPELINE: "it is no plain file"})),
     ),
     Case("D201", "unknown-stage", parameters(prod=[]), parameters(production=[])),
+    Case(
+        "D201",
+        "no-texts-as-names",
+        both(remove(PARAMETERS), write("deploy/pipeline.parameters.yaml", b"1: []\non: []\nx: []\n")),
+    ),
     Case("D201", "no-list", parameters(staging={})),
     Case("D201", "no-value", parameters(staging=[{"ParameterKey": "BuildTimeout"}])),
     Case("D201", "value-of-a-kind", parameters(staging=given("BuildTimeout", ["5"]))),
@@ -510,6 +515,27 @@ def test_a_broken_repository_is_found_and_a_good_one_is_not(case: Case) -> None:
     case.good(good)
     assert case.rule in [finding.rule for finding in findings(broken)]
     assert case.rule not in [finding.rule for finding in findings(good)]
+
+
+ODD: list[Any] = [None, 5, [], {}, "x", [1], {"a": 1}, {"Ref": 5}, True, {"Fn::Sub": []}, [{}]]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in a document, but for its root."""
+    for step in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield (*path, step)
+        yield from places(value[step], (*path, step))
+
+
+@pytest.mark.parametrize("file", [PIPELINE, APP, PARAMETERS, "deploy/staging.json"])
+def test_whatever_is_written_somewhere_the_checks_come_to_their_end(file: str) -> None:
+    for number, path in enumerate(places(FILES[file])):
+        repository = example()
+        into = repository.files[file]
+        for step in path[:-1]:
+            into = into[step]
+        into[path[-1]] = ODD[number % len(ODD)]
+        assert all(finding.message for finding in findings(repository)), path
 
 
 def test_every_rule_has_its_case() -> None:
