@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -35,7 +36,7 @@ class Begun:
 
     def deployer(self, *arguments: str) -> Any:
         """Run the command in the checkout."""
-        return CliRunner().invoke(app, list(arguments))
+        return CliRunner().invoke(app, list(arguments), env={"XDG_CACHE_HOME": os.devnull})
 
     def diff(self, *arguments: str) -> dict[str, Any]:
         """What it says, as JSON."""
@@ -150,6 +151,26 @@ def test_a_bucket_that_would_go_is_warned_of(here: Begun) -> None:
     done = here.deployer("diff", "--local", "--data", str(here.engine.data), "--exit-code")
     assert done.exit_code == 1
     assert "replace Bucket  AWS::S3::Bucket  ! what it holds" in done.stdout
+
+
+def test_a_parameter_is_told_to_people(here: Begun) -> None:
+    here.change(PARAMETERS, lambda it: it["staging"].append({"ParameterKey": "BuildTimeout", "ParameterValue": "7"}))
+    here.change(TEMPLATE, lambda it: it["Parameters"].pop("RepoBranch"))
+    here.change(TEMPLATE, lambda it: it["Parameters"].update(More={"Type": "String", "Default": "x"}))
+    done = here.deployer("diff", "--local", "--data", str(here.engine.data))
+    assert (done.exit_code, done.stdout.splitlines()[0]) == (
+        0,
+        "acme/begin refs/heads/main: environment staging is updated",
+    )
+    assert "\n  ~ BuildTimeout: 10 → 7\n  + More: x\n  - RepoBranch: main\n" in done.stdout
+
+
+def test_where_aws_can_not_be_reached_it_says_so(here: Begun, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GH_TOKEN", "GITHUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    done = here.deployer("diff", "--profile", "nowhere")
+    assert done.exit_code == 1
+    assert "AWS can't be reached as it is configured here" in done.stderr
 
 
 def test_what_is_not_committed_can_be_left_out(here: Begun) -> None:

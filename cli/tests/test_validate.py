@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def run(*arguments: str, cache: Path | None = None) -> Any:
-    return CliRunner().invoke(app, ["validate", *arguments], env={"XDG_CACHE_HOME": str(cache or "/nowhere")})
+    return CliRunner().invoke(app, ["validate", *arguments], env={"XDG_CACHE_HOME": str(cache or os.devnull)})
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +105,18 @@ def test_a_warning_counts_where_it_is_asked_for(site: Path, cache: Path) -> None
     assert "0 errors, 1 warning in " in strict.stderr
 
 
+def test_what_cannot_be_read_is_all_that_is_said_and_files_are_told_apart(site: Path, cache: Path) -> None:
+    (site / "deploy" / "pipeline.json").write_text('{\n  "Resources" {}}')
+    (site / "deploy" / "pipeline.yaml").write_text("Resources: {}\n")
+    said = [line for line in run(str(site), cache=cache).stdout.splitlines() if not line.startswith("    fix: ")]
+    where = os.path.relpath(site / "deploy")
+    assert said == [
+        f"{where}/pipeline.json:2:15: error D102 Expecting ':' delimiter",
+        "",
+        f"{where}/pipeline.yaml:1:1: warning D106 deploy/pipeline.json is read instead of it",
+    ]
+
+
 def test_a_folder_that_is_none_is_said() -> None:
     done = run("/nowhere/at/all")
     assert done.exit_code == 1
@@ -161,6 +174,23 @@ def test_head_is_what_was_committed(checkout: Path) -> None:
     assert [head.why_not(path) for path in ("deploy/new.json", "x", "build.py")] == ["it is not committed", "", ""]
 
 
+def test_what_is_committed_can_be_looked_at_alone(checkout: Path, cache: Path) -> None:
+    (checkout / "deploy" / "buildspec.yml").unlink()
+    assert run(str(checkout), "--committed", cache=cache).exit_code == 0
+    git(checkout, "commit", "--quiet", "--all", "--message", "Break it")
+    (checkout / "deploy" / "buildspec.yml").write_bytes((SITE / "deploy" / "buildspec.yml").read_bytes())
+    assert " error D701 " in run(str(checkout), "--committed", cache=cache).stdout
+
+
+def test_of_a_folder_within_a_checkout_the_commit_has_its_part(site: Path) -> None:
+    git(site.parent, "init", "--quiet")
+    git(site.parent, "add", "--all")
+    git(site.parent, "commit", "--quiet", "--message", "Start")
+    head = Committed.at(site)
+    assert head.has("deploy/pipeline.json")
+    assert json.loads(head.read("deploy/pipeline.parameters.json")).keys() == {"development", "staging", "production"}
+
+
 def test_before_the_first_commit_there_is_no_head(site: Path) -> None:
     git(site, "init", "--quiet")
     with pytest.raises(Rejected, match="has no commit"):
@@ -185,6 +215,9 @@ def test_the_hook_keeps_a_broken_push_back(checkout: Path, tmp_path: Path, cache
     )
     assert pushed.returncode != 0
     assert "D701" in pushed.stdout + pushed.stderr
+    git(checkout, "rm", "--quiet", "-r", "deploy")
+    git(checkout, "commit", "--quiet", "--message", "Have no pipeline")
+    git(checkout, "push", "--quiet", "origin", "HEAD:main")
 
 
 def test_a_hook_of_ones_own_is_not_overwritten(checkout: Path) -> None:
@@ -236,6 +269,27 @@ def test_cfn_lint_finds_what_only_it_knows(site: Path) -> None:
     done = run(str(site))
     assert done.exit_code == 1
     assert " error E3002 " in done.stdout
+
+
+def test_cfn_lints_own_settings_count(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(site)
+    asked: list[str] = []
+    kept = Kept(tmp_path / "kept", lambda text: asked.append(text) or [])
+    kept("{}")
+    (site / ".cfnlintrc.yaml").write_text("ignore_checks: 5\n")
+    kept("{}")
+    assert asked == ["{}", "{}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "deployer_cli.main", "validate"],
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "cfn-lint: " in done.stderr
+    assert "ignore_checks" in done.stderr
 
 
 def test_findings_come_in_order_and_once() -> None:

@@ -120,6 +120,7 @@ YAML = b"A:\n  B:\n  - 1\n  - C: !Sub x\n"
         pytest.param(("A", "Z"), YAML, (1, 1), id="no-such-key"),
         pytest.param(("A", "B", 1, "C", "Fn::Sub", "x"), YAML, (4, 5), id="within-a-short-form"),
         pytest.param((), YAML, (1, 1), id="the-whole"),
+        pytest.param(("A",), b"A: 1\nA: 2\n", (2, 1), id="the-last-of-two"),
     ],
 )
 def test_values_know_where_they_stand(path: tuple[str | int, ...], content: bytes, place: tuple[int, int]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -167,6 +167,11 @@ def output_of(stage: int, *names: str) -> Change:
     return lambda it: it.action(stage).__setitem__("OutputArtifacts", [{"Name": name} for name in names])
 
 
+def made_by_the_build(**configuration: Any) -> Change:
+    """The deploy action takes files out of what the build made."""
+    return both(input_of(STACK, "Source", "Site"), configure(STACK, **configuration))
+
+
 OWN_ROLE = both(
     resource(
         "DeployOwn",
@@ -209,6 +214,11 @@ CASES = [
         both(remove(PIPELINE), lambda it: it.kept_out.update({PIPELINE: "it is no plain file"})),
     ),
     Case("D201", "unknown-stage", parameters(prod=[]), parameters(production=[])),
+    Case(
+        "D201",
+        "no-texts-as-names",
+        both(remove(PARAMETERS), write("deploy/pipeline.parameters.yaml", b"1: []\non: []\nx: []\n")),
+    ),
     Case("D201", "no-list", parameters(staging={})),
     Case("D201", "no-value", parameters(staging=[{"ParameterKey": "BuildTimeout"}])),
     Case("D201", "value-of-a-kind", parameters(staging=given("BuildTimeout", ["5"]))),
@@ -223,6 +233,12 @@ CASES = [
             declare("Domain", Type="String"),
             parameters(**dict.fromkeys(("development", "staging", "production"), given("Domain", "x"))),
         ),
+    ),
+    Case(
+        "D204",
+        "in-a-file-that-can-not-be-read",
+        declare("Domain", Type="String"),
+        both(declare("Domain", Type="String"), write(PARAMETERS, b"{")),
     ),
     Case("D204", "missing-in-one", both(declare("Domain", Type="String"), parameters(staging=given("Domain", "x")))),
     Case("D205", "twice", parameters(staging=given("BuildTimeout", "5") * 2)),
@@ -271,7 +287,12 @@ CASES = [
         resource("Rule", "AWS::Events::Rule", EventPattern={}, Targets=BY_NAME),
         resource("Rule", "AWS::Events::Rule", ScheduleExpression="rate(1 day)", Targets=RULE_TARGETS),
     ),
-    Case("D302", "F59-webhook", resource("Hook", "AWS::CodePipeline::Webhook")),
+    Case(
+        "D302",
+        "F59-webhook",
+        resource("Hook", "AWS::CodePipeline::Webhook"),
+        lambda it: it.files[PIPELINE]["Resources"].update(Waits={"Type": "AWS::CloudFormation::WaitConditionHandle"}),
+    ),
     Case(
         "D303",
         "another-key",
@@ -299,6 +320,17 @@ CASES = [
         both(
             OWN_ROLE, lambda it: it.files[PIPELINE]["Resources"]["AppStack"].update(DependsOn=["DeployOwn", "Grants"])
         ),
+    ),
+    Case(
+        "D403",
+        "order-of-policies",
+        both(OWN_ROLE, lambda it: it.files[PIPELINE]["Resources"]["AppStack"].update(DependsOn="DeployOwn")),
+    ),
+    Case(
+        "D404",
+        "that-nobody-can-tell",
+        configure(STACK, StackName="app"),
+        configure(STACK, StackName={"Fn::ImportValue": "name"}),
     ),
     Case("D404", "fixed", configure(STACK, StackName="app")),
     Case("D404", "by-branch", configure(STACK, StackName={SUB: "app-${RepoBranch}"})),
@@ -385,6 +417,15 @@ CASES = [
     Case("D605", "configuration-of-a-stage", remove("deploy/production.json")),
     Case("D605", "ignored", both(remove(APP), lambda it: it.kept_out.update({APP: "Git ignores it"}))),
     Case(
+        "D605", "that-a-build-makes", remove(APP), both(remove(APP), made_by_the_build(TemplatePath="Site::app.json"))
+    ),
+    Case(
+        "D605",
+        "that-nobody-can-tell",
+        remove(APP),
+        both(remove(APP), configure(STACK, TemplatePath={"Fn::ImportValue": "path"})),
+    ),
+    Case(
         "D606",
         "missing",
         configure(STACK, ParameterOverrides=None),
@@ -395,11 +436,30 @@ CASES = [
         "D607", "undeclared-in-the-file", lambda it: it.files["deploy/staging.json"]["Parameters"].update(Colour="red")
     ),
     Case("D608", "no-json", configure(STACK, ParameterOverrides="DeployerPrefix=x")),
+    Case(
+        "D608",
+        "that-nobody-can-tell",
+        configure(STACK, ParameterOverrides="x"),
+        configure(STACK, ParameterOverrides={"Fn::ImportValue": "overrides"}),
+    ),
     Case("D608", "a-list", configure(STACK, ParameterOverrides="[]")),
     Case("D608", "long", configure(STACK, ParameterOverrides=json.dumps({"DeployerPrefix": "x" * 1024}))),
     Case("D608", "configuration-key", lambda it: it.files["deploy/staging.json"].update(Params={})),
     Case("D608", "configuration-list", write("deploy/staging.json", b"[]")),
     Case("D701", "no-buildspec", remove(BUILDSPEC)),
+    *(
+        Case("D701", name, remove(BUILDSPEC), both(remove(BUILDSPEC), good))
+        for name, good in {
+            "of-another-project": configure(BUILD, ProjectName="elsewhere"),
+            "of-a-project-by-name": both(
+                configure(BUILD, ProjectName={SUB: "${AWS::StackName}-build"}), write(BUILDSPEC, SPEC.encode())
+            ),
+            "of-a-bucket": prop("BuildProject", "Source", {"BuildSpec": "arn:aws:s3:::bucket/buildspec.yml"}),
+            "that-nobody-can-tell": prop("BuildProject", "Source", {"BuildSpec": {"Fn::ImportValue": "spec"}}),
+            "without-a-source": prop("BuildProject", "Source", "odd"),
+            "out-of-a-build": input_of(BUILD, "Elsewhere"),
+        }.items()
+    ),
     Case(
         "D701",
         "the-default",
@@ -438,6 +498,12 @@ CASES = [
         output_of(BUILD, "Site", "Other"),
         both(output_of(BUILD, "Site", "Other"), write(BUILDSPEC, TWO.encode())),
     ),
+    Case(
+        "D703",
+        "nothing-to-hand-on",
+        write(BUILDSPEC, SPEC.partition("artifacts")[0].encode()),
+        both(write(BUILDSPEC, SPEC.partition("artifacts")[0].encode()), output_of(BUILD)),
+    ),
     Case("D703", "no-output", write(BUILDSPEC, TWO.encode())),
 ]
 
@@ -449,6 +515,27 @@ def test_a_broken_repository_is_found_and_a_good_one_is_not(case: Case) -> None:
     case.good(good)
     assert case.rule in [finding.rule for finding in findings(broken)]
     assert case.rule not in [finding.rule for finding in findings(good)]
+
+
+ODD: list[Any] = [None, 5, [], {}, "x", [1], {"a": 1}, {"Ref": 5}, True, {"Fn::Sub": []}, [{}]]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in a document, but for its root."""
+    for step in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield (*path, step)
+        yield from places(value[step], (*path, step))
+
+
+@pytest.mark.parametrize("file", [PIPELINE, APP, PARAMETERS, "deploy/staging.json"])
+def test_whatever_is_written_somewhere_the_checks_come_to_their_end(file: str) -> None:
+    for number, path in enumerate(places(FILES[file])):
+        repository = example()
+        into = repository.files[file]
+        for step in path[:-1]:
+            into = into[step]
+        into[path[-1]] = ODD[number % len(ODD)]
+        assert all(finding.message for finding in findings(repository)), path
 
 
 def test_every_rule_has_its_case() -> None:

@@ -20,7 +20,7 @@ class Kind(StrEnum):
     UPDATE = "is updated"
     RECREATE = "is deleted and created again"
     RUN = "stays, and its pipeline runs"
-    NOTHING = "stays as it is"
+    NOTHING = "is left alone"
     REFUSED = "is refused"
 
 

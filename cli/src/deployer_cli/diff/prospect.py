@@ -140,11 +140,9 @@ class _Push:
     def _stack(self) -> tuple[str, Standing | None]:
         if self._item:
             return self._item.stack, self._live.stack(self._item.stack)
-        names = stack_names(self._id, self._repository.name.name)
-        for name in names:
-            if self._place.memory.holder("stack", name) in (None, self._id):
-                return name, self._live.stack(name)
-        return names[-1], self._live.stack(names[-1])
+        names, memory = stack_names(self._id, self._repository.name.name), self._place.memory
+        name = next((it for it in names if memory.holder("stack", it) in (None, self._id)), names[-1])
+        return name, self._live.stack(name)
 
     def _ours(self, stack: Standing) -> bool:
         tags = stack.tags

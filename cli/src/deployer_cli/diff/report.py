@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
-from deployer_cli.diff.compare import Action
+from deployer_cli.diff.compare import Action, ParameterChange
 from deployer_cli.diff.outlook import Kind
 from deployer_cli.diff.prospect import Prospect, StackDiff
 from deployer_cli.output import Output, plain
@@ -40,8 +40,7 @@ def _stack(output: Output, stack: StackDiff) -> None:
         Text.assemble((f"stack {plain(stack.name)}", "bold"), (f"  ({plain(stack.how)})", "dim")), soft_wrap=True
     )
     for each in stack.parameters:
-        old, new = ("(none)" if value is None else value for value in (each.old, each.new))
-        output.say(plain(f"  {each.name}: {old} → {new}"))
+        output.say(plain(_told(each)))
     for resource in stack.resources:
         sign, colour = _SIGNS[resource.action]
         line = Text.assemble((f"  {sign} {resource.action} ", colour), plain(f"{resource.name}  {resource.type}"))
@@ -50,6 +49,14 @@ def _stack(output: Output, stack: StackDiff) -> None:
         output.console.print(line, soft_wrap=True)
     if stack.otherwise and not stack.parameters and not stack.resources:
         output.say("  outputs, conditions or the like")
+
+
+def _told(change: ParameterChange) -> str:
+    if change.old is None:
+        return f"  + {change.name}: {change.new}"
+    return (
+        f"  - {change.name}: {change.old}" if change.new is None else f"  ~ {change.name}: {change.old} → {change.new}"
+    )
 
 
 def as_json(prospect: Prospect) -> dict[str, Any]:

@@ -91,7 +91,7 @@ class Committed:
 
     def read(self, path: str) -> bytes:
         """Its content there."""
-        shown = subprocess.run(["git", "-C", str(self.root), "show", f"HEAD:{path}"], capture_output=True, check=True)
+        shown = subprocess.run(["git", "-C", str(self.root), "show", f"HEAD:./{path}"], capture_output=True, check=True)
         return shown.stdout
 
     def why_not(self, path: str) -> str:

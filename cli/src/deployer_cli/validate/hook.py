@@ -18,8 +18,8 @@ def script(command: str) -> str:
         "#!/bin/sh\n"
         "# Made by `deployer validate --hook install`; `git push --no-verify` goes past it.\n"
         'cd "$(git rev-parse --show-toplevel)" || exit 1\n'
-        "[ -d deploy ] || exit 0\n"
-        f"exec {command} validate\n"
+        "git cat-file -e HEAD:deploy 2>/dev/null || exit 0\n"
+        f"exec {command} validate --committed\n"
     )
 
 

@@ -121,6 +121,11 @@ class Project:
         """Whether there is a template that can be checked."""
         return bool(self.template)
 
+    @property
+    def given(self) -> bool:
+        """Whether it is known what the repository sets: the file of parameters is none that can't be read."""
+        return self.parameters is not None or not any("pipeline.parameters" in it.place.file for it in self.unread)
+
     @cached_property
     def resources(self) -> dict[str, Mapping[str, Any]]:
         """The resources of the pipeline's template."""
@@ -150,8 +155,8 @@ class Project:
         """The pipeline's template in an environment."""
         defaults = {name: text_of(body["Default"]) for name, body in self.declared.items() if "Default" in body}
         given = {key: text_of(value) for _, key, value in self.entries(environment.stage)}
-        provided = {name: value for name, value in environment.provided.items() if name in self.declared}
-        return Scope(environment.stack, self.template, {**defaults, **given, **provided}, environment.account)
+        values = {**defaults, **given, **environment.provided}
+        return Scope(environment.stack, self.template, values, environment.account)
 
     def shown(self, expression: Any) -> str:
         """An expression for people: the stack's name is left open."""

@@ -97,7 +97,7 @@ def _outputs(document: Document, action: Action) -> Iterator[Finding]:
         return
     section = value.get("artifacts")
     if not isinstance(section, dict):
-        yield found("D703", document.at(()), f"{action.name} has output {', '.join(outputs)}, and it has no artifacts")
+        yield found("D703", document.at(()), f"{action.name} is to make {', '.join(outputs)}: there are no artifacts")
         return
     secondary = section.get("secondary-artifacts")
     named = set(secondary) if isinstance(secondary, dict) else set()

@@ -102,7 +102,7 @@ def _tokens(project: Project, document: Document) -> Iterator[Finding]:
     for name, body in resources_of(document.value).items():
         properties = body.get("Properties")
         token = properties.get("ServiceToken") if isinstance(properties, dict) else None
-        if here and there and (fixed := _fixed(here, there, token)):
+        if there and (fixed := _fixed(here, there, token)):
             place = document.at(("Resources", name, "Properties", "ServiceToken"))
             yield found("D407", place, f"{name} always calls {fixed}")
 
@@ -115,15 +115,13 @@ def _invoked(project: Project, action: Action) -> Iterator[Finding]:
         yield found("D407", place, f"{action.name} always calls {fixed}")
 
 
-def _installations(project: Project, document: Document) -> tuple[Scope | None, Scope | None]:
+def _installations(project: Project, document: Document) -> tuple[Scope, Scope | None]:
     """A template as two installations would deploy it."""
     if document is project.pipeline:
         return project.scope(ENVIRONMENTS[0]), project.scope(ELSEWHERE)
-    for each in project.deployments:
-        if each.template is document:
-            other = project.deployment(each.action, ELSEWHERE)
-            return each.scope, other.scope if other else None
-    return None, None
+    each = next(it for it in project.deployments if it.template is document)
+    other = project.deployment(each.action, ELSEWHERE)
+    return each.scope, other.scope if other else None
 
 
 def _fixed(here: Scope, there: Scope, expression: Any) -> str:

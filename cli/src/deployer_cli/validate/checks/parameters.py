@@ -20,7 +20,8 @@ def parameters(project: Project) -> Iterator[Finding]:
     if TOKEN_PARAMETER in project.declared and not hidden(project.declared[TOKEN_PARAMETER]):
         place = project.pipeline.at(("Parameters", TOKEN_PARAMETER))
         yield found("D206", place, f"{TOKEN_PARAMETER} is declared without NoEcho: true")
-    yield from _missing(project)
+    if project.given:
+        yield from _missing(project)
     yield from _provided(project)
     if project.parameters:
         yield from violations(PARAMETERS, project.parameters, "D201")

@@ -30,13 +30,9 @@ def violations(name: str, document: Document, rule: str) -> Iterator[Finding]:
     """Where a file is not as its schema says; ``rule`` is the finding's."""
     # Imported here: it takes longer than most of what a command does.
     from jsonschema import Draft202012Validator  # noqa: PLC0415
-    from jsonschema.exceptions import relevance  # noqa: PLC0415
 
     validator = Draft202012Validator(schema(name))
     for error in validator.iter_errors(document.value):
-        # Of several that it may be, the one that it nearly is.
-        while error.context:
-            error = min(error.context, key=relevance)  # noqa: PLW2901 - deeper into the same error
         yield found(rule, document.at(tuple(error.absolute_path)), _words(error))
 
 
@@ -46,13 +42,14 @@ def _words(error: Any) -> str:
     match error.validator:
         case "additionalProperties":
             known = ", ".join(error.schema.get("properties", {}))
-            unknown = ", ".join(map(str, sorted(error.instance.keys() - error.schema.get("properties", {}).keys())))
+            unknown = ", ".join(sorted(map(str, error.instance.keys() - error.schema.get("properties", {}).keys())))
             return f"{where}: {unknown} is none of {known}"
         case "required":
             missing = [name for name in error.validator_value if name not in error.instance]
             return f"{where}: {', '.join(missing)} is missing"
         case "type":
-            return f"{where}: expected {error.validator_value}{f' ({said})' if said else ''}"
+            kinds = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+            return f"{where}: expected {' or '.join(kinds)}{f' ({said})' if said else ''}"
         case "const" | "enum":
             return f"{where}: {error.instance} is not {error.validator_value}{f' ({said})' if said else ''}"
     return f"{where}: {error.message}"
