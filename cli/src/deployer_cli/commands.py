@@ -75,9 +75,9 @@ def placed(command: Callable[..., None]) -> Callable[..., None]:
     def run(**options: Any) -> None:
         given = {name: options.pop(name) for name in _PLACE}
         place = place_of(
+            Configuration.of(given["installation"]),
             local=given["local"],
             data=given["data"],
-            installation=given["installation"],
             profile=given["profile"],
             region=given["region"],
         )
@@ -93,9 +93,10 @@ def placed(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def place_of(*, local: bool, data: Path, installation: str, profile: str | None, region: str | None) -> Place:
+def place_of(
+    configuration: Configuration, *, local: bool, data: Path, profile: str | None, region: str | None
+) -> Place:
     """The place that the options name. Raises ``Rejected`` for what can't be."""
-    configuration = Configuration.of(installation)
     if local:
         return Place.local(configuration, os.environ, data)
     return Place.aws(configuration, os.environ, region, profile)

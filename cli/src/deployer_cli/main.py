@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from deployer_cli.commands import commands
+from deployer_cli.install.deploy import deploy
+from deployer_cli.install.remove import remove
 from deployer_cli.laptop import local
 
 app = commands("An environment of its own for every branch, on AWS.")
 app.add_typer(local, name="local")
+app.command()(deploy)
+app.command()(remove)
 
 
 @app.callback()
