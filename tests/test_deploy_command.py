@@ -131,7 +131,7 @@ def test_it_ends_with_the_endpoint_and_the_next_step(story: Story, ready: Engine
     assert last.startswith("POST - http://127.0.0.1:")
     assert last.endswith(f"/{api}/prod/webhook")
     assert "deployer webhook add OWNER/REPO" in ended.err.splitlines()[-1]
-    assert f"{CHOSEN.stack('notifier')}: created, " in ended.err
+    assert f"{CHOSEN.stack('stack-cleaner')}: created, " in ended.err
 
 
 def test_what_has_not_changed_is_neither_uploaded_nor_updated(story: Story) -> None:
