@@ -7,7 +7,6 @@ import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import Result
@@ -21,12 +20,10 @@ from deployer_local.engine import Engine
 
 CHOSEN = Configuration()
 DEATHS = (
-    Death(1, arrives=False),  # nothing is there yet
     Death(1, arrives=True),  # the core is being created, and nobody was told
     Death(2, arrives=False),  # the layer's package is there, its stack is not
     Death(2, arrives=True),  # the layer's stack is, and the first function's package
-    Death(3, arrives=True),  # some functions' packages
-    Death(6, arrives=False),  # some of their stacks
+    Death(8, arrives=False),  # every package, and some of the functions' stacks
 )
 
 
@@ -120,8 +117,7 @@ def test_F93_killed_at_each_of_these_moments_and_run_again_it_converges(story: S
     assert story.statuses == wanted()
     assert len(story.created) == len(PARTS), "no stack was created twice"
     # They died in different places.
-    assert [life.changes[-1].split("/")[0] for life in killed[:3]] == ["CreateStack", "CreateStack", "CreateStack"]
-    assert killed[3].changes[-1].startswith("PUT ")
+    assert [life.changes[-1].split("/")[0] for life in killed] == ["CreateStack", "CreateStack", "PUT ", "CreateStack"]
 
 
 def test_it_ends_with_the_endpoint_and_the_next_step(story: Story, ready: Engine) -> None:
@@ -187,30 +183,28 @@ def test_a_function_that_there_is_not_is_a_wrong_call(ready: Engine) -> None:
     assert "no such function: shop" in refused.stderr
 
 
-@pytest.fixture
-def taken(ready: Engine) -> Iterator[str]:
-    """A role of the name that another installation wants; it goes with the test."""
-    name = "opolis-deployer-dev-staging"
-    ready.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument="{}")
-    yield name
-    cloudformation = ready.client("cloudformation")
-    cloudformation.delete_stack(StackName="opolis-deployer-dev-core")
-    cloudformation.get_waiter("stack_delete_complete").wait(
-        StackName="opolis-deployer-dev-core", WaiterConfig={"Delay": 0.1}
-    )
-
-
-def test_a_failure_names_its_first_resource_and_what_to_do(ready: Engine, taken: str, monkeypatch: Any) -> None:
+def test_a_failure_names_its_first_resource_and_what_to_do(ready: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second installation whose layer was taken away behind its back."""
     monkeypatch.setenv("DEPLOYER_INSTALLATION", "opolis-deployer-dev")
-    failed = run(ready, "deploy")
+    assert run(ready, "deploy", "core", "layer").exit_code == 0
+    functions, name = ready.client("lambda"), "opolis-deployer-dev-layer"
+    for version in functions.list_layer_versions(LayerName=name)["LayerVersions"]:
+        functions.delete_layer_version(LayerName=name, VersionNumber=version["Version"])
+
+    failed = run(ready, "deploy", "listener")
     assert failed.exit_code == 1
-    assert "opolis-deployer-dev-core is ROLLBACK_COMPLETE: StagingRole: " in failed.stderr
-    assert "It is somebody else's, or an earlier installation's" in failed.stderr
+    assert "opolis-deployer-dev-listener: failed, " in failed.stderr
+    said, advice = failed.stderr.splitlines()[-2:]
+    assert said.startswith("✗ opolis-deployer-dev-listener is ROLLBACK_COMPLETE: Function: ")
+    assert "layer" in said
+    assert "what never came to life is deleted and created anew" in advice
     assert "POST - " not in failed.stdout
-    told = json.loads(run(ready, "deploy", "--json").stdout)
+
+    told = json.loads(run(ready, "deploy", "listener", "--json").stdout)
+    assert told["stacks"][0]["operation"] == "create anew"
     assert [(each["stack"], each["resource"]) for each in told["failures"]] == [
-        ("opolis-deployer-dev-core", "StagingRole")
+        ("opolis-deployer-dev-listener", "Function")
     ]
     assert told["outcomes"] == {}
-    ready.client("iam").delete_role(RoleName=taken)
-    assert run(ready, "deploy", "core").exit_code == 0
+    assert run(ready, "remove", "--yes").exit_code == 0
+    assert statuses(ready).keys() == wanted().keys(), "the other installation stands as before"

@@ -130,6 +130,8 @@ def test_F96_development_and_staging_are_gone_and_production_stays_with_what_it_
     production = story.stack(story.site, Stage.PRODUCTION)
     assert set(story.then) == {production, f"{production}-app", *(CHOSEN.stack(part) for part in KEPT)}
     assert len(story.stood - story.then.keys()) == 3 + 5, "three parts; two environments with their app, one without"
+    rules = story.engine.client("events").list_rules()["Rules"]
+    assert {rule["State"] for rule in rules if rule["Name"].startswith(CHOSEN.prefix)} == {"DISABLED"}
     assert story.site.watch.buckets() == {bucket for bucket in story.site.watch.buckets() if "production" in bucket}
 
 
@@ -152,6 +154,8 @@ def test_F96_it_is_taken_up_again_and_all_of_it_goes_once_production_is_named(st
     engine = story.engine
     assert run(engine, "deploy").exit_code == 0
     assert {CHOSEN.stack(part) for part in PARTS} <= statuses(engine).keys()
+    rules = engine.client("events").list_rules()["Rules"]
+    assert {rule["State"] for rule in rules if rule["Name"].startswith(CHOSEN.prefix)} == {"ENABLED"}
 
     refused = run(engine, "remove", "--production", "acme/shop", "--yes")
     assert refused.exit_code == 1

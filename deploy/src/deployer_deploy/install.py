@@ -17,7 +17,7 @@ from deployer_deploy import changes, code_bucket, plan
 from deployer_deploy.branches import standing
 from deployer_deploy.changes import LATER, Change, Code
 from deployer_deploy.configuration import Configuration
-from deployer_deploy.manifest import parse, read
+from deployer_deploy.manifest import Manifest, parse, read
 from deployer_deploy.operation import Operation, finish
 from deployer_deploy.packaging import Package, package
 from deployer_deploy.plan import Step
@@ -115,6 +115,15 @@ class Installer:
                 outputs = {**outputs, **change.outputs}
         return tuple(found)
 
+    def silence(self) -> None:
+        """Disable the core's rules, as long as nobody reads what they send; `install` enables them again.
+
+        The core stays as it is installed otherwise. Raises ``StacksFailed`` where it can't be updated.
+        """
+        stack = self._stacks.observe(self._configuration.stack(CORE))
+        manifest = parse(self._stacks.template(stack))
+        self._finish({CORE: self._operation(CORE, {"Listening": "DISABLED"}, manifest)})
+
     def remove(self, parts: Collection[str] = PARTS) -> None:
         """Delete the stacks of ``parts``, the last installed first. Secrets stay; so do the layer's versions.
 
@@ -170,10 +179,15 @@ class Installer:
         return self._operation(part, values)
 
     def _values(self, outputs: Mapping[str, str]) -> dict[str, str]:
-        return {**outputs, **self._configuration.parameters(), **self._place.parameters()}
+        chosen = {**self._configuration.parameters(), **self._place.parameters()}
+        return {**outputs, **chosen, "Listening": "ENABLED"}
 
-    def _operation(self, part: str, values: Mapping[str, str] | None = None) -> Operation:
-        manifest = None if values is None else read(self._tree.manifest(part))
+    def _operation(
+        self, part: str, values: Mapping[str, str] | None = None, manifest: Manifest | None = None
+    ) -> Operation:
+        """The operation that brings a part to ``values`` and to ``manifest``, else the tree's; deletes it without."""
+        if values is not None:
+            manifest = manifest or read(self._tree.manifest(part))
         name = self._configuration.stack(part)
         return Operation(self._stacks, part, name, listener=self._listener, manifest=manifest, values=values)
 

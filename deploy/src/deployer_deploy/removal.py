@@ -122,6 +122,8 @@ class Remover:
     def remove(self, removal: Removal) -> None:
         """Do it. Raises ``StacksFailed`` or another ``DeployerError`` where something stays; run again to go on."""
         self._installer.remove([part for part in removal.parts if part in LISTENING])
+        if removal.kept:
+            self._installer.silence()
         # What the builder was about to make when it went is seen by now, or at the next turn.
         while going := self._going(removal):
             finish({each.name: self._teardown(each) for each in going}, self._place.poll, self._sleep)

@@ -47,8 +47,8 @@ def remove(
     told = {"installation": place.configuration.prefix, "region": place.region, **shown.removal_json(removal)}
     if not output.json:
         _show(place, output, removal)
-    if not dry_run and removal.goes:
-        if not yes:
+    if not dry_run:
+        if removal.goes and not yes:
             _ask(place.configuration.prefix, output)
         try:
             with progress:
