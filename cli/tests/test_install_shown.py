@@ -161,7 +161,8 @@ def test_without_a_terminal_everything_that_happens_is_a_line() -> None:
 def test_on_a_terminal_each_stack_has_a_row_and_its_time() -> None:
     ended = [StackFinished("builder", "d-builder", "created", 12.34), StackFailed("notifier", "d-notifier", 3.0)]
     rows = [line.split() for line in played([*EVENTS, *ended], terminal=True).splitlines() if "d-" in line][-3:]
-    assert rows[0] == ["✓", "d-builder", "created", "12.3", "s"]
+    assert rows[0][0].endswith("✓")
+    assert rows[0][1:] == ["d-builder", "created", "12.3", "s"]
     assert rows[1] == ["✗", "d-notifier", "failed", "3.0", "s"]
     assert rows[2][1:4] == ["d-listener", "continue", "rollback"]
     assert int(rows[2][4]) > 0
