@@ -30,6 +30,7 @@ CODE = Code("builder/0123456789abcdef.zip", 34_400, True)
     [
         pytest.param(Change("core", "d-core", "unchanged"), ("core", "unchanged", ""), id="unchanged"),
         pytest.param(Change("core", "d-core", "create", MANY), ("core", "create", "8 resources"), id="new"),
+        pytest.param(Change("layer", "d-l", "create anew", MANY[:1]), ("layer", "create anew", "1 resource"), id="one"),
         pytest.param(
             Change("builder", "d", "update", MANY[:2], (Parameter("CodeKey", "a", "b"),), CODE),
             ("builder", "update", "R0 changed, R1 changed; code builder/0123456789ab, 34 kB"),
@@ -52,7 +53,7 @@ CODE = Code("builder/0123456789abcdef.zip", 34_400, True)
     ],
 )
 def test_a_change_is_a_row(change: Change, row: tuple[str, ...]) -> None:
-    assert shown.change_row(change) == row
+    assert tuple(map(str, shown.change_row(change))) == row
 
 
 def test_changes_are_counted() -> None:
@@ -94,7 +95,7 @@ SITE = BranchStack("site-production", "arn", Stage.PRODUCTION, "acme/site")
 
 def test_what_goes_and_what_stays_are_rows() -> None:
     removal = Removal((BRANCH,), (SITE,), ("listener", "builder"), ("opolis.github.hmac",))
-    assert shown.removal_rows(removal) == [
+    assert [tuple(map(str, each)) for each in shown.removal_rows(removal)] == [
         ("remove", "acme/site feature/login", "site-login-1"),
         ("remove", "the deployer's builder", ""),
         ("remove", "the deployer's listener", ""),

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from rich.text import Text
+
 from deployer_deploy.changes import Change, Parameter
 from deployer_deploy.checks import Findings
 from deployer_deploy.removal import Removal
@@ -22,16 +24,18 @@ _MOST = 6
 _VERBS = {"add": "added", "change": "changed", "replace": "replaced", "remove": "removed"}
 
 
-def change_row(change: Change) -> tuple[str, str, str]:
+def change_row(change: Change) -> tuple[str, Text, str]:
     """A part, what is done to its stack, and what changes in it."""
-    return change.part, change.operation, "; ".join(_details(change))
+    style = "dim" if change.operation == "unchanged" else "green" if change.operation == "create" else "yellow"
+    return change.part, Text(change.operation, style), "; ".join(_details(change))
 
 
 def _details(change: Change) -> Iterable[str]:
     if change.operation == "unchanged":
         return
     if change.operation.startswith("create"):
-        yield f"{len(change.resources)} resources"
+        count = len(change.resources)
+        yield f"{count} resource{'s' * (count > 1)}"
     elif change.resources:
         yield _several([f"{each.name} {_VERBS[each.change]}" for each in change.resources])
     yield from (_parameter(each) for each in change.parameters if each.name != "CodeKey")
@@ -94,13 +98,16 @@ def advice(failure: Failure) -> str:
     return "Mend the cause, then run it again: what never came to life is deleted and created anew"
 
 
-def removal_rows(removal: Removal) -> list[tuple[str, str, str]]:
+def removal_rows(removal: Removal) -> list[tuple[Text, str, str]]:
     """What goes, and what stays: what happens, to what, with which stack."""
-    goes = [("remove", str(each), each.name) for each in removal.environments]
-    stays = [("keep", str(each), each.name) for each in removal.kept]
-    parts = [("remove", f"the deployer's {part}", "") for part in reversed(removal.parts)]
-    secrets = [("remove", f"the secret {name}", "") for name in removal.secrets]
-    return [*goes, *parts, *secrets, *stays]
+    goes = [(str(each), each.name) for each in removal.environments]
+    goes += [(f"the deployer's {part}", "") for part in reversed(removal.parts)]
+    goes += [(f"the secret {name}", "") for name in removal.secrets]
+    stays = [(str(each), each.name) for each in removal.kept]
+    return [
+        *((Text("remove", "red"), *each) for each in goes),
+        *((Text("keep", "green"), *each) for each in stays),
+    ]
 
 
 def removed(removal: Removal, prefix: str) -> str:
