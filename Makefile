@@ -6,10 +6,11 @@ FUZZ_SECONDS ?= 60
 WORLDS ?= 10000
 PACKAGES := layer listener builder notifier s3deployer s3cleaner stack_cleaner deploy local cli
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test simulate bench look names fuzz lint types clean
+.PHONY: help setup image deps build build-func config-cli deploy deploy-dev shell
+.PHONY: demo test simulate bench look names fuzz lint clean
 
 help: ## What can be done
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/:/' | awk -F: '{printf "make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/:/' | awk -F: '{printf "make %-10s %s\n", $$1, $$2}'
 
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -29,6 +30,40 @@ $(VENV)/tox: $(BIN)/uv constraints.txt
 	@touch $@
 
 setup: $(VENV)/ready ## Set up the development environment
+
+image: ## What was a Docker image once; says why there is none
+	@echo "No image is needed: the functions are plain Python in zips. What the layer takes from others are wheels that"
+	@echo "uv fetches for Lambda's own platform, whatever machine this is; nothing is compiled, and nothing runs in Docker."
+
+deps: $(VENV)/ready ## Fetch the layer's third-party packages, as Lambda needs them
+	@$(BIN)/python -m deployer_deploy.build --deps
+
+build: $(VENV)/ready ## Build the zips of all functions and of the layer; `make deploy` does it by itself
+	@$(BIN)/python -m deployer_deploy.build
+
+build-func: $(VENV)/ready ## Build the zip of one function, which FUNC names
+	@test -n "$(FUNC)" || { echo "Which one? make build-func FUNC=builder"; exit 1; }
+	@$(BIN)/python -m deployer_deploy.build $(FUNC)
+
+config-cli: $(VENV)/ready ## Put opolis-deployer-config into the folder INTO, or say where it is
+	@test -x $(BIN)/opolis-deployer-config || { echo "There is no $(BIN)/opolis-deployer-config; make clean setup"; exit 1; }
+ifdef INTO
+	@ln -sf "$(abspath $(BIN))/opolis-deployer-config" "$(INTO)/opolis-deployer-config"
+	@echo "It is $(INTO)/opolis-deployer-config now"
+else
+	@echo "It is $(abspath $(BIN))/opolis-deployer-config"
+	@echo "Put it where you like with: make config-cli INTO=\$$HOME/.local/bin"
+	@echo "\`make shell\` has it on its PATH; \`deployer config\` is the same and more"
+endif
+
+deploy: $(VENV)/ready ## Install or update the deployer in AWS, stage prod; ARGS are options of `deployer deploy`
+	@$(BIN)/deployer deploy --stage prod $(ARGS)
+
+deploy-dev: $(VENV)/ready ## The same beside it, stage dev
+	@$(BIN)/deployer deploy --stage dev $(ARGS)
+
+shell: $(VENV)/ready ## A shell that has the commands on its PATH
+	@PATH="$(abspath $(BIN)):$$PATH" "$${SHELL:-/bin/sh}"
 
 demo: $(VENV)/ready ## Push, break, mend, release and delete, on this machine
 	@$(BIN)/deployer local demo

@@ -120,7 +120,7 @@ def swept(environments: int, repositories: int = 1, behind: int = 0) -> Swept:
 
 def sweep(account: Account, tick: str) -> int:
     """A tick and its sweeps; answers with how many looks they ask for."""
-    account.builder.tick(Tick(tick))
+    account.builder.tick(Tick(tick), 0)
     while account.shelf.sweeps:
         account.builder.sweep(account.shelf.sweeps.pop(0))
     looks = list(account.shelf.looks)

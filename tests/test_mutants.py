@@ -391,7 +391,7 @@ MUTANTS = [
     Mutant(
         "simulated-the-sweep-comes-at-each-tick",
         f"{BUILDER}/handler.py",
-        "            builder.tick(change)\n",
+        "            builder.tick(change, sent_at(record))\n",
         "            pass\n",
         (SIMULATION,),
     ),

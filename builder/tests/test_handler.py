@@ -45,7 +45,10 @@ class Recorder:
     def forward(self, change: object) -> None:
         self.changes.append(change)
 
-    tick = sweep = forward
+    sweep = forward
+
+    def tick(self, tick: Tick, sent: int) -> None:
+        self.changes.append(tick)
 
 
 def run(builder: Recorder, *records: Mapping[str, Any]) -> tuple[list[str], list[int]]:

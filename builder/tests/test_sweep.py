@@ -921,3 +921,16 @@ def test_a_sweeps_look_that_fails_for_long_is_left_to_the_next(known: Any) -> No
     assert received(2, 599_000)
     assert not received(2, 601_000)
     assert received(2, 3_600_000, replace(look, reason="push"))
+
+
+TICK = json.dumps({"source": "aws.events", "detail-type": "Scheduled Event", "id": "89d1a02d-5ec7", "detail": {}})
+
+
+@pytest.mark.parametrize(
+    ("age", "swept"),
+    [pytest.param(599_000, True, id="just-now"), pytest.param(601_000, False, id="long-ago")],
+)
+def test_ticks_that_piled_up_while_nobody_listened_are_left_to_the_next(known: Any, age: int, *, swept: bool) -> None:
+    attributes = {"ApproximateReceiveCount": "1", "SentTimestamp": str(known.now - age)}
+    asked = calls(known, lambda: receive(known.builder, {"body": TICK, "attributes": attributes}))
+    assert bool(asked) is swept

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from deployer_deploy.__main__ import describe, main
-from deployer_deploy.progress import Event, Packaged, StackFinished, StackStarted, Uploaded
+from deployer_deploy.__main__ import main
+from deployer_deploy.build import main as build
+from deployer_deploy.lines import describe
+from deployer_deploy.progress import Event, Packaged, StackFailed, StackFinished, StackStarted, Uploaded
+from deployer_deploy.tree import Tree
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +30,7 @@ def nobodys_account(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param(Uploaded("builder", "b/1.zip", False), "builder: already there b/1.zip", id="already-there"),
         pytest.param(StackStarted("core", "d-core", "create"), "d-core: create ...", id="started"),
         pytest.param(StackFinished("core", "d-core", "created", 7.06), "d-core: created, 7.1 s", id="finished"),
+        pytest.param(StackFailed("core", "d-core", 7.06), "d-core: failed, 7.1 s", id="failed"),
     ],
 )
 def test_everything_that_happens_is_one_line(event: Event, line: str) -> None:
@@ -82,3 +86,27 @@ def test_a_wrong_call_says_what_is_wrong_with_it(
         main(arguments, {})
     assert ended.value.code == 2
     assert reason in capsys.readouterr().err
+
+
+def test_what_is_built_is_left_where_deploying_takes_it_from(capsys: pytest.CaptureFixture[str]) -> None:
+    assert build(["s3cleaner", "stack_cleaner"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == ["s3cleaner", "stack-cleaner"]
+    for line in lines:
+        path, size, unit = line.partition(": ")[2].replace(",", "").split()
+        assert (Path(path).stat().st_size, unit) == (int(size), "bytes")
+
+
+def test_dependencies_are_built_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    assert build(["--deps"]) == 0
+    [folder] = capsys.readouterr().out.splitlines()
+    assert (Path(folder) / "boto3" / "__init__.py").is_file()
+
+
+def test_what_can_not_be_built_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as ended:
+        build(["core"])
+    assert ended.value.code == 2
+    assert "no such part: core (there are layer, listener, " in capsys.readouterr().err
+    assert build(["s3cleaner"], Tree(tmp_path)) == 1
+    assert f"deployer_deploy.build: {tmp_path}" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from deployer.errors import Broken
 from deployer_deploy import FUNCTIONS, PARTS, Configuration, Installer, StacksFailed, Target, Tree
+from deployer_deploy.changes import LATER, Change
 from deployer_deploy.manifest import Manifest, read
 from deployer_deploy.progress import Event, StackFinished, StackStarted, Uploaded
 from deployer_deploy.wheels import Platform
@@ -30,6 +31,7 @@ class CloudFormation:
         self.fails: set[str] = set()
         self.refuses: set[str] = set()
         self.calls: list[str] = []
+        self.asked: list[str] = []
         self.given: dict[str, dict[str, Any]] = {}
         self.clock = 0
 
@@ -37,12 +39,18 @@ class CloudFormation:
         if StackName not in self.stacks:
             raise refusal("ValidationError", f"Stack with id {StackName} does not exist")
         stack = self.stacks[StackName]
-        seen = {**stack, "Parameters": [{"ParameterKey": name} for name in self.given.get(StackName, {})]}
+        given = self.given.get(StackName, {}).items()
+        parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in given]
+        seen = {"StackName": StackName, **stack, "Parameters": parameters}
         if later := stack.pop("later", None):
             stack["StackStatus"] = later
             if later == "DELETE_COMPLETE":
                 del self.stacks[StackName]
         return {"Stacks": [seen]}
+
+    def get_template(self, StackName: str, TemplateStage: str) -> dict[str, Any]:  # noqa: N803
+        assert TemplateStage == "Original"
+        return {"TemplateBody": self.stacks[StackName.removeprefix("arn/")].get("body", "")}
 
     def create_stack(self, StackName: str, **request: Any) -> None:  # noqa: N803
         if self.stacks.get(StackName):
@@ -52,6 +60,7 @@ class CloudFormation:
 
     def update_stack(self, StackName: str, **request: Any) -> None:  # noqa: N803
         stack = self.stacks[StackName]
+        self.asked.append(StackName)
         if stack["body"] == request["TemplateBody"] and self._resolved(StackName, request) == self.given[StackName]:
             raise refusal("ValidationError", "No updates are to be performed.")
         self._start(StackName, "UPDATE", request)
@@ -65,7 +74,7 @@ class CloudFormation:
         return self if operation == "describe_stacks" else _Events()
 
     def paginate(self) -> Iterator[dict[str, Any]]:
-        yield {"Stacks": [{"StackName": name, **stack} for name, stack in self.stacks.items()]}
+        yield {"Stacks": [{"StackName": name, "StackId": name, **stack} for name, stack in self.stacks.items()]}
 
     def _resolved(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -230,6 +239,16 @@ def test_deployments_are_as_chosen(aws: Aws) -> None:
     assert (given["Deployments"], given["EnvironmentUrl"]) == ("off", "https://{stack}.example")
 
 
+def test_what_is_chosen_reaches_every_template_that_knows_it() -> None:
+    declared = {name for part in PARTS for name in _manifest(part).parameters}
+    assert {each.parameter for each in Configuration.choices()} <= declared
+    assert Configuration(idle_days=3).parameters() == {
+        "DeployerPrefix": "opolis-deployer-prod",
+        "DeployerStage": "prod",
+        "IdleDays": "3",
+    }
+
+
 def test_again_changes_and_uploads_nothing(aws: Aws) -> None:
     installer(aws).install()
     calls = len(aws.client("cloudformation").calls)
@@ -238,6 +257,68 @@ def test_again_changes_and_uploads_nothing(aws: Aws) -> None:
     assert finished(events) == dict.fromkeys(PARTS, "unchanged")
     assert [event.fresh for event in events if isinstance(event, Uploaded)] == [False] * 7
     assert len(aws.client("cloudformation").calls) == calls
+    assert aws.client("cloudformation").asked == []
+
+
+def test_what_cloudformation_alone_knows_to_be_the_same_is_unchanged(aws: Aws) -> None:
+    """An update that failed half way is asked for again, whatever the template."""
+    installer(aws).install()
+    aws.client("cloudformation").stacks[f"{PREFIX}builder"]["StackStatus"] = "UPDATE_FAILED"
+    events: list[Event] = []
+    installer(aws, events).install(["builder"])
+    assert finished(events) == {"builder": "unchanged"}
+    assert aws.client("cloudformation").asked == [f"{PREFIX}builder"]
+
+
+def previewed(aws: Aws, tree: Tree | None = None, **chosen: Any) -> dict[str, Change]:
+    found = Installer(aws, tree or Tree.here(), Configuration(**chosen), sleep=lambda _seconds: None).preview()
+    return {each.part: each for each in found}
+
+
+def test_a_preview_of_a_new_installation_creates_everything_and_touches_nothing(aws: Aws) -> None:
+    found = previewed(aws)
+    assert list(found) == list(PARTS)
+    assert {each.operation for each in found.values()} == {"create"}
+    assert len(found["core"].resources) > 30
+    assert "AlarmSubscription" not in {each.name for each in found["core"].resources}
+    assert found["core"].code is None
+    assert all(each.code and each.code.fresh for part, each in found.items() if part != "core")
+    assert aws.client("cloudformation").stacks == aws.client("s3").objects == {}
+
+
+def test_a_preview_names_what_changes_and_why(aws: Aws, tmp_path: Any) -> None:
+    installer(aws).install()
+    (tmp_path / "layer" / "deployer").mkdir(parents=True)
+    (tmp_path / "layer" / "deployer" / "__init__.py").write_text("CHANGED = True\n")
+    calls = list(aws.client("cloudformation").calls)
+    found = previewed(aws, Tree.here().with_source("layer", tmp_path / "layer"), alarm_email="ada@acme.example")
+    assert [(each.name, each.change) for each in found["core"].resources] == [("AlarmSubscription", "add")]
+    assert [(each.name, each.after) for each in found["core"].parameters] == [("AlarmEmail", "ada@acme.example")]
+    assert [(each.name, each.change) for each in found["layer"].resources] == [("Layer", "replace")]
+    assert found["layer"].code
+    assert found["layer"].code.fresh
+    for part in FUNCTIONS:
+        assert [(each.name, each.change) for each in found[part].resources] == [("Function", "change")], part
+        assert [(each.name, each.after) for each in found[part].parameters] == [("LayerArn", LATER)], part
+        assert found[part].code
+        assert not found[part].code.fresh
+    assert aws.client("cloudformation").calls == calls
+
+
+@pytest.mark.parametrize(
+    ("status", "operation"),
+    [
+        pytest.param("ROLLBACK_COMPLETE", "create anew", id="never-came-to-life"),
+        pytest.param("UPDATE_IN_PROGRESS", "wait, then update", id="at-work"),
+        pytest.param("UPDATE_ROLLBACK_FAILED", "continue rollback, then update", id="stuck"),
+        pytest.param("UPDATE_FAILED", "update", id="half-way"),
+        pytest.param("UPDATE_ROLLBACK_COMPLETE", "unchanged", id="as-before"),
+    ],
+)
+def test_a_preview_says_what_is_done_about_each_status(aws: Aws, status: str, operation: str) -> None:
+    installer(aws).install()
+    aws.client("cloudformation").stacks[f"{PREFIX}builder"]["StackStatus"] = status
+    assert previewed(aws)["builder"].operation == operation
 
 
 def test_one_part_leaves_the_others_and_its_own_configuration(aws: Aws, tmp_path: Any) -> None:
@@ -321,7 +402,8 @@ def test_removes_backwards_and_empties_the_buckets(aws: Aws) -> None:
 
 def test_does_not_leave_branch_stacks_without_the_roles_that_delete_them(aws: Aws) -> None:
     installer(aws).install()
-    branch = {"Tags": [{"Key": "opolis:deployer:environment", "Value": "1"}], "StackStatus": "CREATE_COMPLETE"}
+    tags = {"opolis:deployer:environment": "1/staging", "opolis:deployer:installation": "opolis-deployer-prod"}
+    branch = {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()], "StackStatus": "CREATE_COMPLETE"}
     aws.client("cloudformation").stacks["site-staging"] = branch
     with pytest.raises(Broken, match="site-staging"):
         installer(aws).remove()

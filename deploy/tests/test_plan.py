@@ -63,16 +63,38 @@ def test_a_template_gets_what_it_declares_and_no_more() -> None:
 
 
 def test_what_nobody_says_stays_as_it_is() -> None:
-    stack = Stack("a", status="CREATE_COMPLETE", parameters=frozenset({"SlackChannel", "LooksQueueUrl", "Gone"}))
+    stack = Stack("a", status="CREATE_COMPLETE", parameters={"SlackChannel": "#a", "LooksQueueUrl": "u", "Gone": "x"})
     given = plan.parameters(TEMPLATE, {"CodeKey": "key"}, stack)
     assert given == {"CodeKey": "key", "LooksQueueUrl": None, "SlackChannel": None}
 
 
 @pytest.mark.parametrize("status", [None, "ROLLBACK_COMPLETE"], ids=str)
 def test_missing_values_are_reported_together(status: str | None) -> None:
-    stack = Stack("a", status=status, parameters=frozenset({"CodeKey"}))
+    stack = Stack("a", status=status, parameters={"CodeKey": "key"})
     with pytest.raises(Broken, match="CodeKey, LooksQueueUrl"):
         plan.parameters(TEMPLATE, {}, stack)
+
+
+WANTED = {"LooksQueueUrl": "url", "CodeKey": "key", "SlackChannel": None}
+HAD = {"LooksQueueUrl": "url", "CodeKey": "key", "SlackChannel": "#a"}
+
+
+@pytest.mark.parametrize(
+    ("status", "template", "values", "holds"),
+    [
+        pytest.param("CREATE_COMPLETE", TEMPLATE.text, HAD, True, id="as-wanted"),
+        pytest.param("UPDATE_ROLLBACK_COMPLETE", TEMPLATE.text, HAD, True, id="as-wanted-after-a-rollback"),
+        pytest.param("CREATE_COMPLETE", TEMPLATE.text, HAD | {"CodeKey": "old"}, False, id="other-code"),
+        pytest.param("CREATE_COMPLETE", TEMPLATE.text + "# new", HAD, False, id="other-template"),
+        pytest.param("UPDATE_FAILED", TEMPLATE.text, HAD, False, id="half-way"),
+        pytest.param("UPDATE_ROLLBACK_FAILED", TEMPLATE.text, HAD, False, id="half-way-back"),
+        pytest.param(None, TEMPLATE.text, HAD, False, id="not-there"),
+    ],
+)
+def test_a_stack_that_is_as_wanted_is_known_without_asking(
+    status: str | None, template: str, values: dict[str, str], holds: bool
+) -> None:
+    assert plan.holds(Stack("a", status=status, parameters=values), template, TEMPLATE, WANTED) is holds
 
 
 def test_tokens_name_one_operation() -> None:

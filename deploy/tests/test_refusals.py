@@ -56,7 +56,8 @@ class Silent:
 
 CALLS: list[Any] = [
     pytest.param(lambda stacks: stacks.observe(STACK.name), "describe_stacks", id="observe"),
-    pytest.param(lambda stacks: stacks.of_branches(), "describe_stacks", id="branches"),
+    pytest.param(lambda stacks: stacks.every(), "describe_stacks", id="every"),
+    pytest.param(lambda stacks: stacks.template(STACK), "get_template", id="template"),
     pytest.param(lambda stacks: stacks.take(Step.DELETE, STACK, "", {}), "delete_stack", id="delete"),
     pytest.param(
         lambda stacks: stacks.take(Step.CONTINUE_ROLLBACK, STACK, "", {}), "continue_update_rollback", id="roll-back"
@@ -169,8 +170,14 @@ def test_code_that_s3_does_not_take_is_said(s3: Stubber, package: Package, opera
     if operation == "put_object":
         s3.add_client_error("head_object", "404", http_status_code=404)
     s3.add_client_error(operation, "403", "Forbidden", http_status_code=403)
-    with pytest.raises(Broken, match=r"builder can't be uploaded to code: .*Forbidden"):
+    words = "looked up in" if operation == "head_object" else "uploaded to"
+    with pytest.raises(Broken, match=rf"builder can't be {words} code: .*Forbidden"):
         code_bucket.upload(s3.client, "code", package)
+
+
+def test_code_of_which_s3_says_nothing_is_said(package: Package) -> None:
+    with pytest.raises(Broken, match=r"builder can't be looked up in code: .*https://aws"):
+        code_bucket.upload(Silent(), "code", package)
 
 
 def test_an_object_that_s3_keeps_is_named(s3: Stubber) -> None:

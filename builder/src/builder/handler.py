@@ -43,7 +43,7 @@ from deployer.refs import Stage
 from deployer.settings import load
 
 log = logger("builder")
-# Milliseconds for which a sweep's look is tried again.
+# Milliseconds for which a sweep's look is tried again, and a tick is worth a sweep.
 STALE = 600_000
 _UNENDED = frozenset({"STARTED", "RESUMED", "STOPPING"})
 # A run that failed or was cancelled may have to be made up for; with these there is nothing to be done.
@@ -101,8 +101,14 @@ class Builder:
             )
             situation = self.applier.apply(situation, steps)
 
-    def tick(self, tick: Tick) -> None:
-        """Have every repository swept."""
+    def tick(self, tick: Tick, sent: int) -> None:
+        """Have every repository swept, unless a later tick is behind this one: they pile up while there is no builder.
+
+        ``sent``: milliseconds since the epoch, 0 where nobody says.
+        """
+        if 0 < sent < self.observer.clock() - STALE:
+            log.warning("left to the next sweep", tick=tick.id)
+            return
         self.sweeper.tick(tick)
 
     def sweep(self, sweep: Sweep) -> None:
@@ -172,7 +178,7 @@ def receive(builder: Builder, record: Record) -> None:
     if is_bus_event(message):
         change = parse_bus_event(message)
         if isinstance(change, Tick):
-            builder.tick(change)
+            builder.tick(change, sent_at(record))
         elif change is not None:
             builder.forward(change)
         return

@@ -23,6 +23,7 @@ from deployer_cli.output import Output, printable
 
 if TYPE_CHECKING:
     from deployer_cli.place import Place
+    from deployer_deploy.configuration import Configuration
 
 # Documented in docs/cli.md.
 FAILED = 1
@@ -76,11 +77,13 @@ def placed(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(**options: Any) -> None:
+        from deployer_deploy.configuration import Configuration  # noqa: PLC0415 - it brings what needs boto3
+
         given = {name: options.pop(name) for name in _PLACE}
         place = place_of(
+            Configuration.of(given["installation"]),
             local=given["local"],
             data=given["data"],
-            installation=given["installation"],
             profile=given["profile"],
             region=given["region"],
         )
@@ -96,13 +99,12 @@ def placed(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def place_of(*, local: bool, data: Path, installation: str, profile: str | None, region: str | None) -> Place:
+def place_of(
+    configuration: Configuration, *, local: bool, data: Path, profile: str | None, region: str | None
+) -> Place:
     """The place that the options name. Raises ``Rejected`` for what can't be."""
-    # Imported here: commands that work nowhere do not wait for boto3.
-    from deployer_cli.place import Place  # noqa: PLC0415
-    from deployer_deploy.configuration import Configuration  # noqa: PLC0415
+    from deployer_cli.place import Place  # noqa: PLC0415 - commands that work nowhere do not wait for boto3
 
-    configuration = Configuration.of(installation)
     if local:
         return Place.local(configuration, os.environ, data)
     return Place.aws(configuration, os.environ, region, profile)

@@ -14,6 +14,8 @@ from deployer_cli.commands import Commands
 
 # Command -> where it is: a function, or a group of commands.
 PARTS = {
+    "deploy": "deployer_cli.install.deploy:deploy",
+    "remove": "deployer_cli.install.remove:remove",
     "init": "deployer_cli.init.command:init",
     "validate": "deployer_cli.validate.command:validate",
     "diff": "deployer_cli.diff.command:diff",

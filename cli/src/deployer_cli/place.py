@@ -22,7 +22,7 @@ from deployer_deploy.configuration import Configuration
 from deployer_deploy.stacks import Stacks
 from deployer_deploy.target import Target
 from deployer_deploy.tree import CORE, LAYER
-from deployer_local.kept import Kept
+from deployer_local.kept import Kept, webhook_url
 
 # What the deployer keeps in SSM, by the names that it always had.
 GITHUB_TOKEN = "opolis.github.token"  # noqa: S105 - a name
@@ -116,6 +116,13 @@ class Place:
     def region(self) -> str:
         """The region that is worked in."""
         return str(self.client("cloudformation").meta.region_name)
+
+    @property
+    def endpoint(self) -> str:
+        """Where webhooks are to be sent; in the laptop engine, where that serves it: AWS's name leads nowhere there."""
+        if self.engine:
+            return webhook_url(self.engine.aws_url, self.outputs["ApiId"], self.configuration.stage)
+        return self.outputs["Endpoint"]
 
     @cached_property
     def memory(self) -> Table:

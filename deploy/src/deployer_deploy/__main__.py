@@ -15,22 +15,9 @@ from pathlib import Path
 from deployer.errors import DeployerError
 from deployer_deploy.configuration import Configuration
 from deployer_deploy.install import Installer
-from deployer_deploy.progress import Event, Packaged, StackFinished, StackStarted, Uploaded
+from deployer_deploy.lines import describe
 from deployer_deploy.target import Target
 from deployer_deploy.tree import PARTS, Tree
-
-
-def describe(event: Event) -> str:
-    """One line for people."""
-    match event:
-        case Packaged(part, _, size, seconds):
-            return f"{part}: packaged, {size:,} bytes, {seconds:.2f} s"
-        case Uploaded(part, key, fresh):
-            return f"{part}: {'uploaded' if fresh else 'already there'} {key}"
-        case StackStarted(_, stack, operation):
-            return f"{stack}: {operation} ..."
-        case StackFinished(_, stack, outcome, seconds):  # pragma: no branch - mypy holds the match complete
-            return f"{stack}: {outcome}, {seconds:.1f} s"
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:

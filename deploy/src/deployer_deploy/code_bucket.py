@@ -10,11 +10,24 @@ from deployer.errors import Broken
 from deployer_deploy.packaging import Package
 
 
+def holds(s3: Any, bucket: str, package: Package) -> bool:
+    """Whether ``package`` is there under its key. Raises ``Broken`` where S3 refuses."""
+    try:
+        s3.head_object(Bucket=bucket, Key=package.key)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return False
+        raise Broken(f"{package.part} can't be looked up in {bucket}: {error}") from error
+    except BotoCoreError as error:
+        raise Broken(f"{package.part} can't be looked up in {bucket}: {error}") from error
+    return True
+
+
 def upload(s3: Any, bucket: str, package: Package) -> bool:
     """Put ``package`` under its key; False if it is there already. Raises ``Broken`` where S3 refuses."""
+    if holds(s3, bucket, package):
+        return False
     try:
-        if _holds(s3, bucket, package.key):
-            return False
         with package.path.open("rb") as body:
             s3.put_object(Bucket=bucket, Key=package.key, Body=body)
     except (ClientError, BotoCoreError) as error:
@@ -40,13 +53,3 @@ def empty(s3: Any, bucket: str) -> None:
             raise Broken(f"{bucket} can't be emptied: {error}") from error
     except BotoCoreError as error:
         raise Broken(f"{bucket} can't be emptied: {error}") from error
-
-
-def _holds(s3: Any, bucket: str, key: str) -> bool:
-    try:
-        s3.head_object(Bucket=bucket, Key=key)
-    except ClientError as error:
-        if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
-            return False
-        raise
-    return True

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from deployer.errors import Broken
 from deployer_deploy import plan
 from deployer_deploy.manifest import Manifest
 from deployer_deploy.plan import Step
-from deployer_deploy.progress import Listener, StackFinished, StackStarted
+from deployer_deploy.progress import Listener, StackFailed, StackFinished, StackStarted
 from deployer_deploy.stacks import Failure, Stacks, StacksFailed
 
 _DEADLINE = 30 * 60.0
@@ -46,6 +47,13 @@ class Operation:
 
         Raises ``Broken`` where a call is refused or a parameter has no value.
         """
+        try:
+            return self._look()
+        except StacksFailed:
+            self._listener(StackFailed(self._part, self._name, time.monotonic() - self._began))
+            raise
+
+    def _look(self) -> bool:
         stack = self._stacks.observe(self._name)
         if plan.moving(stack.status):
             return False
@@ -59,6 +67,8 @@ class Operation:
             return self._delete(stack)
         step = plan.next_step(stack)
         wanted = plan.parameters(self._manifest, self._values, stack)
+        if step is Step.UPDATE and plan.holds(stack, self._stacks.template(stack), self._manifest, wanted):
+            return self._done("unchanged")
         if not self._stacks.take(step, stack, self._manifest.text, wanted):
             return self._done("unchanged")
         return self._started(step)
@@ -79,8 +89,15 @@ class Operation:
         return True
 
 
+class Looking(Protocol):
+    """What `finish` looks at; `Operation` is one."""
+
+    def look(self) -> bool:
+        """Take at most one step. True once there is nothing left to do; raises ``StacksFailed`` if it can't be done."""
+
+
 def finish(
-    operations: Mapping[str, Operation],
+    operations: Mapping[str, Looking],
     poll: float,
     sleep: Callable[[float], None],
     clock: Callable[[], float] = time.monotonic,

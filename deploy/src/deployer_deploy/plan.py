@@ -20,7 +20,8 @@ from deployer_deploy.tree import CORE, FUNCTIONS, LAYER, PARTS
 class Stack:
     """A stack as CloudFormation describes it. ``status``: None where there is none of that name.
 
-    ``updated``: its last update (or creation), as text; ``parameters``: the names it has values for.
+    ``updated``: its last update (or creation), as text. ``parameters``: the values it has. ``parent``: the stack that
+    it is nested in.
     """
 
     name: str
@@ -28,8 +29,10 @@ class Stack:
     status: str | None = None
     reason: str = ""
     updated: str = ""
-    parameters: frozenset[str] = frozenset()
+    parameters: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    parent: str = ""
 
 
 class Step(Enum):
@@ -85,7 +88,7 @@ def parameters(manifest: Manifest, values: Mapping[str, str], stack: Stack) -> d
     What nobody gave a value keeps the one the stack has, else takes the template's default: so deploying one function
     doesn't undo what the installation was configured with. Raises ``Broken`` naming all that have neither.
     """
-    kept = stack.parameters if next_step(stack) is Step.UPDATE else frozenset()
+    kept = stack.parameters if next_step(stack) is Step.UPDATE else {}
     given: dict[str, str | None] = {}
     for name in sorted(manifest.parameters):
         if name in values:
@@ -95,6 +98,19 @@ def parameters(manifest: Manifest, values: Mapping[str, str], stack: Stack) -> d
     if missing := sorted(manifest.required - given.keys()):
         raise Broken(f"{stack.name}: no value for {', '.join(missing)}; are the stacks before it installed?")
     return given
+
+
+def holds(stack: Stack, template: str, manifest: Manifest, wanted: Mapping[str, str | None]) -> bool:
+    """Whether a stack at rest has just this template and these values: then CloudFormation need not be asked.
+
+    ``template``: the stack's own. One that stopped in the middle of an update (UPDATE_FAILED) never has.
+    """
+    settled = next_step(stack) is Step.UPDATE and stack.status != "UPDATE_FAILED"
+    return (
+        settled
+        and template == manifest.text
+        and all(value in (None, stack.parameters.get(name)) for name, value in wanted.items())
+    )
 
 
 def token(step: Step, stack: Stack, wanted: object) -> str:

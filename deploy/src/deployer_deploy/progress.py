@@ -44,7 +44,16 @@ class StackFinished:
     seconds: float
 
 
-Event = Packaged | Uploaded | StackStarted | StackFinished
+@dataclass(frozen=True)
+class StackFailed:
+    """A stack is not as wanted, and nothing more is done about it this time; why, `StacksFailed` says at the end."""
+
+    part: str
+    stack: str
+    seconds: float
+
+
+Event = Packaged | Uploaded | StackStarted | StackFinished | StackFailed
 Listener = Callable[[Event], None]
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from deployer.environments import OWNER_TAG
 from deployer.errors import Broken
 from deployer_deploy.plan import Stack, Step, token
 
@@ -60,15 +59,22 @@ class Stacks:
             raise Broken(f"{name}: {error}") from error
         except BotoCoreError as error:
             raise Broken(f"{name}: {error}") from error
-        return Stack(
-            name,
-            found["StackId"],
-            found["StackStatus"],
-            found.get("StackStatusReason", ""),
-            str(found.get("LastUpdatedTime") or found.get("CreationTime") or ""),
-            frozenset(parameter["ParameterKey"] for parameter in found.get("Parameters", [])),
-            {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])},
-        )
+        return _stack(found)
+
+    def every(self) -> tuple[Stack, ...]:
+        """All that there are in this account and region."""
+        try:
+            pages = self._client.get_paginator("describe_stacks").paginate()
+            return tuple(_stack(stack) for page in pages for stack in page["Stacks"])
+        except (ClientError, BotoCoreError) as error:
+            raise Broken(f"stacks can't be listed: {error}") from error
+
+    def template(self, stack: Stack) -> str:
+        """The template that a stack has, as it was sent."""
+        try:
+            return str(self._client.get_template(StackName=stack.id, TemplateStage="Original")["TemplateBody"])
+        except (ClientError, BotoCoreError) as error:
+            raise Broken(f"{stack.name}: {error}") from error
 
     def take(self, step: Step, stack: Stack, template: str, parameters: Mapping[str, str | None]) -> bool:
         """Start one step. False where there was nothing to update. ``parameters``: None keeps the stack's value.
@@ -118,22 +124,23 @@ class Stacks:
             first = (first[0], f"{first[1]} (its events can't be read: {error})")
         return Failure(stack.name, stack.status, *first)
 
-    def of_branches(self) -> list[str]:
-        """The names of the branch stacks that stand, told by their ownership tag."""
-        try:
-            pages = self._client.get_paginator("describe_stacks").paginate()
-            return [
-                stack["StackName"]
-                for page in pages
-                for stack in page["Stacks"]
-                if any(tag["Key"] == OWNER_TAG for tag in stack.get("Tags", []))
-            ]
-        except (ClientError, BotoCoreError) as error:
-            raise Broken(f"stacks can't be listed: {error}") from error
-
     def _events(self, stack: Stack) -> Iterator[dict[str, Any]]:
         for page in self._client.get_paginator("describe_stack_events").paginate(StackName=stack.id):
             yield from page["StackEvents"]
+
+
+def _stack(found: dict[str, Any]) -> Stack:
+    return Stack(
+        found["StackName"],
+        found["StackId"],
+        found["StackStatus"],
+        found.get("StackStatusReason", ""),
+        str(found.get("LastUpdatedTime") or found.get("CreationTime") or ""),
+        {each["ParameterKey"]: each.get("ParameterValue", "") for each in found.get("Parameters", [])},
+        {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])},
+        {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])},
+        found.get("ParentId", ""),
+    )
 
 
 def _parameter(name: str, value: str | None) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from botocore.exceptions import BotoCoreError
 from deployer.errors import Broken
 from deployer_deploy.wheels import Platform
 
+_PATIENT = Config(retries={"mode": "standard", "max_attempts": 8})
+_QUICK = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -55,20 +57,31 @@ class Target:
             raise Broken(f"the laptop engine is on this machine, not at {endpoint_url}")
         return cls(region, None, endpoint_url, Platform.here(), github_api_url, slack_api_url, poll=0.05)
 
-    def client(self, service: str) -> Any:
-        """A boto3 client for ``service``. Raises ``Broken`` where there is no such profile, or no region is set."""
-        config = Config(retries={"mode": "standard", "max_attempts": 8})
-        if self.endpoint_url:
-            return _engines(self.region).client(service, endpoint_url=self.endpoint_url, config=config)
+    @property
+    def settled_region(self) -> str | None:
+        """The region that calls go to; None where none is named. Raises ``Broken`` where there is no such profile."""
+        region = self._session.region_name
+        return str(region) if region else None
+
+    def client(self, service: str, *, quick: bool = False) -> Any:
+        """A boto3 client for ``service``; a ``quick`` one doesn't wait long for what doesn't answer.
+
+        Raises ``Broken`` where there is no such profile, or no region is set.
+        """
         try:
-            return self._session.client(service, config=config)
+            return self._session.client(service, endpoint_url=self.endpoint_url, config=_QUICK if quick else _PATIENT)
         except BotoCoreError as error:
             raise Broken(f"AWS can't be reached as it is configured here: {error}") from error
 
     @cached_property
     def _session(self) -> Any:
         # One for all clients: each would read AWS's models of its services anew.
-        return boto3.Session(region_name=self.region, profile_name=self.profile)
+        if self.endpoint_url:
+            return _engines(self.region)
+        try:
+            return boto3.Session(region_name=self.region, profile_name=self.profile)
+        except BotoCoreError as error:
+            raise Broken(f"AWS can't be reached as it is configured here: {error}") from error
 
     def parameters(self) -> dict[str, str]:
         """The template parameters that follow from the place."""

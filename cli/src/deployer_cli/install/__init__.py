@@ -1,0 +1,1 @@
+"""``deployer deploy`` and ``deployer remove``: the installation put into an account, and taken away."""
