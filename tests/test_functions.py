@@ -87,6 +87,13 @@ def run(engine: Engine, pipeline: str) -> dict[str, Any]:
     return dict(publish)
 
 
+def encrypt(engine: Engine, bucket: str) -> None:
+    """Have a bucket encrypt with a key that the account made, which its writer needs a permission for."""
+    key = engine.client("kms").create_key()["KeyMetadata"]["Arn"]
+    by_default = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
+    engine.client("s3").put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [by_default]})
+
+
 def test_a_site_from_a_zip(engine: Engine) -> None:
     s3, cloudfront = engine.client("s3"), engine.client("cloudfront")
 
@@ -94,6 +101,7 @@ def test_a_site_from_a_zip(engine: Engine) -> None:
         return {each["Key"] for each in s3.list_objects_v2(Bucket=outputs["Site"])["Contents"]}
 
     with deployed(engine, "docs-site", SITE) as outputs:
+        encrypt(engine, outputs["Site"])
         files = {"index.html": "<h1>one</h1>", "app.3f2a1b9c.js": "1", "old.css": "a{}"}
         s3.put_object(Bucket=outputs["Uploads"], Key="site.zip", Body=zipped(files))
         first = run(engine, "docs-site")

@@ -438,6 +438,24 @@ def test_a_key_that_a_parameter_was_encrypted_with_is_asked_for(aws: Any, acting
     assert refusal(lambda: alone.get_parameter(Name=name)) == ""
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "needed"),
+    [("PUT", "/k", "kms:GenerateDataKey"), ("GET", "/k", "kms:Decrypt"), ("DELETE", "/k", ""), ("GET", "", "")],
+)
+def test_a_key_that_a_bucket_encrypts_with_is_asked_for(aws: Any, method: str, path: str, needed: str) -> None:
+    key, bucket = aws.client("kms").create_key()["KeyMetadata"], aws.unique("bucket")
+    aws.client("s3").create_bucket(Bucket=bucket)
+    plain = len(checks(s3_request(method, f"/{bucket}{path}")))
+    by_default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key["KeyId"]}
+    rules_ = {"Rules": [{"ApplyServerSideEncryptionByDefault": by_default}]}
+    aws.client("s3").put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration=rules_)
+
+    found = checks(s3_request(method, f"/{bucket}{path}"))
+
+    through = {"kms:viaservice": "s3.us-east-1.amazonaws.com"}
+    assert found[plain:] == ([Check(needed, (key["Arn"],), through)] if needed else [])
+
+
 # --- what policies say
 
 

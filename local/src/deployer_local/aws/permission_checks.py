@@ -8,6 +8,7 @@ Source: https://docs.aws.amazon.com/service-authorization/latest/reference/refer
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +42,8 @@ _WITHOUT_A_STACK = frozenset({"DescribeStackResources", "DescribeStacks", "ListS
 # What the account's own key of Parameter Store is called; whoever may read the parameter may use it.
 # https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html
 _AWS_KEY = "alias/aws/ssm"
+# In a bucket's settings, as S3 takes and gives them.
+_KEY = re.compile(r"<KMSMasterKeyID>([^<]+)</")
 
 
 @dataclass(frozen=True)
@@ -235,6 +238,20 @@ def _s3(request: Request) -> Iterator[Check]:
         request.method, request.path, request.headers, request.body, request.query
     ):
         yield Check(further, (arn,))
+    yield from _bucket_key(bucket, action)
+
+
+def _bucket_key(bucket: str, action: str) -> Iterator[Check]:
+    """The key that a bucket encrypts with by itself, which is used in the caller's name to write and to read objects.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+    """
+    needed = {"s3:PutObject": "kms:GenerateDataKey", "s3:GetObject": "kms:Decrypt"}.get(action)
+    settings = emulator.module("services.s3")._bucket_encryption.get(bucket) or ""
+    named = _KEY.search(settings)
+    key = emulator.module("services.kms")._resolve_key(named[1]) if named and needed else None
+    if needed and key is not None:
+        yield Check(needed, (key["Arn"],), {"kms:viaservice": f"s3.{emulator.REGION}.amazonaws.com"})
 
 
 def _ssm(request: Request) -> Iterator[Check]:

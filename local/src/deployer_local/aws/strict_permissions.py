@@ -26,8 +26,8 @@ Handler = Callable[..., Awaitable[Answer]]
 def install(used: UsedPermissions) -> Extension:
     """Extension for `Host`: hold functions to their roles. Install it after all services and after the workers."""
 
-    def extend(_host: Host) -> None:
-        guard = _Guard(used)
+    def extend(host: Host) -> None:
+        guard = _Guard(host, used)
         emulator.wrap(emulator.module("core.lambda_runtime"), "execution_credentials", guard.credentials)
         functions = emulator.module("services.lambda_svc")
         emulator.wrap(functions, "_run_sqs_batch", guard.polling)
@@ -40,8 +40,8 @@ def install(used: UsedPermissions) -> Extension:
 
 
 class _Guard:
-    def __init__(self, used: UsedPermissions) -> None:
-        self._used = used
+    def __init__(self, host: Host, used: UsedPermissions) -> None:
+        self._host, self._used = host, used
         self._keys: dict[str, Principal] = {}
 
     def credentials(self, original: Callable[[Any], dict[str, str]]) -> Callable[[Any], dict[str, str]]:
@@ -53,10 +53,13 @@ class _Guard:
                 return original(config)
             digest = hashlib.sha256(f"{who.function} {who.role}".encode()).hexdigest().upper()
             key, token, role = f"ASIA{digest[:16]}", f"token-{digest[:32]}", who.role.rpartition("/")[2]
-            session = {"Arn": _session(who), "UserId": f"{role}:{who.function}", "SessionToken": token}
-            emulator.module("services.sts").register_session(key, {**session, "SecretAccessKey": digest[:40]})
+            secret, name = digest[:40], f"{role}:{who.function}"
+            session = {"Arn": _session(who), "UserId": name, "SecretAccessKey": secret, "SessionToken": token}
+            register = emulator.module("services.sts").register_session
+            # On the serving loop, where sessions are looked through; before the first request that the worker makes.
+            self._host.post(lambda: register(key, session))
             self._keys[key] = who
-            return {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": digest[:40], "AWS_SESSION_TOKEN": token}
+            return {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token}
 
         return made
 
