@@ -159,6 +159,30 @@ def test_a_bucket_that_can_be_deleted(engine: Engine) -> None:
     assert outputs["Bucket"] not in {each["Name"] for each in s3.list_buckets()["Buckets"]}
 
 
+def test_a_bucket_that_takes_longer_than_an_invocation(engine: Engine) -> None:
+    """It goes on from the function's queue, once there is time."""
+    function, functions = "opolis-deployer-prod-s3cleaner", engine.client("lambda")
+    queue = engine.client("sqs").get_queue_url(QueueName="opolis-deployer-prod-cleanups-buckets")["QueueUrl"]
+    [mapping] = functions.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
+
+    def later() -> str | None:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
+        found = engine.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+        return None if sum(map(int, found.values())) else "no message"
+
+    with deployed(engine, "docs-long", BUCKET) as outputs:
+        engine.client("s3").put_object(Bucket=outputs["Bucket"], Key="a", Body=b"1")
+        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+        # Less than what an invocation keeps for its last word: nothing is begun.
+        functions.update_function_configuration(FunctionName=function, Timeout=20)
+        engine.client("cloudformation").delete_stack(StackName="docs-long")
+        until("the cleanup is queued", later, PATIENCE)
+        assert status(engine, "docs-long") == "DELETE_IN_PROGRESS"
+        functions.update_function_configuration(FunctionName=function, Timeout=60)
+        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+    assert outputs["Bucket"] not in {each["Name"] for each in engine.client("s3").list_buckets()["Buckets"]}
+
+
 def test_a_stack_that_a_pipeline_made(engine: Engine) -> None:
     cloudformation, iam = engine.client("cloudformation"), engine.client("iam")
     with deployed(engine, "docs-app", APP):

@@ -124,7 +124,8 @@ DENIED = "AccessDenied"
             "AccessDeniedException",
         ),
         ("s3.list_objects_v2", {"Bucket": "bucket"}, ("s3:ListBucket", "arn:aws:s3:::bucket"), DENIED),
-        ("s3.head_object", {"Bucket": "bucket", "Key": "k"}, ("s3:GetObject", "arn:aws:s3:::bucket/k"), "403"),
+        ("s3.head_object", {"Bucket": "bucket", "Key": "k"}, ("s3:*", "arn:aws:s3:::bucket*"), "403"),
+        ("s3.get_object", {"Bucket": "no-such", "Key": "k"}, ("s3:*", "arn:aws:s3:::no-such*"), DENIED),
         (
             "sqs.get_queue_url",
             {"QueueName": "q"},
@@ -441,6 +442,7 @@ def test_a_key_that_a_parameter_was_encrypted_with_is_asked_for(aws: Any, acting
 @pytest.mark.parametrize(
     ("method", "path", "needed"),
     [("PUT", "/k", "kms:GenerateDataKey"), ("GET", "/k", "kms:Decrypt"), ("DELETE", "/k", ""), ("GET", "", "")],
+    ids=["written", "read", "deleted", "listed"],
 )
 def test_a_key_that_a_bucket_encrypts_with_is_asked_for(aws: Any, method: str, path: str, needed: str) -> None:
     key, bucket = aws.client("kms").create_key()["KeyMetadata"], aws.unique("bucket")
@@ -454,6 +456,21 @@ def test_a_key_that_a_bucket_encrypts_with_is_asked_for(aws: Any, method: str, p
 
     through = {"kms:viaservice": "s3.us-east-1.amazonaws.com"}
     assert found[plain:] == ([Check(needed, (key["Arn"],), through)] if needed else [])
+
+
+def test_that_an_object_is_not_there_is_told_to_who_may_list(aws: Any, acting: Callable[..., Any]) -> None:
+    """Strict: a missing object, asked for without the right to list."""
+    bucket = aws.unique("bucket")
+    aws.client("s3").create_bucket(Bucket=bucket)
+    aws.client("s3").put_object(Bucket=bucket, Key="there", Body=b"1")
+    reading = statement("s3:GetObject", f"arn:aws:s3:::{bucket}/*")
+    blind, seeing = acting("s3", reading), acting("s3", reading, statement("s3:ListBucket", f"arn:aws:s3:::{bucket}"))
+
+    assert refusal(lambda: blind.head_object(Bucket=bucket, Key="there")) == ""
+    assert refusal(lambda: blind.head_object(Bucket=bucket, Key="missing")) == "403"
+    assert refusal(lambda: blind.get_object(Bucket=bucket, Key="missing")) == DENIED
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        seeing.get_object(Bucket=bucket, Key="missing")
 
 
 # --- what policies say

@@ -238,6 +238,13 @@ def _s3(request: Request) -> Iterator[Check]:
         request.method, request.path, request.headers, request.body, request.query
     ):
         yield Check(further, (arn,))
+    key = request.path.lstrip("/").partition("/")[2]
+    if action == "s3:GetObject" and key not in emulator.module("services.s3")._buckets.get(bucket, {}).get(
+        "objects", ()
+    ):
+        # That an object is not there is for those to know who may list.
+        # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+        yield Check("s3:ListBucket", (f"arn:aws:s3:::{bucket}",))
     yield from _bucket_key(bucket, action)
 
 
