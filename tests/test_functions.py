@@ -193,6 +193,28 @@ def test_a_stack_that_a_pipeline_made(engine: Engine) -> None:
     assert status(engine, "docs-app-app") == ""
 
 
+def test_a_stack_that_cannot_go_yet(engine: Engine) -> None:
+    """What keeps it is said on its parent, and another try ends it."""
+    cloudformation, s3 = engine.client("cloudformation"), engine.client("s3")
+    with deployed(engine, "docs-full", APP):
+        [arn] = [
+            each["Arn"]
+            for each in engine.client("iam").list_roles()["Roles"]
+            if each["RoleName"].startswith("docs-full-DeployRole")
+        ]
+        child = json.dumps({"Resources": {"Full": {"Type": "AWS::S3::Bucket"}}})
+        cloudformation.create_stack(StackName="docs-full-app", TemplateBody=child, RoleARN=arn)
+        comes(engine, "docs-full-app", "CREATE_COMPLETE")
+        [resource] = cloudformation.describe_stack_resources(StackName="docs-full-app")["StackResources"]
+        s3.put_object(Bucket=resource["PhysicalResourceId"], Key="a", Body=b"1")
+        cloudformation.delete_stack(StackName="docs-full")
+        comes(engine, "docs-full", "DELETE_FAILED")
+        events = cloudformation.describe_stack_events(StackName="docs-full")["StackEvents"]
+        assert "Full (AWS::S3::Bucket)" in str([each.get("ResourceStatusReason") for each in events])
+        s3.delete_object(Bucket=resource["PhysicalResourceId"], Key="a")
+    assert status(engine, "docs-full-app") == ""
+
+
 @pytest.mark.parametrize("template", [SITE, BUCKET, APP], ids=["site", "bucket", "app"])
 def test_cfn_lint(template: str, tmp_path: Path) -> None:
     path = tmp_path / "template.yaml"
