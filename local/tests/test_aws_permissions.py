@@ -377,6 +377,11 @@ SELECTED = {"dynamodb:select": "ALL_ATTRIBUTES"}
             [Check("ssm:GetParameters", (f"arn:aws:ssm:{HERE}:parameter/{name}",)) for name in ("a", "b/c")],
             id="parameters",
         ),
+        pytest.param(
+            json_request("ssm", "GetParameter", Name="no-such", WithDecryption=True),
+            [Check("ssm:GetParameter", (f"arn:aws:ssm:{HERE}:parameter/no-such",))],
+            id="a-parameter-under-no-key-of-the-accounts",
+        ),
         pytest.param(Request("cloudfront", "GET", "/nothing", {}, b"", {}), [], id="nothing-of-cloudfront"),
         pytest.param(json_request("sns", "Publish"), [], id="a-service-that-is-not-checked"),
         pytest.param(
