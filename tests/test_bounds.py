@@ -173,3 +173,22 @@ def test_a_branchs_template_is_bounded_by_its_stages_role(request_: Request, *, 
     policies = [policy["PolicyDocument"] for policy in resources(CORE, "AWS::IAM::Role")["DevelopmentRole"]["Policies"]]
     [boundary] = resources(CORE, "AWS::IAM::ManagedPolicy").values()
     assert allowed(request_, filled(policies, KNOWN), filled(boundary["PolicyDocument"], KNOWN)) is expected
+
+
+@pytest.mark.parametrize(
+    ("stage", "path", "expected"),
+    [
+        pytest.param("production", f"{PREFIX}/production/deploy", True, id="productions-from-production"),
+        pytest.param("production", "deploy", False, id="F57-any-from-production"),
+        pytest.param("production", f"{PREFIX}/staging/deploy", False, id="F57-stagings-from-production"),
+        pytest.param("staging", f"{PREFIX}/production/deploy", False, id="F57-productions-from-staging"),
+        pytest.param("development", f"{PREFIX}/production/deploy", False, id="F57-productions-from-development"),
+    ],
+)
+def test_which_role_of_another_account_a_templates_role_may_assume(stage: str, path: str, *, expected: bool) -> None:
+    """However much its own policy allows."""
+    [boundary] = resources(CORE, "AWS::IAM::ManagedPolicy").values()
+    anything = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    own = {"aws:PrincipalArn": role(f"{PREFIX}/{stage}/pipeline")}
+    request = Request("sts:AssumeRole", f"arn:aws:iam::999999999999:role/{path}", own)
+    assert allowed(request, [anything], filled(boundary["PolicyDocument"], KNOWN)) is expected

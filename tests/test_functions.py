@@ -87,6 +87,13 @@ def run(engine: Engine, pipeline: str) -> dict[str, Any]:
     return dict(publish)
 
 
+def encrypt(engine: Engine, bucket: str) -> None:
+    """Have a bucket encrypt with a key that the account made, which its writer needs a permission for."""
+    key = engine.client("kms").create_key()["KeyMetadata"]["Arn"]
+    by_default = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
+    engine.client("s3").put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [by_default]})
+
+
 def test_a_site_from_a_zip(engine: Engine) -> None:
     s3, cloudfront = engine.client("s3"), engine.client("cloudfront")
 
@@ -94,6 +101,7 @@ def test_a_site_from_a_zip(engine: Engine) -> None:
         return {each["Key"] for each in s3.list_objects_v2(Bucket=outputs["Site"])["Contents"]}
 
     with deployed(engine, "docs-site", SITE) as outputs:
+        encrypt(engine, outputs["Site"])
         files = {"index.html": "<h1>one</h1>", "app.3f2a1b9c.js": "1", "old.css": "a{}"}
         s3.put_object(Bucket=outputs["Uploads"], Key="site.zip", Body=zipped(files))
         first = run(engine, "docs-site")
@@ -151,6 +159,30 @@ def test_a_bucket_that_can_be_deleted(engine: Engine) -> None:
     assert outputs["Bucket"] not in {each["Name"] for each in s3.list_buckets()["Buckets"]}
 
 
+def test_a_bucket_that_takes_longer_than_an_invocation(engine: Engine) -> None:
+    """It goes on from the function's queue, once there is time."""
+    function, functions = "opolis-deployer-prod-s3cleaner", engine.client("lambda")
+    queue = engine.client("sqs").get_queue_url(QueueName="opolis-deployer-prod-cleanups-buckets")["QueueUrl"]
+    [mapping] = functions.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
+
+    def later() -> str | None:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
+        found = engine.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+        return None if sum(map(int, found.values())) else "no message"
+
+    with deployed(engine, "docs-long", BUCKET) as outputs:
+        engine.client("s3").put_object(Bucket=outputs["Bucket"], Key="a", Body=b"1")
+        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+        # Less than what an invocation keeps for its last word: nothing is begun.
+        functions.update_function_configuration(FunctionName=function, Timeout=20)
+        engine.client("cloudformation").delete_stack(StackName="docs-long")
+        until("the cleanup is queued", later, PATIENCE)
+        assert status(engine, "docs-long") == "DELETE_IN_PROGRESS"
+        functions.update_function_configuration(FunctionName=function, Timeout=60)
+        functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+    assert outputs["Bucket"] not in {each["Name"] for each in engine.client("s3").list_buckets()["Buckets"]}
+
+
 def test_a_stack_that_a_pipeline_made(engine: Engine) -> None:
     cloudformation, iam = engine.client("cloudformation"), engine.client("iam")
     with deployed(engine, "docs-app", APP):
@@ -159,6 +191,28 @@ def test_a_stack_that_a_pipeline_made(engine: Engine) -> None:
         cloudformation.create_stack(StackName="docs-app-app", TemplateBody=child, RoleARN=role["Arn"])
         comes(engine, "docs-app-app", "CREATE_COMPLETE")
     assert status(engine, "docs-app-app") == ""
+
+
+def test_a_stack_that_cannot_go_yet(engine: Engine) -> None:
+    """What keeps it is said on its parent, and another try ends it."""
+    cloudformation, s3 = engine.client("cloudformation"), engine.client("s3")
+    with deployed(engine, "docs-full", APP):
+        [arn] = [
+            each["Arn"]
+            for each in engine.client("iam").list_roles()["Roles"]
+            if each["RoleName"].startswith("docs-full-DeployRole")
+        ]
+        child = json.dumps({"Resources": {"Full": {"Type": "AWS::S3::Bucket"}}})
+        cloudformation.create_stack(StackName="docs-full-app", TemplateBody=child, RoleARN=arn)
+        comes(engine, "docs-full-app", "CREATE_COMPLETE")
+        [resource] = cloudformation.describe_stack_resources(StackName="docs-full-app")["StackResources"]
+        s3.put_object(Bucket=resource["PhysicalResourceId"], Key="a", Body=b"1")
+        cloudformation.delete_stack(StackName="docs-full")
+        comes(engine, "docs-full", "DELETE_FAILED")
+        events = cloudformation.describe_stack_events(StackName="docs-full")["StackEvents"]
+        assert "Full (AWS::S3::Bucket)" in str([each.get("ResourceStatusReason") for each in events])
+        s3.delete_object(Bucket=resource["PhysicalResourceId"], Key="a")
+    assert status(engine, "docs-full-app") == ""
 
 
 @pytest.mark.parametrize("template", [SITE, BUCKET, APP], ids=["site", "bucket", "app"])

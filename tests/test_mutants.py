@@ -448,7 +448,9 @@ def test_a_missing_guard_is_noticed(mutant: Mutant, copy: Path) -> None:
             [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *mutant.tests],
             cwd=copy,
             env={
-                **{name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")},
+                **{
+                    name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE_", "DEPLOYER_"))
+                },
                 "PYTHONPATH": os.pathsep.join(str(copy / name / "src") for name in SOURCES),
                 "PYTHONDONTWRITEBYTECODE": "1",
             },

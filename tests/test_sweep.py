@@ -55,6 +55,14 @@ def test_F26_a_push_whose_webhook_was_lost_is_built(site: SmallSite) -> None:
     assert site.word() == "two"
 
 
+def test_F46_a_look_that_github_does_not_answer_comes_again(site: SmallSite) -> None:
+    two = site.commit("two")
+    site.engine.github.fail_next("/repos/", 503)
+    site.push(two)
+    site.green(two)
+    assert site.word() == "two"
+
+
 def test_F26_a_branch_whose_webhook_was_lost_gets_its_environment_and_loses_it_likewise(site: SmallSite) -> None:
     hello = site.commit("hello")
     lose_webhooks(site)

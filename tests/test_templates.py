@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.permissions import grants
+from tests.permissions.grants import as_list
 
 from builder.wishes import STOPPED
 from deployer.cleanups import MOST_RECEIVES
@@ -53,15 +55,9 @@ def resources(part: str, kind: str) -> dict[str, dict[str, Any]]:
     return {name: resource["Properties"] for name, resource in found if resource["Type"] == kind}
 
 
-def as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
 def statements(part: str) -> Iterator[dict[str, Any]]:
     """The statements of a function's role."""
-    for policy in resources(part, "AWS::IAM::Role")["Role"]["Policies"]:
-        for statement in policy["PolicyDocument"]["Statement"]:
-            yield statement["Fn::If"][1] if "Fn::If" in statement else statement
+    return grants.statements(MANIFESTS[part].document)
 
 
 def test_cfn_lint() -> None:
@@ -103,6 +99,12 @@ def _statement_nodes(node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node]]:
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
             yield from _statement_nodes(value)
+
+
+@pytest.mark.parametrize("part", FUNCTIONS)
+def test_every_permission_of_a_function_has_a_name_of_its_own(part: str) -> None:
+    names = [statement["Sid"] for statement in statements(part)]
+    assert len(names) == len(set(names))
 
 
 @pytest.mark.parametrize("part", FUNCTIONS)

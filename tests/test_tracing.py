@@ -123,6 +123,5 @@ def test_tracing_is_turned_on_in_every_function_and_its_role_may_send(pushed: Pu
     [policy] = iam.list_role_policies(RoleName=role)["PolicyNames"]
     document = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
     allowed = [statement for statement in document["Statement"] if "xray" in str(statement["Action"])]
-    assert allowed == [
-        {"Effect": "Allow", "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], "Resource": "*"}
-    ]
+    actions = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+    assert allowed == [{"Sid": "Traces", "Effect": "Allow", "Action": actions, "Resource": "*"}]

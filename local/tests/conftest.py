@@ -77,13 +77,9 @@ class Aws:
     def function(self, source: str, **settings: Any) -> str:
         """A function whose module `code` is `source` and whose handler is `code.handler`; returns its name."""
         name = self.unique("f")
+        given = {"Runtime": "python3.13", "Role": "arn:aws:iam::000000000000:role/any", "Handler": "code.handler"}
         self.client("lambda").create_function(
-            FunctionName=name,
-            Runtime="python3.13",
-            Role="arn:aws:iam::000000000000:role/any",
-            Handler="code.handler",
-            Code={"ZipFile": packed({"code.py": source})},
-            **settings,
+            FunctionName=name, Code={"ZipFile": packed({"code.py": source})}, **{**given, **settings}
         )
         return name
 

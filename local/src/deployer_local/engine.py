@@ -7,6 +7,7 @@ killed. It installs nothing into its AWS; that is the deploy tool's work.
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 import time
@@ -39,6 +40,7 @@ from .aws import (
     strict_events,
     strict_http_apis,
     strict_lambda,
+    strict_permissions,
     strict_s3,
     strict_ssm,
     tracing,
@@ -52,6 +54,7 @@ from .aws.json_services import JsonService
 from .aws.schedules import Clock, Schedules
 from .aws.serving import LoopbackServer
 from .aws.stack_operations import Hold, StackOperation, StackOperations
+from .aws.used_permissions import UsedPermissions
 from .codepipeline import CodePipeline, ServiceError
 from .codepipeline.template import declaration
 from .github import GitHub
@@ -189,6 +192,7 @@ class Engine:
             strict_s3.install,
             strict_ssm.install,
             resume.install,
+            strict_permissions.install(UsedPermissions.named_by(os.environ)),
             call_log.install,
         ]
 

@@ -1,8 +1,8 @@
 """Event source mappings as strictly as Lambda takes them.
 
-Lambda refuses to poll a queue whose visibility timeout is shorter than the function's timeout: a message would come
-back while it is still worked on. Streams are refused by name: ministack would poll them, without Lambda's retries and
-partial failures.
+Lambda refuses to poll a queue that the function's role may not read, and one whose visibility timeout is shorter than
+the function's timeout: a message would come back while it is still worked on. Streams are refused by name: ministack
+would poll them, without Lambda's retries and partial failures.
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 """
 
@@ -13,6 +13,8 @@ from typing import Any
 
 from . import emulator
 from .host import Host
+from .permission_checks import POLLING, Check
+from .role_policies import held
 
 TYPE = "AWS::Lambda::EventSourceMapping"
 
@@ -45,7 +47,7 @@ def install(_host: Host) -> None:
 
 
 def mapping_problem(mapping: dict[str, Any]) -> str | None:
-    """Why `mapping` is refused, or None: no queue, or, in AWS's words, one that shows messages again too early."""
+    """Why `mapping` is refused, or None: no queue, or, in AWS's words, one shown too early again, or not to be read."""
     source = str(mapping.get("EventSourceArn", ""))
     if source and ":sqs:" not in source:
         return f"Only queues are served as event sources by this engine, not {source}"
@@ -55,6 +57,11 @@ def mapping_problem(mapping: dict[str, Any]) -> str | None:
     if queue is None or config is None:
         return None
     visible, timeout = int(queue["attributes"].get("VisibilityTimeout", "30")), int(config.get("Timeout", 3))
-    if visible >= timeout:
-        return None
-    return f"Queue visibility timeout: {visible} seconds is less than Function timeout: {timeout} seconds"
+    if visible < timeout:
+        return f"Queue visibility timeout: {visible} seconds is less than Function timeout: {timeout} seconds"
+    for action in POLLING:
+        answer = held(str(config.get("Role", "")), Check(action, (source,)))
+        if answer is not None and not answer[0].allowed:
+            said = action.partition(":")[2]
+            return f"The provided execution role does not have permissions to call {said} on SQS"
+    return None
