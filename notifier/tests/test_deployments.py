@@ -27,6 +27,7 @@ from notifier.reasons import Reasons
 from notifier.standing import ENOUGH
 
 from .test_notify import (
+    API,
     LIFE,
     NEW,
     NOTICE,
@@ -35,6 +36,7 @@ from .test_notify import (
     REPOSITORY,
     RUN,
     SOURCE,
+    WEB,
     Builds,
     Memory,
     Notes,
@@ -43,7 +45,9 @@ from .test_notify import (
     did,
     environment,
     live,
+    ran,
     record,
+    two,
 )
 
 BRANCH = "7/refs/heads/feature/login"
@@ -807,3 +811,17 @@ def test_a_deployment_whose_generation_can_not_be_read_ends_too(generation: obje
     place.forge.post_deployment(REPOSITORY, number, STATES.SUCCESS)
     receive(gone(place).function, record(REMOVAL.to_json()))
     assert place.states() == ["inactive"]
+
+
+def test_each_of_several_pipelines_has_a_deployment_that_stands() -> None:
+    place = two(Place())
+    place.stacks.outputs = {"site-x-app": {"Url": SITE}}
+    ran(place, API, 6, "run-of-api")
+    ran(place, WEB, 6, "run-of-web")
+    assert place.states() == ["success", "success"]
+    names = [each.deployment.environment for each in place.forge.deployed.values()]
+    assert names == ["feature/login (api)", "feature/login (web)"]
+    assert set(place.forge.environments[7]) == set(names)
+    receive(gone(place).function, record(replace(REMOVAL, parts=("api", "web")).to_json()))
+    assert place.states() == ["inactive", "inactive"]
+    assert place.forge.environments == {7: {}}

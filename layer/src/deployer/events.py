@@ -137,11 +137,15 @@ class Announcement:
 
 @dataclass(frozen=True)
 class Removal:
-    """The builder tells the notifier that an environment is gone, with all that it deployed until ``generation``."""
+    """The builder tells the notifier that an environment is gone, with all that it deployed until ``generation``.
+
+    ``parts``: those that it had beside itself, as ``deployer.contexts.part_of`` names them.
+    """
 
     environment: str
     repository: RepositoryName
     generation: int
+    parts: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """The queue message's body."""
@@ -244,7 +248,10 @@ def parse_notice(message: Mapping[str, Any]) -> Notice | None:
         return Announcement(text_of(said, "environment"), text_of(said, "key"), text_of(said, "text"))
     if "removal" in message:
         gone = object_of(message["removal"], "removal")
-        return Removal(text_of(gone, "environment"), _repository(gone), number_of(gone, "generation"))
+        parts = gone.get("parts", [])
+        if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+            raise Malformed("parts: expected a list of texts")
+        return Removal(text_of(gone, "environment"), _repository(gone), number_of(gone, "generation"), tuple(parts))
     return None
 
 

@@ -48,7 +48,7 @@ class Addresses:
         for name in dict.fromkeys((*under, f"{own}-app", own)):
             if found := self._said_by(name):
                 return found
-        name = environment_name(observed.id)
+        name = environment_name(observed.id, observed.part)
         given = self.configured.replace("{stack}", own).replace("{environment}", name)
         return address(given.replace("{repository}", observed.environment.repository.name))
 

@@ -5,7 +5,7 @@ Pure. Everything that comes from outside is escaped and cut; a message's section
 
 from __future__ import annotations
 
-from deployer.contexts import ref_of
+from deployer.contexts import ref_of, with_part
 from deployer.ports import Commit, Environment, Post
 from deployer.refs import TAGS
 from deployer.states import CommitState, RunState
@@ -45,7 +45,7 @@ def run_message(observed: Observed, commit: Commit, mended: Setback | None = Non
     environment, run = observed.environment, observed.run
     icon, words = _head(observed)
     lines = [
-        f"{icon} {_place(environment, ref_of(environment, observed.commit))} {words}",
+        f"{icon} {_place(environment, ref_of(environment, observed.commit), observed.part)} {words}",
         link(commit.url, outside(commit.subject, _SUBJECT)),
         *_approvals(observed),
     ]
@@ -114,9 +114,10 @@ def announcement_message(environment: Environment | None, text: str) -> Post:
     return Post(f":bell: {_place(environment, environment.ref)} {said}" if environment else f":bell: {said}")
 
 
-def _place(environment: Environment, ref: str) -> str:
-    """Which environment of which repository, and which release of it, where ``ref`` is one."""
+def _place(environment: Environment, ref: str, part: str = "") -> str:
+    """Which environment of which repository, which release of it, where ``ref`` is one, and which part."""
     where = environment.id.label
     if ref.startswith(TAGS):
         where = f"{where} {ref.removeprefix(TAGS)}"
+    where = with_part(where, part)
     return f"*{outside(environment.repository.full_name, _NAME)}* `{outside(where, _NAME)}`"

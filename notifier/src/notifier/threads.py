@@ -101,7 +101,7 @@ class Threads:
         Raises:
             Transient: where the end of another run of the environment is being noted.
         """
-        run, key = observed.run, str(observed.id)
+        run, key = observed.run, observed.place
         if run.state not in _NEWS:
             return None
         kept = self.notes.health(key)
