@@ -40,12 +40,16 @@ WITHOUT_RESOURCE = {
 
 def templates() -> list[Path]:
     """Every CloudFormation template of the tree, ours and the examples'."""
-    examples = [
+    return [TREE.manifest(part) for part in PARTS] + example_templates()
+
+
+def example_templates() -> list[Path]:
+    """Those of the examples: each is called ``pipeline`` or ``deploy``."""
+    return sorted(
         path
-        for path in TREE.root.glob("examples/*/deploy/*")
+        for path in TREE.root.glob("examples/**/*")
         if path.stem in {"pipeline", "deploy"} and path.suffix in {".json", ".yaml", ".yml"}
-    ]
-    return [TREE.manifest(part) for part in PARTS] + sorted(examples)
+    )
 
 
 def resources(part: str, kind: str) -> dict[str, dict[str, Any]]:
