@@ -704,6 +704,21 @@ def test_what_an_environment_of_several_pipelines_had_is_named(world: Any) -> No
     assert [notice.parts for notice in world.shelf.notices] == [("api", "web")]
 
 
+def test_which_pipelines_there_are_is_noted_before_their_runs_are_told(world: Any) -> None:
+    """The notifier waits for it: what a stage is called depends on whether its pipeline is the only one."""
+    noted: list[tuple[str, ...]] = []
+
+    def look(name: str, after: bool) -> None:
+        if name == "sqs.notify" and not after:
+            noted.append(world.item(HELLO).pipelines)
+
+    world.tape.hook = look
+    world.live(HELLO)
+    world.tape.hook = None
+    assert noted
+    assert all(noted)
+
+
 def test_F45_it_is_told_again_rather_than_never(world: Any) -> None:
     """It is told before the environment is forgotten: nobody would come back to it after."""
     world.live(HELLO)
