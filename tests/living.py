@@ -126,12 +126,8 @@ class Living:
         stack = self.stack(branch)
         self.site.tree.delete(branch)
 
-        def gone() -> str | None:
-            pages = self.engine.client("cloudformation").get_paginator("describe_stacks").paginate()
-            names = [each["StackName"] for page in pages for each in page["Stacks"]]
-            return ", ".join(name for name in names if name.startswith(stack)) or None
-
-        until(f"the stacks of {branch} are gone", gone, PATIENCE)
+        # It goes last; whether its apps' stacks went before, the listing shows.
+        until(f"{stack} is gone", lambda: None if self.watch.outputs(stack) is None else "it is there", PATIENCE)
 
         def settled() -> str | None:
             kept.after = contents(self.engine.client)

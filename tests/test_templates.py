@@ -133,6 +133,22 @@ def test_the_builder_creates_nothing_itself() -> None:
     assert passing[0]["Condition"] == {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}}
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_installations_with_other_names_stand_beside_each_other(part: str) -> None:
+    """As the migration's page has it: what a template names by itself begins with the installation's name."""
+    own = MANIFESTS[part].document["Resources"]
+    wrong = [
+        f"{name}: {value}"
+        for name, resource in own.items()
+        for key, value in resource["Properties"].items()
+        if key.endswith("Name")
+        and key not in {"MetricName", "StageName"}  # of something that has a name
+        and "DeployerPrefix" not in json.dumps(value)
+        and not any(json.dumps(value).startswith((f'{{"Ref": "{each}"', f'{{"Fn::Sub": "${{{each}.')) for each in own)
+    ]
+    assert wrong == []
+
+
 @pytest.mark.parametrize("part", [LAYER, *FUNCTIONS])
 def test_the_installer_has_a_value_for_every_required_parameter(part: str) -> None:
     given = {*MANIFESTS[CORE].document["Outputs"], *MANIFESTS[LAYER].document["Outputs"], "CodeKey"}
