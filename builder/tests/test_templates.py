@@ -212,6 +212,25 @@ def test_F59_sources_that_start_runs_by_themselves_are_found(action: dict[str, A
     assert self_starting_sources(template) == found
 
 
+def test_F59_they_are_found_in_conditions_too() -> None:
+    """A stage, or an action, that only some environments have."""
+    stages = [
+        {"Fn::If": ["A", {"Name": "One", "Actions": [source("S3")]}, {"Ref": "AWS::NoValue"}]},
+        {
+            "Name": "Two",
+            "Actions": [
+                {"Fn::If": ["B", source("GitHub"), {"Fn::If": ["C", source("CodeStarSourceConnection"), "odd"]}]},
+                {"Fn::If": "odd"},
+                "odd",
+            ],
+        },
+    ]
+    resources = {"P": {"Type": "AWS::CodePipeline::Pipeline", "Properties": {"Stages": stages}}}
+    template = parse_template("p.json", json.dumps({"Resources": resources}).encode())
+    switches = ["PollForSourceChanges", "PollForSourceChanges", "DetectChanges"]
+    assert self_starting_sources(template) == tuple(f"P/Commit: set {switch} to false" for switch in switches)
+
+
 def test_F59_triggers_are_found() -> None:
     resources = {"P": {"Type": "AWS::CodePipeline::Pipeline", "Properties": {"Triggers": [{}], "Stages": "odd"}}}
     template = parse_template("p.json", json.dumps({"Resources": resources}).encode())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -216,14 +216,17 @@ def self_starting_sources(template: Template) -> tuple[str, ...]:
 
 
 def _actions(properties: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    stages = properties.get("Stages")
-    found: list[Mapping[str, Any]] = []
-    for stage in stages if isinstance(stages, list) else []:
-        actions = stage.get("Actions") if isinstance(stage, dict) else None
-        for action in actions if isinstance(actions, list) else []:
-            if isinstance(action, dict) and isinstance(action.get("Configuration", {}), dict):
-                found.append(action)
-    return found
+    actions = (action for stage in _each(properties.get("Stages")) for action in _each(stage.get("Actions")))
+    return [action for action in actions if isinstance(action.get("Configuration", {}), dict)]
+
+
+def _each(found: Any) -> Iterator[Mapping[str, Any]]:
+    """The objects of a list; of a condition (``Fn::If``) both that may be there."""
+    for item in found if isinstance(found, list) else ():
+        if isinstance(item, dict) and isinstance(item.get("Fn::If"), list):
+            yield from _each(item["Fn::If"][1:])
+        elif isinstance(item, dict):
+            yield item
 
 
 def _switch(action: Mapping[str, Any]) -> str:
