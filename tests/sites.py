@@ -15,13 +15,15 @@ PATIENCE = 60.0
 
 
 class Site:
-    """One repository, with the example site in it."""
+    """One repository, with an example in it: the site, unless another is named."""
 
-    def __init__(self, engine: Engine, folder: Path, full_name: str = "acme/site") -> None:
+    def __init__(
+        self, engine: Engine, folder: Path, full_name: str = "acme/site", example: str = "static-site"
+    ) -> None:
         self.engine, self.name = engine, full_name
         self.repository = engine.github.create_repository(full_name)
         self.watch = Watcher(engine, full_name)
-        self.tree = Worktree(folder, Tree.here().root / "examples" / "static-site", engine.git_url(full_name))
+        self.tree = Worktree(folder, Tree.here().root / "examples" / example, engine.git_url(full_name))
 
     def page(self, title: str, link: str = "about.html") -> None:
         """Write the front page."""

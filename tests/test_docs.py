@@ -7,15 +7,21 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from tests.snippets import check_pipelines, template
 
 from deployer.events import parse_look, parse_sweep
 from deployer.refs import Stage
 from deployer.templates import parse_parameters
+from deployer_local.codepipeline.actions.stack_parameters import override
+from deployer_local.codepipeline.records import Artifact
 from deployer_local.engine import BOT_SCOPES
+from s3deployer.parameters import parameters
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
@@ -25,11 +31,17 @@ PAGES = sorted(
     if not {".tox", ".venv", "build", "pages", ".pytest_cache"} & set(page.relative_to(ROOT).parts[:-1])
 )
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)[^)]*\)")
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+# In a list, a block is indented.
+BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
 
 
 def blocks(language: str) -> list[tuple[Path, str]]:
-    return [(page, body) for page in PAGES for kind, body in BLOCK.findall(page.read_text()) if kind == language]
+    return [
+        (page, textwrap.dedent(body))
+        for page in PAGES
+        for _, kind, body in BLOCK.findall(page.read_text())
+        if kind == language
+    ]
 
 
 def lines() -> list[tuple[Path, str]]:
@@ -43,6 +55,7 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), f"{target} in {page.name}"
 
 
+LINT = "from cfnlint.runner import main; raise SystemExit(main())"
 PICTURE = re.compile(r'(?:src|srcset)="([^"]+)"')
 
 
@@ -98,6 +111,31 @@ def test_json_snippets_are_valid(page: Path, body: str) -> None:
         else:
             look = parse_look(document)
             assert bool(look.request) is not bool(look.retire)
+    elif page.name == "functions.md":
+        assert parameters(body)
+    elif "Fn::GetArtifactAtt" in body:
+        overrides = override(None, body, [Artifact("Package", "store", "key")])
+        assert overrides == {"CodeBucket": "store", "CodeKey": "key"}
+    elif set(document) <= {"Parameters", "Tags", "StackPolicy"}:
+        assert all(isinstance(value, str) for values in document.values() for value in values.values())
+
+
+def shown() -> list[tuple[str, dict[str, Any]]]:
+    """What the pages show of templates, each by its page and number."""
+    found = [(page.stem, body) for language in ("yaml", "json") for page, body in blocks(language)]
+    return [(f"{page}-{number}", whole) for number, (page, body) in enumerate(found) if (whole := template(body))]
+
+
+def test_what_is_shown_of_templates_is_what_cloudformation_takes(tmp_path: Path) -> None:
+    assert len(shown()) >= 7
+    for name, whole in shown():
+        (tmp_path / f"{name}.json").write_text(json.dumps(whole))
+    run([sys.executable, "-c", LINT, "--", *map(str, sorted(tmp_path.iterdir()))])
+
+
+@pytest.mark.parametrize(("name", "whole"), shown(), ids=lambda value: value if isinstance(value, str) else "template")
+def test_what_is_shown_of_pipelines_is_what_codepipeline_takes(name: str, whole: dict[str, Any]) -> None:
+    check_pipelines(whole)
 
 
 @pytest.mark.parametrize(("page", "body"), blocks("python"), ids=lambda value: getattr(value, "name", "python"))

@@ -122,6 +122,13 @@ MUTANTS = [
         ("notifier/tests",),
     ),
     Mutant(
+        "what-one-pipeline-failed-another-does-not-make-good",
+        f"{LAYER}/contexts.py",
+        'return pipeline.removeprefix(f"{environment.stack}-")',
+        'return ""',
+        ("notifier/tests/test_notify.py",),
+    ),
+    Mutant(
         "text-from-outside-is-escaped-in-slack",
         "notifier/src/notifier/mrkdwn.py",
         "return escape(lengths.cut(text, most, _escaped))",

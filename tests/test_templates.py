@@ -42,12 +42,16 @@ WITHOUT_RESOURCE = {
 
 def templates() -> list[Path]:
     """Every CloudFormation template of the tree, ours and the examples'."""
-    examples = [
+    return [TREE.manifest(part) for part in PARTS] + example_templates()
+
+
+def example_templates() -> list[Path]:
+    """Those of the examples: each is called ``pipeline`` or ``deploy``."""
+    return sorted(
         path
-        for path in TREE.root.glob("examples/*/deploy/*")
+        for path in TREE.root.glob("examples/**/*")
         if path.stem in {"pipeline", "deploy"} and path.suffix in {".json", ".yaml", ".yml"}
-    ]
-    return [TREE.manifest(part) for part in PARTS] + sorted(examples)
+    )
 
 
 def resources(part: str, kind: str) -> dict[str, dict[str, Any]]:
@@ -129,6 +133,22 @@ def test_the_builder_creates_nothing_itself() -> None:
     assert [statement["Action"] for statement in passing] == ["iam:PassRole"]
     assert passing[0]["Resource"] == [{"Ref": f"{stage}RoleArn"} for stage in ("Development", "Staging", "Production")]
     assert passing[0]["Condition"] == {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_installations_with_other_names_stand_beside_each_other(part: str) -> None:
+    """As the migration's page has it: what a template names by itself begins with the installation's name."""
+    own = MANIFESTS[part].document["Resources"]
+    wrong = [
+        f"{name}: {value}"
+        for name, resource in own.items()
+        for key, value in resource["Properties"].items()
+        if key.endswith("Name")
+        and key not in {"MetricName", "StageName"}  # of something that has a name
+        and "DeployerPrefix" not in json.dumps(value)
+        and not any(json.dumps(value).startswith((f'{{"Ref": "{each}"', f'{{"Fn::Sub": "${{{each}.')) for each in own)
+    ]
+    assert wrong == []
 
 
 @pytest.mark.parametrize("part", [LAYER, *FUNCTIONS])

@@ -729,6 +729,32 @@ def test_what_a_branch_deployed_is_told_to_be_gone_with_it(world: Any) -> None:
     assert world.item(HELLO) is None
 
 
+def test_what_an_environment_of_several_pipelines_had_is_named(world: Any) -> None:
+    """GitHub has an environment for each of them, which only the builder knows of once all is gone."""
+    world.live(HELLO)
+    item = world.item(HELLO)
+    world.shelf.save(replace(item, pipelines=(f"{item.stack}-api", f"{item.stack}-web", item.stack)))
+    world.shelf.notices.clear()
+    world.look(world.remove(HELLO))
+    world.finish(HELLO)
+    assert [notice.parts for notice in world.shelf.notices] == [("api", "web")]
+
+
+def test_which_pipelines_there_are_is_noted_before_their_runs_are_told(world: Any) -> None:
+    """The notifier waits for it: what a stage is called depends on whether its pipeline is the only one."""
+    noted: list[tuple[str, ...]] = []
+
+    def look(name: str, after: bool) -> None:
+        if name == "sqs.notify" and not after:
+            noted.append(world.item(HELLO).pipelines)
+
+    world.tape.hook = look
+    world.live(HELLO)
+    world.tape.hook = None
+    assert noted
+    assert all(noted)
+
+
 def test_F45_it_is_told_again_rather_than_never(world: Any) -> None:
     """It is told before the environment is forgotten: nobody would come back to it after."""
     world.live(HELLO)

@@ -14,6 +14,27 @@ def source(provider: str, **configuration: object) -> dict[str, Any]:
     return {"Name": "Commit", "ActionTypeId": kind, "Configuration": configuration}
 
 
+def test_F59_they_are_found_in_conditions_too_where_they_stand() -> None:
+    """A stage, or an action, that only some environments have."""
+    stages = [
+        {"Fn::If": ["A", {"Name": "One", "Actions": [source("S3")]}, {"Ref": "AWS::NoValue"}]},
+        {
+            "Name": "Two",
+            "Actions": [
+                {"Fn::If": ["B", source("GitHub"), {"Fn::If": ["C", source("CodeStarSourceConnection"), "odd"]}]},
+                {"Fn::If": "odd"},
+                "odd",
+            ],
+        },
+    ]
+    found = self_starting({"P": {"Type": "AWS::CodePipeline::Pipeline", "Properties": {"Stages": stages}}})
+    assert [(str(each), each.path[4:]) for each in found] == [
+        ("P/Commit: set PollForSourceChanges to false", (0, "Fn::If", 1, "Actions", 0)),
+        ("P/Commit: set PollForSourceChanges to false", (1, "Actions", 0, "Fn::If", 1)),
+        ("P/Commit: set DetectChanges to false", (1, "Actions", 0, "Fn::If", 2, "Fn::If", 1)),
+    ]
+
+
 @pytest.mark.parametrize(
     ("action", "found"),
     [

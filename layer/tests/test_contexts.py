@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from deployer.contexts import (
@@ -9,11 +11,15 @@ from deployer.contexts import (
     environment_name,
     is_shared,
     own_contexts,
+    part_of,
     prep_context,
     readable,
     stage_context,
+    with_part,
 )
 from deployer.environments import EnvironmentId
+from deployer.events import RepositoryName
+from deployer.ports import Environment
 from deployer.refs import Stage
 from deployer.testing import Shelf
 
@@ -84,6 +90,44 @@ def test_F40_a_context_is_one_that_github_takes_and_no_other_branchs() -> None:
     assert len(set(made)) == len(branches)
     assert max(len(context) for context in made) <= 255
     assert max(map(ord, "".join(made))) <= 0xFFFF
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "others", "part"),
+    [
+        pytest.param("site-staging", [], "", id="named-as-the-stack"),
+        pytest.param("site-staging-Pipeline-1A2B3C", [], "", id="the-only-one"),
+        pytest.param("else", [], "", id="the-only-one-whatever-its-name"),
+        pytest.param("site-staging-api", ["site-staging-web"], "api", id="one-of-several"),
+        pytest.param("site-staging", ["site-staging-web"], "", id="several-and-named-as-the-stack"),
+        pytest.param("else", ["site-staging-web"], "else", id="several-and-named-otherwise"),
+    ],
+)
+def test_which_part_of_its_environment_a_pipeline_is(pipeline: str, others: list[str], part: str) -> None:
+    item = Environment(STAGING, RepositoryName(7, "acme", "site"), "refs/heads/main", "site-staging", 1)
+    assert part_of(replace(item, pipelines=(pipeline, *others)), pipeline) == part
+
+
+@pytest.mark.parametrize(
+    ("environment", "shared", "context"),
+    [
+        pytest.param(STAGING, False, "pipeline/api:Build", id="staging"),
+        pytest.param(LOGIN, True, "feature/login/pipeline/api:Build", id="in-front"),
+        pytest.param(PRODUCTION, False, "production/api:Build", id="production"),
+    ],
+)
+def test_a_part_has_contexts_of_its_own(environment: EnvironmentId, context: str, *, shared: bool) -> None:
+    assert stage_context(environment, "Build", shared=shared, part="api") == context
+    assert own_contexts(environment, [context], shared=shared) == [context]
+
+
+def test_F40_a_part_with_a_long_name_has_a_context_that_github_takes() -> None:
+    branch = EnvironmentId(7, Stage.DEVELOPMENT, "b" * 140)
+    made = [stage_context(branch, "S" * 100, shared=True, part="p" * 99 + end) for end in "xy"]
+    made.append(stage_context(branch, "S" * 99, shared=True, part="p" * 99 + "x"))
+    assert len(set(made)) == 3
+    assert [len(context) for context in made] == [255] * 3
+    assert own_contexts(branch, made, shared=True) == made
 
 
 @pytest.mark.parametrize(
@@ -176,3 +220,10 @@ def test_a_reason_is_made_readable(reason: str, expected: str) -> None:
 )
 def test_what_an_environment_is_called_on_github(environment: EnvironmentId, name: str) -> None:
     assert environment_name(environment) == name
+
+
+def test_a_part_is_called_like_no_branch() -> None:
+    """A ref has no space: https://git-scm.com/docs/git-check-ref-format"""
+    assert environment_name(STAGING, "api") == "staging (api)"
+    assert environment_name(LOGIN, "api") == "feature/login (api)"
+    assert with_part("production v1.0.0", "") == "production v1.0.0"

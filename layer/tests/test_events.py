@@ -59,12 +59,19 @@ def test_a_sweep_comes_back_as_it_was(sweep: Sweep) -> None:
 @given(
     st.builds(RunNotice, TEXT, TEXT, st.booleans())
     | st.builds(Announcement, TEXT, TEXT, TEXT, TEXT | st.just(""), NUMBERS, TEXT | st.just(""))
-    | st.builds(Removal, TEXT, NAMES, NUMBERS)
+    | st.builds(Removal, TEXT, NAMES, NUMBERS, st.lists(TEXT, max_size=2).map(tuple))
 )
 def test_a_notice_comes_back_as_it_was(notice: Notice) -> None:
     message = decode(notice.to_json())
     assert parse_notice(message) == notice
     assert not is_bus_event(message)
+
+
+def test_a_removal_that_an_earlier_version_sent_has_no_parts() -> None:
+    sent = Removal("7/refs/heads/x", RepositoryName(7, "acme", "site"), 3)
+    message = json.loads(sent.to_json())
+    del message["removal"]["parts"]
+    assert parse_notice(message) == sent
 
 
 def test_one_message_is_not_taken_for_another() -> None:
@@ -83,6 +90,22 @@ def test_one_message_is_not_taken_for_another() -> None:
         {"announcement": {"environment": "7/staging", "key": 5, "text": "x"}},
         {"removal": {"environment": "7/staging", "repository": None, "generation": 1}},
         {"removal": {"environment": "7/staging", "repository": {"id": 7, "owner": "a", "name": "b"}}},
+        {
+            "removal": {
+                "environment": "7/x",
+                "repository": {"id": 7, "owner": "a", "name": "b"},
+                "generation": 1,
+                "parts": 1,
+            }
+        },
+        {
+            "removal": {
+                "environment": "7/x",
+                "repository": {"id": 7, "owner": "a", "name": "b"},
+                "generation": 1,
+                "parts": [1],
+            }
+        },
     ],
     ids=json.dumps,
 )

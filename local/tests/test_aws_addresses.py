@@ -87,6 +87,70 @@ def test_without_permission_the_function_is_not_invoked(aws: Any, permission: di
     assert len(aws.engine.invocations) == before
 
 
+ROOTED = """
+import json
+
+def handler(event, context):
+    return json.dumps({"stage": event["requestContext"]["stage"], "path": event["rawPath"]})
+"""
+
+
+def rooted(aws: Any, stage: str) -> str:
+    """An API whose one route takes everything; returns its endpoint."""
+    function = aws.function(ROOTED)
+    made: dict[str, tuple[str, dict[str, Any]]] = {
+        "Stage": ("AWS::ApiGatewayV2::Stage", {"StageName": stage, "AutoDeploy": True}),
+        "Route": ("AWS::ApiGatewayV2::Route", {"RouteKey": "$default", "Target": {"Fn::Sub": "integrations/${Proxy}"}}),
+        "Proxy": (
+            "AWS::ApiGatewayV2::Integration",
+            {
+                "IntegrationType": "AWS_PROXY",
+                "PayloadFormatVersion": "2.0",
+                "IntegrationUri": f"arn:aws:lambda:us-east-1:000000000000:function:{function}",
+            },
+        ),
+    }
+    resources = {
+        name: {"Type": kind, "Properties": {"ApiId": {"Ref": "Api"}, **properties}}
+        for name, (kind, properties) in made.items()
+    }
+    resources["Api"] = {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"Name": function, "ProtocolType": "HTTP"}}
+    resources["Permission"] = {
+        "Type": "AWS::Lambda::Permission",
+        "Properties": {
+            "FunctionName": function,
+            "Action": "lambda:InvokeFunction",
+            "Principal": "apigateway.amazonaws.com",
+        },
+    }
+    stack = aws.create(resources, template={"Outputs": {"Url": {"Value": {"Fn::GetAtt": ["Api", "ApiEndpoint"]}}}})
+    assert aws.settled(stack) == "CREATE_COMPLETE"
+    return str(aws.stacks.describe_stacks(StackName=stack)["Stacks"][0]["Outputs"][0]["OutputValue"])
+
+
+def get(url: str) -> tuple[int, Any]:
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_a_default_stage_is_served_from_the_root_of_the_endpoint(aws: Any) -> None:
+    url = rooted(aws, "$default")
+    asked = {path: get(url + path) for path in ("", "/", "/one", "/one/two")}
+    assert asked == {path: (200, {"stage": "$default", "path": path or "/"}) for path in asked}
+
+
+@pytest.mark.parametrize("path", ["", "/", "/one", "/dev/one"])
+def test_without_a_default_stage_only_the_named_one_is_served(aws: Any, path: str) -> None:
+    """Strict: an HTTP API without the stage that is asked for."""
+    url = rooted(aws, "prod")
+    assert get(url + path) == (404, {"message": "Not Found"})
+    status, told = get(f"{url}/prod/one")
+    assert (status, told["stage"]) == (200, "prod")
+
+
 def test_the_website_of_a_stacks_bucket_is_served_here(aws: Any) -> None:
     website = {"IndexDocument": "index.html"}
     resources = {"Bucket": {"Type": "AWS::S3::Bucket", "Properties": {"WebsiteConfiguration": website}}}

@@ -28,6 +28,7 @@ from notifier.notify import MAX_ROUNDS
 from notifier.standing import ENOUGH
 
 from .test_notify import (
+    API,
     LIFE,
     NEW,
     NOTICE,
@@ -36,6 +37,7 @@ from .test_notify import (
     REPOSITORY,
     RUN,
     SOURCE,
+    WEB,
     Builds,
     Memory,
     Notes,
@@ -44,7 +46,9 @@ from .test_notify import (
     did,
     environment,
     live,
+    ran,
     record,
+    two,
 )
 
 BRANCH = "7/refs/heads/feature/login"
@@ -452,7 +456,7 @@ def test_F63_a_deployment_to_staging_that_was_made_later_for_an_earlier_run_make
     ],
 )
 def test_a_run_whose_end_nobody_told_does_not_go_on_for_ever(others: Runs, state: str) -> None:
-    place = at(environment(pipelines=("site-x-Other",)), others=others)
+    place = at(environment(pipelines=(PIPELINE, "site-x-Other")), others=others)
     place.runs = Runs(RunState.IN_PROGRESS, [replace(SOURCE, started=1000)], {"GitHub": ("v", OLD)})
     place.notice(run="older")
     place.runs.done = [replace(SOURCE, started=200_000)]
@@ -469,7 +473,7 @@ def test_a_run_of_any_of_the_environments_pipelines_may_go_on() -> None:
         def run(self, pipeline: str, run: str) -> Any:
             return super().run(pipeline, run) if pipeline == "site-x-Other" else None
 
-    place = at(environment(pipelines=("site-x-Other",)), others=Elsewhere())
+    place = at(environment(pipelines=(PIPELINE, "site-x-Other")), others=Elsewhere())
     place.runs = Runs(RunState.IN_PROGRESS, [replace(SOURCE, started=1000)], {"GitHub": ("v", OLD)})
     place.notice(run="older")
     succeeded(place, ("newer", NEW, 100))
@@ -854,3 +858,17 @@ def test_a_deployment_whose_generation_can_not_be_read_ends_too(generation: obje
     place.forge.post_deployment(REPOSITORY, number, STATES.SUCCESS)
     receive(gone(place).function, record(REMOVAL.to_json()))
     assert place.states() == ["inactive"]
+
+
+def test_each_of_several_pipelines_has_a_deployment_that_stands() -> None:
+    place = two(Place())
+    place.stacks.outputs = {"site-x-app": {"Url": SITE}}
+    ran(place, API, 6, "run-of-api")
+    ran(place, WEB, 6, "run-of-web")
+    assert place.states() == ["success", "success"]
+    names = [each.deployment.environment for each in place.forge.deployed.values()]
+    assert names == ["feature/login (api)", "feature/login (web)"]
+    assert set(place.forge.environments[7]) == set(names)
+    receive(gone(place).function, record(replace(REMOVAL, parts=("api", "web")).to_json()))
+    assert place.states() == ["inactive", "inactive"]
+    assert place.forge.environments == {7: {}}

@@ -42,7 +42,9 @@ STAGES = {"Source": 1, "Build": 1}
 
 
 def environment(identifier: str = "7/refs/heads/feature/login", **changes: Any) -> Environment:
-    item = Environment(parse(identifier), REPOSITORY, "refs/heads/feature/login", "site-x", 1, commit=NEW)
+    item = Environment(
+        parse(identifier), REPOSITORY, "refs/heads/feature/login", "site-x", 1, commit=NEW, pipelines=(PIPELINE,)
+    )
     return replace(item, **changes)
 
 
@@ -233,7 +235,7 @@ class Served:
     url: str = ""
     failure: DeployerError | None = None
 
-    def of(self, environment: Environment, deployed: Sequence[str] = ()) -> str:
+    def of(self, environment: Environment, deployed: Sequence[str] = (), part: str = "") -> str:
         if self.failure:
             raise self.failure
         return self.url
@@ -1010,3 +1012,54 @@ def test_an_announcement_of_a_branch_whose_name_is_no_utf_8(world: World) -> Non
     receive(world.function, record(odd.to_json()))
     assert len(world.slack.messages) == 1
     assert all(name.isascii() and len(name) < 100 for name, _ in world.notes.ranks)
+
+
+# --- several pipelines in one environment
+
+API, WEB = "site-x-api", "site-x-web"
+
+
+def two(world: Any) -> Any:
+    """An environment of two pipelines."""
+    item = environment(pipelines=(API, WEB))
+    world.memory = Memory(item)
+    for name in item.pipelines:
+        world.memory.claim("pipeline", name, item.id)
+    return world
+
+
+def ran(world: Any, pipeline: str, step: int, run: str) -> None:
+    """One of them has come so far."""
+    world.runs.state, world.runs.done = LIFE[step]
+    world.notifier.notice(RunNotice(pipeline, run))
+
+
+def test_what_one_pipeline_failed_in_another_does_not_make_good() -> None:
+    """Both have a stage Build, and both are of the same commit."""
+    world = two(World())
+    ran(world, API, 4, "run-of-api")
+    ran(world, WEB, 6, "run-of-web")
+    final = {context: str(state) for (_, context), state in world.github.final().items()}
+    assert final == {
+        "pipeline/api:Source": "success",
+        "pipeline/api:Build": "failure",
+        "pipeline/web:Source": "success",
+        "pipeline/web:Build": "success",
+    }
+    failed, done = world.slack.messages.values()
+    assert "*acme/site* `feature/login (api)` failed in *Build*" in failed
+    assert "*acme/site* `feature/login (web)` is deployed" in done
+    assert "Fixed" not in done
+    assert sorted(world.notes.healths) == ["7/refs/heads/feature/login (api)", "7/refs/heads/feature/login (web)"]
+
+
+def test_whose_part_a_pipeline_is_waits_until_the_builder_has_noted_all_of_them() -> None:
+    world = two(World())
+    [item] = world.memory.items.values()
+    world.memory.items[item.id] = replace(item, pipelines=())
+    with pytest.raises(Transient):
+        ran(world, API, 4, "run-of-api")
+    assert (world.github.statuses, world.slack.messages) == ([], {})
+    world.memory.items[item.id] = item
+    ran(world, API, 4, "run-of-api")
+    assert {each.context for each in world.github.statuses} == {"pipeline/api:Source", "pipeline/api:Build"}

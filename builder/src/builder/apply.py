@@ -33,6 +33,7 @@ from builder.steps import (
     Wake,
 )
 from builder.telling import Teller
+from deployer.contexts import part_of
 from deployer.environments import owner_tags, source_key
 from deployer.errors import Broken, DeployerError, Rejected, Transient
 from deployer.notices import Removal, RunNotice
@@ -133,10 +134,10 @@ class _Work:
         """What a new pipeline's first run has said so far went past the notifier, who did not know whose it was."""
         item = self._pen.now
         new = set(pipelines) - set(item.pipelines) if item.operation is not Operation.NONE else set()
+        self._pen.change(pipelines=pipelines)  # first: what a run's stages are called depends on it
         for name in sorted(new):
             for run in self._situation.runs[name]:
                 self._to.notices.notify(RunNotice(name, run.id))
-        self._pen.change(pipelines=pipelines)
 
     # --- acting
 
@@ -241,5 +242,6 @@ class _Work:
         for key in (source_key(item.stack), f"{source_key(item.stack)}.template"):
             self._to.sources.delete(key)
         # GitHub still shows what is deployed there. The notifier ends that, however long GitHub takes to listen.
-        self._to.notices.notify(Removal(str(item.id), self._situation.repository, item.generation))
+        parts = tuple(part for name in item.pipelines if (part := part_of(item, name)))
+        self._to.notices.notify(Removal(str(item.id), self._situation.repository, item.generation, parts))
         self._to.memory.forget(item)

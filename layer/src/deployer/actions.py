@@ -99,13 +99,20 @@ def self_starting(resources: Resources) -> tuple[SelfStarting, ...]:
 
 
 def _actions(pipeline: str, properties: Mapping[str, Any]) -> Iterator[Action]:
-    stages = properties.get("Stages")
-    for at, stage in enumerate(stages if isinstance(stages, list) else []):
-        inside = stage.get("Actions") if isinstance(stage, dict) else None
-        for number, body in enumerate(inside if isinstance(inside, list) else []):
-            if isinstance(body, dict) and isinstance(body.get("Configuration", {}), dict):
-                path = ("Resources", pipeline, "Properties", "Stages", at, "Actions", number)
-                yield Action(path, pipeline, at, body)
+    top: Path = ("Resources", pipeline, "Properties", "Stages")
+    for number, (path, stage) in enumerate(_each(properties.get("Stages"), top)):
+        for place, body in _each(stage.get("Actions"), (*path, "Actions")):
+            if isinstance(body.get("Configuration", {}), dict):
+                yield Action(place, pipeline, number, body)
+
+
+def _each(found: Any, path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """The objects of a list, each with its place; of a condition (``Fn::If``) both that may be there."""
+    for at, item in enumerate(found) if isinstance(found, list) else ():
+        if isinstance(item, dict) and isinstance(item.get("Fn::If"), list):
+            yield from _each(item["Fn::If"], (*path, at, "Fn::If"))
+        elif isinstance(item, dict):
+            yield (*path, at), item
 
 
 def is_false(value: object) -> bool:

@@ -36,8 +36,10 @@ class Addresses:
     stacks: Described
     configured: str = ""
 
-    def of(self, environment: Environment, deployed: Sequence[str] = ()) -> str:
-        """The address of an environment, or empty. ``deployed``: the stacks that a run of it made, the latest first.
+    def of(self, environment: Environment, deployed: Sequence[str] = (), part: str = "") -> str:
+        """The address of an environment, or empty.
+
+        ``deployed``: the stacks that a run of it made, the latest first; ``part``: which of its pipelines' run.
 
         Raises:
             Transient: where CloudFormation is to be asked again.
@@ -48,7 +50,7 @@ class Addresses:
         for name in dict.fromkeys((*under, f"{own}-app", own)):
             if found := self._said_by(name):
                 return found
-        name = environment_name(environment.id)
+        name = environment_name(environment.id, part)
         given = self.configured.replace("{stack}", own).replace("{environment}", name)
         return address(given.replace("{repository}", environment.repository.name))
 

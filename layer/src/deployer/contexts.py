@@ -2,7 +2,7 @@
 
 Pure. Production has contexts of its own, because staging and production share the tagged commit. Where another
 environment reports on the same commit already, the later one's contexts carry its branch's name in front, as far as
-GitHub takes it.
+GitHub takes it. Where an environment has several pipelines, each is a part of it, and its stages carry its name.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from deployer.refs import HEADS, TAGS, Stage
 
 _STAGES = frozenset(str(stage) for stage in Stage)
 # GitHub takes contexts of 255 characters: with it, a group and a stage's name of 100 have room.
+_MAX_CONTEXT = 255
 _MAX_LABEL = 140
 _DIGEST_LENGTH = 10
 
@@ -37,9 +38,23 @@ def prep_context(environment: EnvironmentId, *, shared: bool) -> str:
     return _context(environment, "0-prep", "build", shared=shared)
 
 
-def stage_context(environment: EnvironmentId, stage: str, *, shared: bool) -> str:
-    """The context of a pipeline's stage: ``pipeline/Build``, ``production/Build``."""
-    return _context(environment, stage, "pipeline", shared=shared)
+def part_of(environment: Environment, pipeline: str) -> str:
+    """Which of its environment's pipelines one is: empty for the only one, and for the one named as the stack.
+
+    Of several, ``site-staging-api`` is ``api``: a name that is the same on every branch.
+    """
+    if pipeline == environment.stack or set(environment.pipelines) <= {pipeline}:
+        return ""
+    return pipeline.removeprefix(f"{environment.stack}-")
+
+
+def stage_context(environment: EnvironmentId, stage: str, *, shared: bool, part: str = "") -> str:
+    """The context of a pipeline's stage: ``pipeline/Build``, ``production/Build``; of a part ``pipeline/api:Build``."""
+    # A stage's name has no colon: https://docs.aws.amazon.com/codepipeline/latest/APIReference/API_StageDeclaration.html
+    context = _context(environment, f"{part}:{stage}" if part else stage, "pipeline", shared=shared)
+    if len(context) <= _MAX_CONTEXT:
+        return context
+    return f"{context[: _MAX_CONTEXT - _DIGEST_LENGTH - 2]}[{_digest(context)}]"
 
 
 def own_contexts(environment: EnvironmentId, contexts: Iterable[str], *, shared: bool) -> list[str]:
@@ -60,14 +75,20 @@ def _context(environment: EnvironmentId, name: str, group: str, *, shared: bool)
     return f"{environment_name(environment)}/{group}/{name}" if shared else f"{group}/{name}"
 
 
-def environment_name(environment: EnvironmentId) -> str:
+def environment_name(environment: EnvironmentId, part: str = "") -> str:
     """What an environment is called on GitHub: ``staging``, ``production``, ``feature/login``; never two the same.
 
     A branch may be called like another stage: what is said of it must not be taken for that one's. To GitHub, whose
-    environments are the same in any case, it would be that also as ``Staging``.
+    environments are the same in any case, it would be that also as ``Staging``. A part of it, ``staging (api)``, is
+    like no branch either: a ref has no space.
     """
     taken = environment.branch.lower() in _STAGES
-    return _shown(f"{HEADS}{environment.branch}" if taken else environment.label)
+    return with_part(_shown(f"{HEADS}{environment.branch}" if taken else environment.label), part)
+
+
+def with_part(text: str, part: str) -> str:
+    """A name of an environment, and which part of it."""
+    return f"{text} ({part})" if part else text
 
 
 def _shown(label: str) -> str:
@@ -79,8 +100,11 @@ def _shown(label: str) -> str:
     text = FOUR_BYTES.sub(lambda found: f"[U+{ord(found[0]):X}]", label)
     if len(text) <= _MAX_LABEL:
         return text
-    digest = hashlib.sha256(text.encode("utf-8")).hexdigest()[:_DIGEST_LENGTH]
-    return f"{text[: _MAX_LABEL - len(digest) - 2]}[{digest}]"
+    return f"{text[: _MAX_LABEL - _DIGEST_LENGTH - 2]}[{_digest(text)}]"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:_DIGEST_LENGTH]
 
 
 # What AWS puts into its reasons and nobody can use in 140 characters: a stack's whole ARN, the SDK's own postscript.

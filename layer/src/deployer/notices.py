@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from deployer.events import RepositoryName, repository_in
-from deployer.fields import number_of, object_of, text_of
+from deployer.fields import Malformed, number_of, object_of, text_of
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,15 @@ class Announcement:
 
 @dataclass(frozen=True)
 class Removal:
-    """The builder tells the notifier that an environment is gone, with all that it deployed until ``generation``."""
+    """The builder tells the notifier that an environment is gone, with all that it deployed until ``generation``.
+
+    ``parts``: those that it had beside itself, as ``deployer.contexts.part_of`` names them.
+    """
 
     environment: str
     repository: RepositoryName
     generation: int
+    parts: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """The queue message's body."""
@@ -88,5 +92,8 @@ def parse_notice(message: Mapping[str, Any]) -> Notice | None:
         )
     if "removal" in message:
         gone = object_of(message["removal"], "removal")
-        return Removal(text_of(gone, "environment"), repository_in(gone), number_of(gone, "generation"))
+        parts = gone.get("parts", [])
+        if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+            raise Malformed("parts: expected a list of texts")
+        return Removal(text_of(gone, "environment"), repository_in(gone), number_of(gone, "generation"), tuple(parts))
     return None

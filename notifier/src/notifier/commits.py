@@ -38,7 +38,7 @@ class Commits:
         of, current = f"{observed.id}/{observed.commit}", True
         for stage in observed.stages:
             speak, rank = partial(self._tell, observed, stage), observed.began * MOST_RANKS + stage.rank
-            topic = f"github/{stage.stage}"
+            topic = _topic(observed, stage)
             if not say(self.notes, of, topic, rank, speak):
                 self.notes.note(of, topic, "")  # which of the two GitHub heard last nobody knows
                 current = False
@@ -50,12 +50,12 @@ class Commits:
         status = CommitStatus(
             observed.environment.repository,
             observed.commit,
-            stage_context(observed.id, stage.stage, shared=shared),
+            stage_context(observed.id, stage.stage, shared=shared, part=observed.part),
             stage.state,
             describe(observed.id, ref_of(observed.environment, observed.commit), sentence(stage, failure)),
             (failure.url if failure else "") or observed.page(stage),
         )
-        self._post(f"{observed.id}/{observed.commit}", f"github/{stage.stage}", status)
+        self._post(f"{observed.id}/{observed.commit}", _topic(observed, stage), status)
         if failure and failure.late:
             raise Transient(f"why {stage.stage} failed is still to be asked")
 
@@ -71,3 +71,7 @@ class Commits:
             return
         self.notes.note(of, topic, digest)
         log.info("status posted", commit=status.sha, context=status.context, state=str(status.state))
+
+
+def _topic(observed: Observed, stage: StageProgress) -> str:
+    return f"github/{observed.part}:{stage.stage}" if observed.part else f"github/{stage.stage}"

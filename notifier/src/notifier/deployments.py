@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from deployer.addresses import Addresses
-from deployer.contexts import describe, environment_name, ref_of
+from deployer.contexts import describe, environment_name, ref_of, with_part
 from deployer.environments import EnvironmentId, parse
 from deployer.errors import Broken, Rejected, Transient
 from deployer.events import Malformed
@@ -77,7 +77,7 @@ class Deployed:
     def _make(self, observed: Observed) -> None:
         """Make it, unless it was made by somebody whose note, or to whom GitHub's answer, was lost."""
         item, run = observed.environment, observed.run.id
-        name = environment_name(item.id)
+        name = environment_name(item.id, observed.part)
         try:
             there = self.github.deployments(item.repository, name, observed.commit)
             ours = self._standing(observed).ours(there)
@@ -89,7 +89,7 @@ class Deployed:
                 production=item.id.stage is Stage.PRODUCTION,
                 transient=item.id.stage is Stage.DEVELOPMENT,
                 description=_described(observed, f"run {run}"),
-                payload=payload_of(item.id, item.generation, run, observed.began),
+                payload=payload_of(observed.place, item.generation, run, observed.began),
             )
         except Rejected as error:
             log.warning("GitHub takes no deployment of this run", reason=str(error))
@@ -105,28 +105,27 @@ class Deployed:
             return
         # In one environment one run succeeds at a time, and none after one that began later.
         succeed = partial(self._succeed, observed, number, text)
-        if not say(self.notes, str(observed.id), "deployed", observed.began, succeed):
+        if not say(self.notes, observed.place, "deployed", observed.began, succeed):
             self.notes.note(observed.run.id, SAID, "")  # it does not count: a later run may have been told meanwhile
             raise Transient("which run stands is to be looked at again")
         if self.notes.noted(observed.run.id, SAID).startswith(str(state)):
             return
-        if self.notes.noted(str(observed.id), STANDS) == observed.run.id:
+        if self.notes.noted(observed.place, STANDS) == observed.run.id:
             succeed()  # it was this run all the time; only what GitHub heard last was not known
         else:
             self._post(observed, number, DeploymentState.INACTIVE, _NEWER)
 
     def _succeed(self, observed: Observed, number: int, text: str) -> None:
         item, standing = observed.environment, self._standing(observed)
-        there = self.github.deployments(item.repository, environment_name(item.id))
+        there = self.github.deployments(item.repository, environment_name(item.id, observed.part))
         others = (each for each in standing.ours(there) if each.id != number)
         found = standing.left(others)
         stands = [each for each, state in found if state is DeploymentState.SUCCESS]
         if any(number_in(each, "began") > observed.began for each in stands):
             return  # our notes were lost; GitHub's are there
-        self.notes.note(str(observed.id), STANDS, observed.run.id)
-        self._post(
-            observed, number, DeploymentState.SUCCESS, text, self.addresses.of(observed.environment, observed.stacks)
-        )
+        self.notes.note(observed.place, STANDS, observed.run.id)
+        served = self.addresses.of(observed.environment, observed.stacks, observed.part)
+        self._post(observed, number, DeploymentState.SUCCESS, text, served)
         # By itself GitHub ends only what was made before, and is neither transient nor in production.
         left = {each.id for each in stands if each.id > number or item.id.stage is not Stage.STAGING}
         left |= {each.id for each, _ in found if each not in stands and self._is_forgotten(each, observed)}
@@ -144,7 +143,7 @@ class Deployed:
         return not any(found.state.active for found in known)
 
     def _standing(self, observed: Observed) -> Standing:
-        return Standing(self.github, observed.environment.repository, observed.id)
+        return Standing(self.github, observed.environment.repository, observed.id, observed.place)
 
     def _post(self, observed: Observed, number: int, state: DeploymentState, text: str, served: str = "") -> None:
         """Post it, unless that is what was posted last."""
@@ -184,14 +183,15 @@ class Deployed:
         except ValueError as error:
             raise Malformed(str(error)) from error
         with bound(environment=str(environment)):
-            try:
-                self._remove(environment, removal)
-            except Rejected as error:
-                log.warning("GitHub does not take that the environment is gone", reason=str(error))
+            for part in ("", *removal.parts):
+                try:
+                    self._remove(environment, part, removal)
+                except Rejected as error:
+                    log.warning("GitHub does not take that the environment is gone", reason=str(error))
 
-    def _remove(self, environment: EnvironmentId, removal: Removal) -> None:
-        name, now = environment_name(environment), self.memory.environment(environment)
-        standing = Standing(self.github, removal.repository, environment)
+    def _remove(self, environment: EnvironmentId, part: str, removal: Removal) -> None:
+        name, now = environment_name(environment, part), self.memory.environment(environment)
+        standing = Standing(self.github, removal.repository, environment, with_part(str(environment), part))
         there = list(self.github.deployments(removal.repository, name))
         old = [each for each in standing.ours(there) if number_in(each, "generation") <= removal.generation]
         standing.end([each for each, _ in standing.left(old)], "the environment was removed")

@@ -6,7 +6,7 @@ Pure. Everything that comes from outside is escaped and cut; a message's section
 from __future__ import annotations
 
 from deployer.builds import Failure
-from deployer.contexts import readable, ref_of
+from deployer.contexts import readable, ref_of, with_part
 from deployer.logs import LINES
 from deployer.notices import Announcement
 from deployer.ports import Commit, Environment, Post
@@ -51,7 +51,7 @@ def run_message(observed: Observed, commit: Commit, mended: Setback | None = Non
     environment, run = observed.environment, observed.run
     icon, words = _head(observed)
     lines = [
-        f"{icon} {_place(environment, ref_of(environment, observed.commit))} {words}",
+        f"{icon} {_place(environment, ref_of(environment, observed.commit), observed.part)} {words}",
         link(commit.url, outside(commit.subject, _SUBJECT)),
         *_approvals(observed),
     ]
@@ -142,9 +142,10 @@ def failure_message(environment: Environment, commit: Commit, failed: Announceme
     return Post(_lines(*lines), context=(f"`{commit.sha[:7]}`", *([leads] if leads else [])))
 
 
-def _place(environment: Environment, ref: str) -> str:
-    """Which environment of which repository, and which release of it, where ``ref`` is one."""
+def _place(environment: Environment, ref: str, part: str = "") -> str:
+    """Which environment of which repository, which release of it, where ``ref`` is one, and which part."""
     where = environment.id.label
     if ref.startswith(TAGS):
         where = f"{where} {ref.removeprefix(TAGS)}"
+    where = with_part(where, part)
     return f"*{outside(environment.repository.full_name, _NAME)}* `{outside(where, _NAME)}`"

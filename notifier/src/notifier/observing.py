@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from deployer.contexts import part_of, with_part
 from deployer.environments import EnvironmentId
+from deployer.errors import Transient
 from deployer.events import RunChange
 from deployer.notices import RunNotice
 from deployer.observability import logger
@@ -47,6 +49,8 @@ class Observed:
     """Names of the stacks that it has deployed, the latest first."""
     forgotten: bool = False
     """Whether it may have been told before, and nobody remembers."""
+    part: str = ""
+    """Which of the environment's pipelines it is a run of; empty for the only one."""
 
     def page(self, stage: StageProgress) -> str:
         """Where a stage is to be looked at, or approved."""
@@ -63,6 +67,11 @@ class Observed:
         return self.environment.id
 
     @property
+    def place(self) -> str:
+        """What its runs are told apart from others by: each part has its own that stands, or fails."""
+        return with_part(str(self.id), self.part)
+
+    @property
     def rank(self) -> int:
         """Rises while the run goes on, a retry of a failed stage included."""
         return 1 + sum(stage.rank for stage in self.stages)
@@ -76,10 +85,16 @@ class Observer:
     region: str
 
     def observe(self, change: RunChange | RunNotice, environment: Environment) -> Observed | None:
-        """The run that an event or the builder names, or None where there is none of a commit of ours."""
+        """The run that an event or the builder names, or None where there is none of a commit of ours.
+
+        Raises:
+            Transient: where the builder is about to note which pipelines the environment has.
+        """
         run = self.runs.run(change.pipeline, change.execution)
         if run is None:
             return None
+        if change.pipeline not in (environment.stack, *environment.pipelines):
+            raise Transient("whether it is the environment's only pipeline is not noted yet", 1.0)
         commit = commit_of(run, environment)
         if not commit:
             log.info("a run of no commit of ours", revisions=sorted(run.revisions))
@@ -92,7 +107,8 @@ class Observer:
         stacks = tuple(dict.fromkeys(_deployed(actions)))
         forgotten = isinstance(change, RunNotice) and change.forgotten
         began = _began(actions)
-        return Observed(environment, change.pipeline, run, commit, told, began, url, approvals, stacks, forgotten)
+        part = part_of(environment, change.pipeline)
+        return Observed(environment, change.pipeline, run, commit, told, began, url, approvals, stacks, forgotten, part)
 
 
 def _began(actions: Iterable[ActionRun]) -> int:

@@ -26,9 +26,12 @@ STANDING: frozenset[DeploymentState | None] = frozenset(
 ENOUGH = 5
 
 
-def payload_of(environment: EnvironmentId, generation: int, run: str, began: int) -> dict[str, object]:
-    """By what a deployment of ours is known. ``began``: when its run did, in milliseconds."""
-    return {"environment": str(environment), "generation": generation, "run": run, "began": began}
+def payload_of(place: str, generation: int, run: str, began: int) -> dict[str, object]:
+    """By what a deployment of ours is known.
+
+    ``place``: of which environment, or part of one; ``began``: when its run did, in milliseconds.
+    """
+    return {"environment": place, "generation": generation, "run": run, "began": began}
 
 
 def number_in(deployment: Deployment, name: str) -> int:
@@ -39,15 +42,16 @@ def number_in(deployment: Deployment, name: str) -> int:
 
 @dataclass(frozen=True)
 class Standing:
-    """One environment of a repository."""
+    """One environment of a repository, or one part of it."""
 
     github: Deployments
     repository: RepositoryName
     environment: EnvironmentId
+    place: str
 
     def ours(self, there: Iterable[Deployment]) -> Iterator[Deployment]:
         """Those that were made for it, in the same order."""
-        return (each for each in there if each.payload.get("environment") == str(self.environment))
+        return (each for each in there if each.payload.get("environment") == self.place)
 
     def left(self, deployments: Iterable[Deployment]) -> list[tuple[Deployment, DeploymentState | None]]:
         """Which of these (newest first) have not ended, or stand, with how they do."""

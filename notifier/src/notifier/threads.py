@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from deployer.environments import EnvironmentId, parse
+from deployer.contexts import part_of, with_part
+from deployer.environments import parse
 from deployer.errors import DeployerError, Rejected, Transient
 from deployer.events import Malformed
 from deployer.notices import Announcement
@@ -45,7 +46,7 @@ class Channel(Protocol):
 class Served(Protocol):
     """Where an environment is served; ``deployer.addresses.Addresses`` is one."""
 
-    def of(self, environment: Environment, deployed: Sequence[str] = ()) -> str: ...
+    def of(self, environment: Environment, deployed: Sequence[str] = (), part: str = "") -> str: ...
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class Threads:
         if observed.run.state is not RunState.SUCCEEDED:
             return ""
         try:
-            return self.addresses.of(observed.environment, observed.stacks)
+            return self.addresses.of(observed.environment, observed.stacks, observed.part)
         except DeployerError as error:
             log.warning("where it is served is left out", reason=str(error))
             return ""
@@ -122,17 +123,16 @@ class Threads:
         Raises:
             Transient: where the end of another run of the environment is being noted.
         """
-        run = observed.run
+        run, key = observed.run, observed.place
         if run.state not in _NEWS:
             return None
         if run.state is RunState.SUCCEEDED:
-            return self._fares(observed.id, lambda before: before.succeeded(observed.began, run.id)).mended_by(run.id)
+            return self._fares(key, lambda before: before.succeeded(observed.began, run.id)).mended_by(run.id)
         setback = Setback(observed.began, run.id, failed_stage(observed), observed.commit)
-        return self._fares(observed.id, lambda before: before.failed(setback)).mended_by(run.id)
+        return self._fares(key, lambda before: before.failed(setback)).mended_by(run.id)
 
-    def _fares(self, environment: EnvironmentId, since: Callable[[Health], Health]) -> Health:
+    def _fares(self, key: str, since: Callable[[Health], Health]) -> Health:
         """Note what has become of an environment."""
-        key = str(environment)
         kept = self.notes.health(key)
         before = health_of(kept)
         after = since(before)
@@ -195,7 +195,8 @@ class Threads:
             return
         if announcement.at:
             setback = Setback(announcement.at, "", "", announcement.commit)
-            self._fares(item.id, lambda before: before.failed(setback))
+            for part in sorted({part_of(item, pipeline) for pipeline in item.pipelines} or {""}):
+                self._fares(with_part(str(item.id), part), lambda before: before.failed(setback))
         commit = self.authors.commit(item.repository, announcement.commit)
         author = mention(self.authors.person(self.slack(), commit)) or name_of(commit)
         self.slack().post(channel, failure_message(item, commit, announcement, author))

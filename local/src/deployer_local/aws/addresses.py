@@ -13,6 +13,7 @@ from . import emulator
 from .host import Host
 
 API = "AWS::ApiGatewayV2::Api"
+APIS = "/_aws/execute-api/"
 
 Made = tuple[str, dict[str, str]]
 
@@ -28,7 +29,7 @@ def install(website: Callable[[str], str]) -> Callable[[Host], None]:
         def endpoint(api_id: str) -> str:
             record = gateway._apis[api_id]
             if record.get("protocolType") == "HTTP":
-                record["apiEndpoint"] = f"{host.server.url}/_aws/execute-api/{api_id}"
+                record["apiEndpoint"] = f"{host.server.url}{APIS}{api_id}"
             return str(record["apiEndpoint"])
 
         def in_stack(original: Callable[..., Made]) -> Callable[..., Made]:
@@ -55,5 +56,19 @@ def install(website: Callable[[str], str]) -> Callable[[Host], None]:
         resource["update"] = in_stack(resource["update"])
         emulator.wrap(gateway, "_create_api", over_api)
         emulator.wrap(provisioners, "_s3_attrs", of_bucket)
+        emulator.wrap(emulator.module("app"), "_parse_execute_api_url", _at_the_root)
 
     return extend
+
+
+Place = tuple[str, str, str]
+
+
+def _at_the_root(original: Callable[[str, str], Place | None]) -> Callable[[str, str], Place | None]:
+    """An API's endpoint is an address without a slash behind it, too: what is asked for is `/`."""
+
+    def parse(host: str, path: str) -> Place | None:
+        bare = path.startswith(APIS) and "/" not in path.removeprefix(APIS)
+        return original(host, f"{path}/" if bare else path)
+
+    return parse

@@ -1,7 +1,9 @@
-"""HTTP APIs as strictly as API Gateway serves them: a function is invoked only with its permission.
+"""HTTP APIs as strictly as API Gateway serves them: at their stages alone, and a function only with its permission.
 
-ministack invokes a function whether or not its policy lets API Gateway; AWS answers 500 then.
+ministack invokes a function whether or not its policy lets API Gateway; AWS answers 500 then. It takes every API for
+one that has the stage `$default`; AWS answers 404 where there is no such stage.
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-troubleshooting-lambda.html
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-stages.html
 """
 
 from __future__ import annotations
@@ -23,7 +25,19 @@ INTERNAL_ERROR = (500, {"Content-Type": "application/json"}, json.dumps({"messag
 
 def install(_host: Host) -> None:
     """Extension for `Host`."""
-    emulator.wrap(emulator.module("services.apigateway"), "_invoke_lambda_proxy", _permitted_only)
+    gateway = emulator.module("services.apigateway")
+    emulator.wrap(gateway, "_invoke_lambda_proxy", _permitted_only)
+    emulator.wrap(gateway, "_handle_execute_in_scope", _at_a_stage_only)
+
+
+def _at_a_stage_only(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def execute(api_id: str, stage: str, *rest: Any, **options: Any) -> Any:
+        gateway = emulator.module("services.apigateway")
+        if stage not in gateway._stages.get(api_id, {}):
+            return gateway._http_api_not_found()
+        return await original(api_id, stage, *rest, **options)
+
+    return execute
 
 
 def _permitted_only(original: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

@@ -1,0 +1,1 @@
+"""The API: one function behind API Gateway's routes."""
