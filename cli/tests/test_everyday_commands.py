@@ -165,6 +165,17 @@ def test_the_environments_of_one_repository_alone() -> None:
         known(here(), FullName("acme", "none"))
 
 
+@pytest.mark.parametrize("opens", [True, False])
+def test_the_address_is_printed_where_no_browser_takes_it(monkeypatch: pytest.MonkeyPatch, *, opens: bool) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda url: opened.append(url) or opens)
+    place, (output, said, _) = here(GOOD), out()
+    object.__setattr__(place, "variables", {"BROWSER": "firefox"})
+    call(reading.open_, place, output, **SITE)
+    assert opened == ["https://feature/login.example"]
+    assert said.getvalue() == ("" if opens else "https://feature/login.example\n")
+
+
 @pytest.mark.parametrize(
     ("command", "options", "text"),
     [
