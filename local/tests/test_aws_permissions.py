@@ -312,7 +312,12 @@ SELECTED = {"dynamodb:select": "ALL_ATTRIBUTES"}
             id="a-job",
         ),
         pytest.param(
-            json_request("codepipeline", "ListPipelines"), [Check("codepipeline:ListPipelines", ())], id="pipelines"
+            json_request("codepipeline", "ListPipelines"),
+            [Check("codepipeline:ListPipelines", (f"arn:aws:codepipeline:{HERE}:*",))],
+            id="every-pipeline",
+        ),
+        pytest.param(
+            json_request("codepipeline", "ListWebhooks"), [Check("codepipeline:ListWebhooks", ())], id="webhooks"
         ),
         pytest.param(
             json_request("dynamodb", "Query", TableName="t", IndexName="i"),

@@ -100,7 +100,7 @@ def checks(request: Request) -> list[Check]:
             names = [str(each).partition(":")[0] for each in ids or ()] or [_name(request.document)]
             return [Check(_action(request), _arns("codebuild", f"project/{name}" if name else "")) for name in names]
         case "codepipeline":
-            found = ("*",) if request.operation in _JOBS else _arns("codepipeline", _pipeline(request.document))
+            found = ("*",) if request.operation in _JOBS else _arns("codepipeline", _pipeline(request))
             return [Check(_action(request), found)]
         case "dynamodb":
             return _dynamodb(request)
@@ -147,8 +147,11 @@ def _name(document: Mapping[str, Any]) -> str:
     return str(document.get("projectName") or document.get("name") or "")
 
 
-def _pipeline(document: Mapping[str, Any]) -> str:
-    return str(document.get("pipelineName") or document.get("name") or "")
+def _pipeline(request: Request) -> str:
+    """The pipeline's name; a list of all is asked for as `*`, as AWS's own refusals have it."""
+    if request.operation == "ListPipelines":
+        return "*"
+    return str(request.document.get("pipelineName") or request.document.get("name") or "")
 
 
 def _cloudformation(request: Request) -> Iterator[Check]:
