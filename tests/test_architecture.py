@@ -36,7 +36,7 @@ PURE = (
         "skipping",
         "testing",
     ),
-    *("patterns", "lengths"),
+    *("patterns", "lengths", "rotation"),
 )
 WORLDLY = {"os", "subprocess", "socket", "urllib.request", "http", "boto3", "botocore", "urllib3", "sqlite3"}
 
