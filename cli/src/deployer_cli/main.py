@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from deployer_cli.commands import commands
+from deployer_cli.config.command import config
+from deployer_cli.doctor.command import doctor
 from deployer_cli.laptop import local
+from deployer_cli.webhooks.command import webhook
 
 app = commands("An environment of its own for every branch, on AWS.")
 app.add_typer(local, name="local")
+app.add_typer(config, name="config")
+app.add_typer(webhook, name="webhook")
+app.command("doctor")(doctor)
 
 
 @app.callback()

@@ -38,7 +38,8 @@ class Output:
             self.note(empty)
         elif not self.console.is_terminal:
             for row in rows:
-                self.say("\t".join(plain(str(cell)) for cell in row))
+                # Not through rich, which makes spaces of tabs.
+                self.console.file.write("\t".join(plain(str(cell)) for cell in row) + "\n")
         else:
             table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
             for row in rows:

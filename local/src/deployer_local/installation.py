@@ -15,6 +15,7 @@ from deployer_deploy.progress import Listener, silent
 from deployer_deploy.target import Target
 from deployer_deploy.tree import Tree
 
+from .addresses import webhook_url
 from .engine import Engine
 
 CHANNEL = "deployments"
@@ -37,14 +38,9 @@ def install(engine: Engine, tree: Tree, listener: Listener = silent) -> str:
     installer.put_secret("opolis.github.token", engine.github_token)
     installer.put_secret("opolis.slack.token", engine.slack_token)
     outputs = installer.install()
-    endpoint = webhook_url(engine, outputs["ApiId"], configuration.stage)
+    endpoint = webhook_url(engine.aws_url, outputs["ApiId"], configuration.stage)
     engine.github.add_hook(None, endpoint, secret)
     return endpoint
-
-
-def webhook_url(engine: Engine, api: str, stage: str) -> str:
-    """Where the emulated API Gateway serves an API's stage; its own host name leads nowhere on this machine."""
-    return f"{engine.aws_url}/_aws/execute-api/{api}/{stage}/webhook"
 
 
 def webhook_secret(engine: Engine) -> str:
