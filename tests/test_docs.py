@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from builder.handler import PERMISSIONS
 from builder.templates import parse_parameters
 from deployer.events import parse_look, parse_sweep
 from deployer.refs import Stage
 from deployer_local.engine import BOT_SCOPES
+from notifier.handler import NEEDED, WISHED
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
@@ -91,6 +93,8 @@ def test_json_snippets_are_valid(page: Path, body: str) -> None:
     if set(document) == {"development", "staging", "production"}:
         for stage in Stage:
             parse_parameters(page.name, body.encode(), stage)
+    elif "default_permissions" in document:
+        assert document["default_permissions"] == {"metadata": "read", **NEEDED, **WISHED} | PERMISSIONS
     elif page.name == "operations.md":
         sweep = parse_sweep(document)
         assert (sweep.unlimited, sweep.repository.id) == (True, 42) if sweep else parse_look(document).request
