@@ -231,12 +231,32 @@ class Shelf:
     def get(self, name: str, *, lines: bool = False) -> str:
         return self.values[name]
 
+    def forget(self, name: str) -> None:
+        """Somebody has set it anew meanwhile, if ``later`` says so."""
+        self.values[name] = self.values.get("later", self.values[name])
+
 
 def test_without_an_app_the_token_is_taken_and_nothing_is_signed(server: Any) -> None:
     found = chosen(Shelf(token="ghp_x"), Names("token", "id", "key"), server.url, Permissions({}, {}))  # type: ignore[arg-type]
     found.know(RepositoryName(1, "acme", "site"))
     assert (found.of("user"), found.refused("user")) == ("ghp_x", False)
     assert server.asked == []
+
+
+@pytest.mark.parametrize(("later", "status"), [("ghp_y", 200), ("ghp_x", 401)], ids=["F94-rotated", "F42-revoked"])
+def test_a_token_that_is_refused_is_read_anew(server: Any, later: str, status: int) -> None:
+    shelf: Any = Shelf(token="ghp_x", later=later)
+    wire = Wire(server.url, chosen(shelf, Names("token", "id", "key"), server.url, Permissions({}, {})))
+    server.answer(401, {"message": "Bad credentials"})
+    if status == 200:
+        server.answer(200, {})
+        assert wire.get("user").status == 200
+    else:
+        with pytest.raises(Broken, match="401"):
+            wire.get("user")
+    assert [each.headers["authorization"] for each in server.asked] == ["Bearer ghp_x", "Bearer ghp_y"][
+        : 2 if status == 200 else 1
+    ]
 
 
 def test_with_an_app_it_is_the_app(server: Any) -> None:

@@ -179,7 +179,7 @@ def chosen(
     return Chosen(
         lambda: secrets.has(names.app_id),
         App(base_url, lambda: (secrets.get(names.app_id), secrets.get(names.app_key, lines=True)), permissions, http),
-        OneToken(lambda: secrets.get(names.token)),
+        OneToken(lambda: secrets.get(names.token), lambda: secrets.forget(names.token)),
     )
 
 

@@ -32,15 +32,26 @@ class Credentials(ABC):
 
 
 class OneToken(Credentials):
-    """The same for every repository. ``token``: called for each request, so that a rotated one is used."""
+    """The same for every repository. ``token``: called for each request, so that a rotated one is used.
 
-    def __init__(self, token: Callable[[], str]) -> None:
-        self._token = token
+    ``forget``: has it read anew, where it may be kept for a while.
+    """
+
+    def __init__(self, token: Callable[[], str], forget: Callable[[], None] | None = None) -> None:
+        self._token, self._forget = token, forget
 
     def of(self, path: str) -> str:
         """The token."""
         del path
         return self._token()
+
+    def refused(self, path: str) -> bool:
+        """Whether it was rotated since it was read."""
+        if self._forget is None:
+            return False
+        before = self._token()
+        self._forget()
+        return self._token() != before
 
 
 def subject_of(path: str) -> tuple[str, int]:
