@@ -161,6 +161,9 @@ def test_F91_what_is_typed_is_not_shown(engine: Engine) -> None:
     assert "opolis.github.hmac: " in shown
     assert "canary" not in shown
     assert kept(engine, SLACK_TOKEN)[0] == SLACK
+    shown = typed(engine, ["deployer_cli.config.original", "set", "my.own", KEY], "canary\n")
+    assert ("my.own: " in shown, "canary" in shown) == (True, False)
+    assert kept(engine, "my.own") == ("canary", KEY)
 
 
 def test_a_key_of_many_lines_is_not_typed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

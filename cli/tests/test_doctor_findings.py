@@ -14,8 +14,10 @@ from botocore.exceptions import ClientError, NoCredentialsError
 from rich.console import Console
 
 from deployer.errors import Broken, Rejected
+from deployer.github_wire import Answer
 from deployer_cli.checkout import FullName
-from deployer_cli.doctor import chat, command, door, forge, installation
+from deployer_cli.config.parameters import Description
+from deployer_cli.doctor import chat, command, door, forge, installation, vault
 from deployer_cli.findings import Finding, Verdict, right, show, together, unknown, wrong
 from deployer_cli.output import Output
 from deployer_cli.place import Place
@@ -227,6 +229,73 @@ def test_the_repository_is_the_one_that_is_named_or_the_checkouts(
     assert command._named(None) is None
     with pytest.raises(Rejected, match="OWNER/NAME"):
         command._named("site")
+
+
+class NoPlace:
+    """A place where every client fails so."""
+
+    configuration = Configuration()
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def client(self, _service: str) -> Any:
+        raise self.error
+
+
+def test_without_credentials_nothing_else_is_looked_at() -> None:
+    place: Any = NoPlace(NoCredentialsError())
+    [found] = command.examined(place, SITE)
+    assert (found.subject, found.verdict) == ("credentials", WRONG)
+
+
+def test_of_a_function_that_is_gone_nothing_is_known() -> None:
+    place: Any = NoPlace(ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "GetFunctionConfiguration"))
+    assert command._variables(place, "listener") == {}
+
+
+def test_an_endpoint_where_nobody_listens() -> None:
+    assert door._knock("http://127.0.0.1:9/webhook", {}) == 0
+
+
+def test_a_token_says_how_long_it_is_good() -> None:
+    class Told:
+        def get(self, _path: str) -> Answer:
+            headers = {"X-OAuth-Scopes": "repo", "GitHub-Authentication-Token-Expiration": "2026-11-26 00:00:00 UTC"}
+            return Answer(200, headers, b'{"login": "ada"}')
+
+    wire: Any = Told()
+    found = list(forge.token(wire, NOW))
+    assert [each.subject for each in found] == ["token", "token's scopes", "token's end"]
+    assert [each.verdict for each in found] == [RIGHT, RIGHT, WRONG]
+
+
+def test_a_secret_that_is_not_for_whoever_asks_to_read() -> None:
+    class Shut:
+        def all(self, _prefix: str) -> dict[str, Description]:
+            return {"opolis.github.hmac": Description("opolis.github.hmac", NOW, "alias/x", 1)}
+
+        def get(self, _name: str) -> str:
+            raise Broken("no kms:Decrypt")
+
+    parameters: Any = Shut()
+    hmac, token = vault.secrets(parameters, slack=False)
+    assert (hmac.verdict, "no kms:Decrypt" in hmac.said) == (UNKNOWN, True)
+    assert (token.subject, token.verdict) == ("secret opolis.github.token", WRONG)
+
+
+def test_an_app_needs_both_its_secrets_and_no_token() -> None:
+    class Half:
+        def all(self, _prefix: str) -> dict[str, Description]:
+            return {"opolis.github.app.id": Description("opolis.github.app.id", NOW, "k", 1)}
+
+        def get(self, _name: str) -> str:
+            return "123"
+
+    parameters: Any = Half()
+    found = {each.subject: each.verdict for each in vault.secrets(parameters, slack=False)}
+    names = ("opolis.github.hmac", "opolis.github.app.id", "opolis.github.app.key")
+    assert found == dict(zip((f"secret {name}" for name in names), (WRONG, RIGHT, WRONG), strict=True))
 
 
 # --- Slack

@@ -14,8 +14,8 @@ from deployer.rotation import FORMER_FOR, SETTLED_AFTER
 from deployer_cli.checkout import FullName
 from deployer_cli.config.names import FORMER_HMAC, GITHUB_HMAC
 from deployer_cli.config.parameters import Description
-from deployer_cli.config.rotate import settle, told
-from deployer_cli.config.rotation import begin, ends, replace, settles_in
+from deployer_cli.config.rotate import settle, settled, told
+from deployer_cli.config.rotation import Begun, begin, ends, replace, settles_in
 from deployer_cli.findings import Verdict
 from deployer_cli.output import Output
 from deployer_cli.webhooks.settings import Delivery, Hook
@@ -64,7 +64,7 @@ def vault(current: str | None = "old", former: str | None = None, since: float =
 def test_F18_a_new_secret_is_made_and_the_former_kept_under_the_same_key() -> None:
     kept = vault()
     begun = begin(kept, START, lambda: "new")
-    assert (begun.secret, begun.settles_in, begun.anew) == ("new", SETTLED_AFTER, True)
+    assert begun == Begun("new", SETTLED_AFTER, START + timedelta(seconds=FORMER_FOR), anew=True)
     assert kept.values == ("new", "old")
     assert {key for _, _, key in kept.kept.values()} == {"mine"}
     assert len(begin(vault(), START).secret) == 64
@@ -83,6 +83,7 @@ def test_F93_one_that_broke_off_is_gone_on_with(since: float, anew: bool, waits:
     kept = vault("new", "old", since)
     begun = begin(kept, START, lambda: "newer")
     assert (begun.anew, begun.settles_in) == (anew, pytest.approx(waits))
+    assert begun.until == START + timedelta(seconds=FORMER_FOR - (0 if anew else since))
     assert kept.values == (("newer", "new") if anew else ("new", "old"))
 
 
@@ -133,6 +134,21 @@ def test_waiting_is_said() -> None:
     settle(Output(), 0.0, slept.append)
     settle(Output(), 3.0, slept.append)
     assert slept == [3.0]
+
+
+@pytest.mark.parametrize(
+    ("kept", "waits"),
+    [
+        pytest.param(vault(None), [], id="no-secret"),
+        pytest.param(vault("new"), [], id="never-rotated"),
+        pytest.param(vault("new", "old", 5.0), [SETTLED_AFTER - 5], id="a-moment-ago"),
+        pytest.param(vault("new", "old", 3600.0), [], id="an-hour-ago"),
+    ],
+)
+def test_F18_a_webhook_is_told_no_secret_that_is_not_taken_yet(kept: Vault, waits: list[float]) -> None:
+    slept: list[float] = []
+    settled(Output(), kept, START, slept.append)
+    assert slept == waits
 
 
 @dataclass

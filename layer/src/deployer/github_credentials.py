@@ -25,10 +25,9 @@ class Credentials(ABC):
         """What is asked next is about this repository; of its pages, GitHub names it by its number alone."""
         del repository
 
+    @abstractmethod
     def refused(self, path: str) -> bool:
         """GitHub does not know the token (401). Whether there may be another one now."""
-        del path
-        return False
 
 
 class OneToken(Credentials):

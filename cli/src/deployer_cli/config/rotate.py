@@ -14,7 +14,7 @@ from deployer_cli.checkout import FullName
 from deployer_cli.commands import FAILED, placed
 from deployer_cli.config.names import FORMER_HMAC, GITHUB_HMAC, full_name
 from deployer_cli.config.parameters import Parameters
-from deployer_cli.config.rotation import begin, ends, settles_in
+from deployer_cli.config.rotation import Vault, begin, ends, settles_in
 from deployer_cli.findings import Finding, Verdict, right, show, unknown, wrong
 from deployer_cli.output import Output
 from deployer_cli.place import Place
@@ -55,11 +55,8 @@ def rotate(
     settle(output, begun.settles_in)
     found = list(told(((each, Hooks(github, each)) for each in known), url, begun.secret))
     fine = show(output, found)
-    until = ends(parameters.describe(FORMER_HMAC), datetime.now(UTC))
-    if until:
-        output.note(
-            f"the former secret is valid until {until:%Y-%m-%d %H:%M %Z}; `deployer config rotate --finish` ends it"
-        )
+    said = f"the former secret is valid until {begun.until:%Y-%m-%d %H:%M %Z}"
+    output.note(f"{said}; `deployer config rotate --finish` ends it")
     if not fine:
         raise typer.Exit(FAILED)
 
@@ -71,11 +68,10 @@ def settle(output: Output, seconds: float, sleep: Sleep = time.sleep) -> None:
         sleep(seconds)
 
 
-def settled(output: Output, parameters: Parameters, sleep: Sleep = time.sleep) -> None:
+def settled(output: Output, vault: Vault, now: datetime, sleep: Sleep = time.sleep) -> None:
     """Wait where the webhook's secret was changed a moment ago: GitHub must not sign with it before it is taken."""
-    now = datetime.now(UTC)
-    current = parameters.describe(GITHUB_HMAC)
-    if current and ends(parameters.describe(FORMER_HMAC), now):
+    current = vault.describe(GITHUB_HMAC)
+    if current and ends(vault.describe(FORMER_HMAC), now):
         settle(output, settles_in(current, now), sleep)
 
 

@@ -34,11 +34,12 @@ class Vault(Protocol):
 class Begun:
     """The secret that GitHub is to sign with, and in how many seconds every listener takes it.
 
-    ``anew``: whether it was made now, not by a rotation that was under way.
+    ``until``: when the former one ends. ``anew``: whether it was made now, not by a rotation that was under way.
     """
 
     secret: str
     settles_in: float
+    until: datetime
     anew: bool
 
 
@@ -73,11 +74,11 @@ def begin(vault: Vault, now: datetime, random: Callable[[], str] = lambda: secre
     if found is None:
         raise Rejected(f"{GITHUB_HMAC} was never set; `deployer config set hmac` sets it")
     current = vault.get(GITHUB_HMAC).strip()
-    if under_way(vault, current, now):
-        return Begun(current, settles_in(found, now), anew=False)
+    if until := under_way(vault, current, now):
+        return Begun(current, settles_in(found, now), until, anew=False)
     secret = random()
     replace(vault, secret, now)
-    return Begun(secret, SETTLED_AFTER, anew=True)
+    return Begun(secret, SETTLED_AFTER, now + timedelta(seconds=FORMER_FOR), anew=True)
 
 
 def under_way(vault: Vault, current: str, now: datetime) -> datetime | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -31,7 +32,7 @@ def add(place: Place, output: Output, repository: Named) -> None:
     url = place.endpoint
     secret = place.secrets.get(GITHUB_HMAC)
     hooks = Hooks(place.own_github, name)
-    settled(output, Parameters(place.client("ssm")))
+    settled(output, Parameters(place.client("ssm")), datetime.now(UTC))
     before = ours(hooks.all(), url)
     hook = hooks.set(before, url, secret) if before else hooks.create(url, secret)
     outcome = "mended" if before and before != hook else "set anew" if before else "made"
