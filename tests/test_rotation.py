@@ -204,6 +204,7 @@ def test_F18_on_the_engine_none_is_lost(installed: Engine) -> None:
     assert again.exit_code == 0, again.output
     assert "going on with the rotation that is under way" in again.stderr
     assert "ends it" in again.stderr
+    assert "when `deployer local up` starts next" in again.stderr
     shut = CliRunner().invoke(app, ["config", "rotate", "--repo", "acme/nothing", *where])
     assert (shut.exit_code, "✗ webhook of acme/nothing: " in shut.stdout) == (1, True)
     for said in ("the former secret has ended", "there is n"):

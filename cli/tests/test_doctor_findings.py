@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -279,7 +279,7 @@ def test_a_secret_that_is_not_for_whoever_asks_to_read() -> None:
             raise Broken("no kms:Decrypt")
 
     parameters: Any = Shut()
-    hmac, token = vault.secrets(parameters, slack=False)
+    hmac, token = vault.secrets(parameters, slack=False, now=NOW)
     assert (hmac.verdict, "no kms:Decrypt" in hmac.said) == (UNKNOWN, True)
     assert (token.subject, token.verdict) == ("secret opolis.github.token", WRONG)
 
@@ -293,9 +293,22 @@ def test_an_app_needs_both_its_secrets_and_no_token() -> None:
             return "123"
 
     parameters: Any = Half()
-    found = {each.subject: each.verdict for each in vault.secrets(parameters, slack=False)}
+    found = {each.subject: each.verdict for each in vault.secrets(parameters, slack=False, now=NOW)}
     names = ("opolis.github.hmac", "opolis.github.app.id", "opolis.github.app.key")
     assert found == dict(zip((f"secret {name}" for name in names), (WRONG, RIGHT, WRONG), strict=True))
+
+
+@pytest.mark.parametrize(("hours", "told"), [(1, True), (25, False)], ids=["F18-under-way", "F18-over"])
+def test_a_rotation_that_is_under_way_is_told(hours: int, told: bool) -> None:
+    name = "opolis.github.hmac.previous"
+
+    class Rotated:
+        def all(self, _prefix: str) -> dict[str, Description]:
+            return {name: Description(name, NOW - timedelta(hours=hours), "k", 1)}
+
+    parameters: Any = Rotated()
+    found = [each for each in vault.secrets(parameters, slack=True, now=NOW) if each.subject == "rotation"]
+    assert [each.verdict for each in found] == [UNKNOWN] * told
 
 
 # --- Slack

@@ -59,7 +59,7 @@ def examined(place: Place, repository: FullName | None) -> Iterator[Finding]:
         yield from looked(subject, partial(look, place))
     notifier = _variables(place, "notifier")
     channels = chat.channels_of(notifier)
-    yield from looked("secrets", lambda: secrets(Parameters(place.client("ssm")), bool(channels)))
+    yield from looked("secrets", lambda: secrets(Parameters(place.client("ssm")), bool(channels), datetime.now(UTC)))
     yield from looked("endpoint", lambda: endpoint(place))
     yield from looked("token", partial(of_token, place))
     yield from of_repository(place, repository)
