@@ -34,10 +34,6 @@ class Identity:
     app: App | None = None
     grant: Grant | None = None
 
-    def sees(self, repository: Repository) -> bool:
-        """Whether the repository is there for this caller."""
-        return self.grant is None or self.grant.reaches(repository)
-
     def admit(self, route: Route) -> None:
         """Refuses what this caller may not do."""
         if (route.template in _OF_APPS) != (self.app is not None):
@@ -65,9 +61,14 @@ def covers(granted: Mapping[str, str], name: str, level: str) -> bool:
     return name in granted and _LEVELS.index(granted[name]) >= _LEVELS.index(level)
 
 
+def seen(identity: Identity, repository: Repository) -> bool:
+    """Whether the repository is there for this caller."""
+    return not repository.hidden and (identity.grant is None or identity.grant.reaches(repository))
+
+
 def visible(identity: Identity, repository: Repository | None) -> Repository:
     """The repository; refuses with 404 where it is not there for this caller."""
-    if repository is None or repository.hidden or not identity.sees(repository):
+    if repository is None or not seen(identity, repository):
         not_found()
     return repository
 

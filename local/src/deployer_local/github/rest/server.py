@@ -26,7 +26,7 @@ from . import apps, archives, contents, deployments, environments, hooks, pulls,
 from .account import ROUTES as ACCOUNT_ROUTES
 from .account import RateLimit, rate_limit_body
 from .exchange import DOCUMENTATION, Answer, Call, Forge, RefusalError, Route
-from .identity import Identity, identify, visible
+from .identity import Identity, identify, seen, visible
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class Rest:
             name, numbered, rest, routes = unquote(match[1] or ""), match[2], match[3] or "", OF_A_REPOSITORY
             repositories = self._forge.repositories
             subject = repositories.numbered(int(numbered)) if numbered else repositories.named(name)
-            if subject is None and (moved := repositories.formerly(name)) and not moved.hidden:
+            if subject is None and (moved := repositories.formerly(name)) and seen(identity, moved):
                 there = f"{self._forge.urls().api}/repositories/{moved.id}{rest}"
                 query = f"?{request.url.query}" if request.url.query else ""
                 status = 301 if method == "GET" else 307  # GitHub's body is the same for both
