@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,3 +62,21 @@ def test_commands_speak_to_github_as_the_deployer_where_nobody_brings_a_token() 
     place = Place(Target(region="eu-central-1"), Configuration(), {})
     assert place.github
     assert place.own_token == ""
+
+
+@pytest.mark.parametrize(
+    ("variables", "file", "profile"),
+    [
+        pytest.param({}, "[opolis-deployer]\n", "opolis-deployer", id="the-originals-profile"),
+        pytest.param({}, "[other]\n", None, id="no-such-profile"),
+        pytest.param({"AWS_PROFILE": "other"}, "[opolis-deployer]\n", None, id="another-was-chosen"),
+        pytest.param({"AWS_ACCESS_KEY_ID": "x"}, "[opolis-deployer]\n", None, id="credentials-are-at-hand"),
+    ],
+)
+def test_the_originals_profile_is_taken_where_no_other_is_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], file: str, profile: str | None
+) -> None:
+    (tmp_path / "credentials").write_text(file)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    assert Place.aws(Configuration(), variables, None, None).target.profile == profile
