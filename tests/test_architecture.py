@@ -37,7 +37,7 @@ PURE = (
         "skipping",
         "testing",
     ),
-    *("patterns", "lengths", "parameters", "actions", "admission", "runs", "consoles", "logs"),
+    *("patterns", "lengths", "parameters", "actions", "admission", "runs", "consoles", "logs", "rotation"),
 )
 WORLDLY = {"os", "subprocess", "socket", "urllib.request", "http", "boto3", "botocore", "urllib3", "sqlite3"}
 

@@ -15,12 +15,14 @@ import pytest
 import yaml
 from tests.snippets import check_pipelines, template
 
+from builder.handler import PERMISSIONS
 from deployer.events import parse_look, parse_sweep
 from deployer.refs import Stage
 from deployer.templates import parse_parameters
 from deployer_local.codepipeline.actions.stack_parameters import override
 from deployer_local.codepipeline.records import Artifact
 from deployer_local.engine import BOT_SCOPES
+from notifier.handler import NEEDED, WISHED
 from s3deployer.parameters import parameters
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -104,6 +106,8 @@ def test_json_snippets_are_valid(page: Path, body: str) -> None:
     if set(document) == {"development", "staging", "production"}:
         for stage in Stage:
             parse_parameters(page.name, body.encode(), stage)
+    elif "default_permissions" in document:
+        assert document["default_permissions"] == {"metadata": "read", **NEEDED, **WISHED} | PERMISSIONS
     elif page.name == "operations.md":
         sweep = parse_sweep(document)
         if sweep:

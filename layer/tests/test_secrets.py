@@ -51,6 +51,20 @@ def test_a_secret_is_decrypted_and_kept_for_a_while(ssm: Any, clock: Clock) -> N
     assert secrets.get(NAME) == "two"
 
 
+def test_F18_how_old_it_is(ssm: Any) -> None:
+    put(ssm, "one")
+    written = ssm.get_parameter(Name=NAME)["Parameter"]["LastModifiedDate"].timestamp()
+    assert Secrets(ssm, now=lambda: written + 7.0).age(NAME) == pytest.approx(7.0)
+
+
+def test_F18_one_that_nobody_knows_the_age_of_is_old() -> None:
+    class Undated:
+        def get_parameter(self, **_: object) -> Any:
+            return {"Parameter": {"Value": "x"}}
+
+    assert Secrets(Undated(), now=lambda: 1e9).age(NAME) == 1e9
+
+
 def test_F18_a_forgotten_one_is_read_anew(ssm: Any, clock: Clock) -> None:
     put(ssm, "one")
     secrets = Secrets(ssm, clock=clock)

@@ -14,7 +14,8 @@ from tests.webhooks.payloads import EXAMPLES, LARGEST_PAYLOAD, push
 
 from deployer.errors import Transient
 from deployer.events import decode, parse_look
-from listener.signature import KEPT, PREVIOUS, REREAD_AFTER, matches
+from deployer.rotation import FORMER_FOR, KEPT, PREVIOUS, REREAD_AFTER
+from listener.signature import matches
 
 Lines = Callable[[], list[Event]]
 
@@ -139,6 +140,16 @@ def test_F18_the_old_secret_ends_by_itself() -> None:
     endpoint.vault.values[NAME] = "new"
     endpoint.clock.now += KEPT
     assert endpoint.answer(request(push(), secret="old"))[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("age", "status"), [(FORMER_FOR - 1, 202), (FORMER_FOR, 401)], ids=["F18-for-a-day", "F18-and-no-longer"]
+)
+def test_what_was_rotated_away_is_not_good_for_ever(age: float, status: int) -> None:
+    endpoint = endpoint_with(**{NAME: "new", NAME + PREVIOUS: "old"})
+    endpoint.vault.ages[NAME + PREVIOUS] = age
+    assert endpoint.answer(request(push(), secret="old"))[0] == status
+    assert endpoint.answer(request(push(), secret="new"))[0] == 202
 
 
 # --- requests

@@ -26,11 +26,18 @@ class Clock:
 
 @dataclass
 class Vault:
-    """Secrets in memory: notes what is read, forgets nothing by itself. ``failure``: raised instead of giving one."""
+    """Secrets in memory: notes what is read, forgets nothing by itself. ``failure``: raised instead of giving one.
+
+    ``ages``: seconds since one was written, 0 where nothing is said.
+    """
 
     values: dict[str, str] = field(default_factory=dict)
     reads: list[str] = field(default_factory=list)
     failure: DeployerError | None = None
+    ages: dict[str, float] = field(default_factory=dict)
+
+    def age(self, name: str) -> float:
+        return self.ages.get(name, 0.0)
 
     def get(self, name: str) -> str:
         self.reads.append(name)

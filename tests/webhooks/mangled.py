@@ -15,7 +15,7 @@ from tests.webhooks.endpoints import CASES, DELIVERY, SHAPES, delivery, recased,
 from tests.webhooks.listening import NAME
 from tests.webhooks.payloads import EXAMPLES, LARGEST_PAYLOAD, MASTER, Payload
 
-from listener.signature import PREVIOUS
+from deployer.rotation import PREVIOUS
 
 T = TypeVar("T")
 

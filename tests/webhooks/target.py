@@ -18,8 +18,9 @@ from tests.webhooks.mangled import webhook
 
 from deployer.errors import Transient
 from deployer.observability import JsonFormatter
+from deployer.rotation import REREAD_AFTER
 from listener.handler import Listener
-from listener.signature import REREAD_AFTER, Verifier
+from listener.signature import Verifier
 
 
 class Answers(Protocol):

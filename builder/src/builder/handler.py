@@ -45,6 +45,8 @@ from deployer.settings import load
 log = logger("builder")
 # Milliseconds for which a sweep's look is tried again, and a tick is worth a sweep.
 STALE = 600_000
+# What it does on GitHub, where it does so as an App: it reads refs and files, and says what becomes of a commit.
+PERMISSIONS = {"contents": "read", "statuses": "write"}
 _UNENDED = frozenset({"STARTED", "RESUMED", "STOPPING"})
 # A run that failed or was cancelled may have to be made up for; with these there is nothing to be done.
 _GOOD_ENDS = frozenset({"SUCCEEDED", "STOPPED", "SUPERSEDED"})
@@ -66,6 +68,8 @@ class Settings:
     github_token_parameter: str
     allowed_repositories: str  # no default: an empty list must not mean everybody
     github_api_url: str = "https://api.github.com"
+    github_app_id_parameter: str = "opolis.github.app.id"
+    github_app_key_parameter: str = "opolis.github.app.key"
     connection_arn: str = ""
     branches: str = "*"
     excluded_branches: str = ""
@@ -203,6 +207,8 @@ def _builder() -> tuple[Builder, Hide]:
     from builder.sources import Sources  # noqa: PLC0415
     from builder.together import Threads  # noqa: PLC0415
     from deployer.github import GitHub  # noqa: PLC0415
+    from deployer.github_app import Names, Permissions, chosen  # noqa: PLC0415
+    from deployer.github_wire import pool  # noqa: PLC0415
     from deployer.memory import Table  # noqa: PLC0415
     from deployer.pipelines import CodePipeline  # noqa: PLC0415
     from deployer.queues import LookQueue, NoticeQueue  # noqa: PLC0415
@@ -220,7 +226,14 @@ def _builder() -> tuple[Builder, Hide]:
     def clock() -> int:
         return time.time_ns() // 1_000_000
 
-    github = GitHub(settings.github_api_url, token)
+    connections = pool()
+    names = Names(settings.github_token_parameter, settings.github_app_id_parameter, settings.github_app_key_parameter)
+    permissions = Permissions(needed=PERMISSIONS, wished={})
+    github = GitHub(
+        settings.github_api_url,
+        chosen(secrets, names, settings.github_api_url, permissions, connections),
+        connections,
+    )
     stacks = CloudFormation(boto3.client("cloudformation", config=config))
     pipelines = CodePipeline(boto3.client("codepipeline", config=config))
     memory = Table(boto3.client("dynamodb", config=config), settings.environments_table)

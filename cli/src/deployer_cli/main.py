@@ -16,6 +16,9 @@ from deployer_cli.commands import Commands
 PARTS = {
     "deploy": "deployer_cli.install.deploy:deploy",
     "remove": "deployer_cli.install.remove:remove",
+    "config": "deployer_cli.config.command:config",
+    "webhook": "deployer_cli.webhooks.command:webhook",
+    "doctor": "deployer_cli.doctor.command:doctor",
     "init": "deployer_cli.init.command:init",
     "validate": "deployer_cli.validate.command:validate",
     "diff": "deployer_cli.diff.command:diff",

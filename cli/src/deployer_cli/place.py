@@ -15,20 +15,22 @@ import boto3
 
 from deployer.errors import Rejected
 from deployer.github import GitHub
+from deployer.github_app import Chosen, Names, Permissions, chosen
+from deployer.github_credentials import OneToken
+from deployer.github_wire import Wire
 from deployer.memory import Table
 from deployer.secrets import Secrets
 from deployer.stacks import translated
+from deployer_cli.config.names import APP_ID, APP_KEY, GITHUB_TOKEN
 from deployer_deploy.configuration import Configuration
 from deployer_deploy.stacks import Stacks
 from deployer_deploy.target import Target
 from deployer_deploy.tree import CORE, LAYER
-from deployer_local.kept import Kept, webhook_url
+from deployer_local.addresses import webhook_url
+from deployer_local.kept import Kept
 
-# What the deployer keeps in SSM, by the names that it always had.
-GITHUB_TOKEN = "opolis.github.token"  # noqa: S105 - a name
-GITHUB_HMAC = "opolis.github.hmac"
-SLACK_TOKEN = "opolis.slack.token"  # noqa: S105 - a name
-
+# What builder and notifier need together; deployments are shown where an App may.
+PERMISSIONS = Permissions({"contents": "read", "statuses": "write"}, {"deployments": "write"})
 PROFILE = "opolis-deployer"
 _GITHUB_API = "https://api.github.com"
 _GITHUB = "https://github.com"
@@ -119,7 +121,10 @@ class Place:
 
     @property
     def endpoint(self) -> str:
-        """Where webhooks are to be sent; in the laptop engine, where that serves it: AWS's name leads nowhere there."""
+        """Where webhooks go; in the laptop engine, where that serves it: AWS's name leads nowhere there.
+
+        Raises ``Rejected`` where the deployer is not installed.
+        """
         if self.engine:
             return webhook_url(self.engine.aws_url, self.outputs["ApiId"], self.configuration.stage)
         return self.outputs["Endpoint"]
@@ -137,7 +142,30 @@ class Place:
     @cached_property
     def github(self) -> GitHub:
         """GitHub's REST API, with the caller's own token where there is one (``GH_TOKEN``, ``GITHUB_TOKEN``)."""
-        return GitHub(self.github_api_url, self._github_token)
+        return GitHub(self.github_api_url, OneToken(lambda: self.own_token) if self.own_token else self.credentials)
+
+    @property
+    def credentials(self) -> Chosen:
+        """What the deployer's functions speak to GitHub with: the App's tokens, or the token."""
+        return chosen(self.secrets, Names(GITHUB_TOKEN, APP_ID, APP_KEY), self.github_api_url, PERMISSIONS)
+
+    @cached_property
+    def own_github(self) -> Wire:
+        """GitHub's REST API with the caller's own token and no other: what nobody but a person may do.
+
+        Raises:
+            Rejected: where there is none.
+        """
+        if not self.own_token:
+            raise Rejected("this needs your own token for GitHub: GH_TOKEN=$(gh auth token), or one from its settings")
+        return Wire(self.github_api_url, lambda: self.own_token)
+
+    @property
+    def own_token(self) -> str:
+        """The token of whoever runs the command, empty where there is none; an engine never gets a real one."""
+        if self.engine:
+            return self.engine.github_token
+        return self.variables.get("GH_TOKEN") or self.variables.get("GITHUB_TOKEN") or ""
 
     @property
     def github_api_url(self) -> str:
@@ -148,12 +176,6 @@ class Place:
     def github_url(self) -> str:
         """Base of what people open in a browser."""
         return self.engine.web_url if self.engine else self.variables.get("GITHUB_SERVER_URL") or _GITHUB
-
-    def _github_token(self) -> str:
-        if self.engine:
-            return self.engine.github_token
-        own = self.variables.get("GH_TOKEN") or self.variables.get("GITHUB_TOKEN")
-        return own or self.secrets.get(GITHUB_TOKEN)
 
 
 def _own_profile(variables: Mapping[str, str]) -> str | None:

@@ -15,6 +15,7 @@ import urllib3
 
 from deployer.errors import Broken, Rejected, Transient
 from deployer.events import RepositoryName
+from deployer.github_credentials import Credentials
 from deployer.github_wire import Answer, Wire, encode, path_of, path_to
 from deployer.lengths import description
 from deployer.ports import Commit, CommitStatus, Refs, Repository, Tip
@@ -28,10 +29,12 @@ class GitHub:
     """Implements ``Repositories``, ``Files`` and ``Statuses``.
 
     ``base_url``: ``https://api.github.com`` or an Enterprise ``https://host/api/v3``. ``token``: called for each
-    request, so that a rotated one is used.
+    request, so that a rotated one is used; or what has one for each repository.
     """
 
-    def __init__(self, base_url: str, token: Callable[[], str], http: urllib3.PoolManager | None = None) -> None:
+    def __init__(
+        self, base_url: str, token: Callable[[], str] | Credentials, http: urllib3.PoolManager | None = None
+    ) -> None:
         self._wire = Wire(base_url, token, http)
 
     # --- Repositories
@@ -48,7 +51,7 @@ class GitHub:
         moment ago would have a branch's environment removed.
         """
         short = encode(ref.removeprefix("refs/"))
-        answer = self._wire.get(f"{path_to(repository)}/git/ref/{short}")
+        answer = self._wire.get(f"{self._wire.to(repository)}/git/ref/{short}")
         if answer.status == 404:
             self._prove(repository)
             return None
@@ -63,7 +66,7 @@ class GitHub:
         if kind != "tag":
             raise Rejected(f"{ref} names a {kind}; only a commit can be deployed")
         # commits/{ref} peels an annotated tag, and answers 404 or 422 where what it names is no commit.
-        peeled = self._wire.get(f"{path_to(repository)}/commits/{short}")
+        peeled = self._wire.get(f"{self._wire.to(repository)}/commits/{short}")
         if peeled.status in (404, 409, 422):
             raise Rejected(f"{ref} does not lead to a commit; only a commit can be deployed")
         return Tip(sha, str(peeled.object()["sha"]))
@@ -85,7 +88,7 @@ class GitHub:
         so. Where one has changed, the others are read whole. That no page has come behind a full last one is said by
         the repository itself, which tells when it was pushed to last.
         """
-        start = path_to(repository)
+        start = self._wire.to(repository)
         read: dict[str, Answer] = {}
         if start in known:
             for path, validator in known.items():
@@ -99,7 +102,7 @@ class GitHub:
 
     def _all_refs(self, repository: RepositoryName, read: Mapping[str, Answer]) -> Refs:
         """``read``: what has been read already."""
-        asked = path_to(repository)
+        asked = self._wire.to(repository)
         answer = read.get(asked) or self._wire.get(asked)
         _refuse_absence(repository, answer)
         found = _repository(answer)
@@ -122,7 +125,7 @@ class GitHub:
 
     def commit(self, repository: RepositoryName, sha: str) -> Commit:
         """GET /repos/{owner}/{repo}/commits/{ref}."""
-        answer = self._wire.get(f"{path_to(repository)}/commits/{encode(sha)}")
+        answer = self._wire.get(f"{self._wire.to(repository)}/commits/{encode(sha)}")
         if answer.status == 404:
             raise Rejected(f"commit {sha} is not in {repository.full_name}")
         found = answer.object()
@@ -159,7 +162,7 @@ class GitHub:
     def archive(self, repository: RepositoryName, commit: str) -> Iterator[IO[bytes]]:
         """GET /repos/{owner}/{repo}/tarball/{ref}: a stream. It redirects to another host, which gets no token."""
         try:
-            with self._wire.stream(f"{path_to(repository)}/tarball/{encode(commit)}") as response:
+            with self._wire.stream(f"{self._wire.to(repository)}/tarball/{encode(commit)}") as response:
                 yield cast(IO[bytes], response)
         except urllib3.exceptions.HTTPError as error:
             raise Transient(f"the archive of {commit[:7]} broke off: {type(error).__name__}") from error
@@ -170,7 +173,7 @@ class GitHub:
         Raises:
             Transient: where it can't; who tries again begins with the repository.
         """
-        if self._wire.get(path_to(repository)).status == 404:
+        if self._wire.get(self._wire.to(repository)).status == 404:
             raise Transient(f"{repository.full_name} can't be read any more")
 
     # --- Statuses
@@ -197,7 +200,7 @@ class GitHub:
         A state that this version does not know is left out: it is not one of ours.
         """
         listed: list[Mapping[str, Any]] = []
-        for _, page in self._wire.pages(f"{path_to(repository)}/commits/{encode(sha)}/status?per_page=100"):
+        for _, page in self._wire.pages(f"{self._wire.to(repository)}/commits/{encode(sha)}/status?per_page=100"):
             if page.status in (404, 409, 422):
                 return {}
             listed += page.object()["statuses"]

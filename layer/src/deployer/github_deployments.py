@@ -16,6 +16,7 @@ import urllib3
 
 from deployer.errors import Rejected
 from deployer.events import RepositoryName
+from deployer.github_credentials import Credentials
 from deployer.github_wire import Answer, Wire, path_to
 from deployer.lengths import description as as_taken
 from deployer.ports import Deployment, DeploymentStatus
@@ -32,13 +33,15 @@ class GitHubDeployments:
     request, so that a rotated one is used.
     """
 
-    def __init__(self, base_url: str, token: Callable[[], str], http: urllib3.PoolManager | None = None) -> None:
+    def __init__(
+        self, base_url: str, token: Callable[[], str] | Credentials, http: urllib3.PoolManager | None = None
+    ) -> None:
         self._wire = Wire(base_url, token, http)
 
     def deployments(self, repository: RepositoryName, environment: str, sha: str = "") -> Iterator[Deployment]:
         """GET /repos/{owner}/{repo}/deployments, page by page."""
         of = f"&sha={_segment(sha)}" if sha else ""
-        path = f"{path_to(repository)}/deployments?environment={_segment(environment)}{of}&per_page=100"
+        path = f"{self._wire.to(repository)}/deployments?environment={_segment(environment)}{of}&per_page=100"
         for _, page in self._wire.pages(path, also=_FORBIDDEN):
             yield from map(_deployment, _permitted(page, repository).list())
 
@@ -64,7 +67,7 @@ class GitHubDeployments:
             "description": as_taken(description),
             "payload": dict(payload or {}),
         }
-        answer = self._wire.post(f"{path_to(repository)}/deployments", body, also=_FORBIDDEN)
+        answer = self._wire.post(f"{self._wire.to(repository)}/deployments", body, also=_FORBIDDEN)
         return int(_permitted(answer, repository).object()["id"])
 
     def deployment_states(self, repository: RepositoryName, deployment: int) -> Sequence[DeploymentStatus]:
@@ -96,7 +99,7 @@ class GitHubDeployments:
 
     def remove_environment(self, repository: RepositoryName, environment: str) -> bool:
         """DELETE /repos/{owner}/{repo}/environments/{environment_name}: 403 where the token may not administer."""
-        answer = self._wire.delete(f"{path_to(repository)}/environments/{_segment(environment)}")
+        answer = self._wire.delete(f"{self._wire.to(repository)}/environments/{_segment(environment)}")
         if answer.forbidden:
             return False
         if answer.status != 404:

@@ -19,6 +19,7 @@ import urllib3
 from deployer import tracing
 from deployer.errors import Broken, DeployerError, Rejected, Transient
 from deployer.events import RepositoryName
+from deployer.github_credentials import Credentials, OneToken
 
 TIMEOUT = urllib3.Timeout(connect=5.0, read=20.0)
 PLAIN = "application/vnd.github+json"
@@ -94,13 +95,20 @@ def pool() -> urllib3.PoolManager:
 class Wire:
     """One GitHub. ``base_url``: ``https://api.github.com`` or an Enterprise ``https://host/api/v3``.
 
-    ``token``: called for each request, so that a rotated one is used.
+    ``token``: called for each request, so that a rotated one is used; or what has one for each repository.
     """
 
-    def __init__(self, base_url: str, token: Callable[[], str], http: urllib3.PoolManager | None = None) -> None:
+    def __init__(
+        self, base_url: str, token: Callable[[], str] | Credentials, http: urllib3.PoolManager | None = None
+    ) -> None:
         self._base = base_url.rstrip("/") + "/"
-        self._token = token
+        self._credentials = token if isinstance(token, Credentials) else OneToken(token)
         self._http = http or pool()
+
+    def to(self, repository: RepositoryName) -> str:
+        """The path of a repository that is asked about next."""
+        self._credentials.know(repository)
+        return path_to(repository)
 
     def get(self, path: str, *, accept: str = PLAIN, validator: str = "", also: frozenset[int] = frozenset()) -> Answer:
         """GET. With a ``validator`` the answer may be 304, which costs nothing of the rate limit.
@@ -109,17 +117,22 @@ class Wire:
 
         https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api#use-conditional-requests-if-appropriate
         """
-        headers = self._headers(accept) | ({"If-None-Match": validator} if validator else {})
+        headers = self._headers(accept, path) | ({"If-None-Match": validator} if validator else {})
         return self._ask("GET", path, headers, statuses=_ANSWERS | also | ({_UNCHANGED} if validator else set()))
 
-    def post(self, path: str, payload: Mapping[str, object], *, also: frozenset[int] = frozenset()) -> Answer:
-        """POST as JSON."""
-        headers = self._headers(PLAIN) | {"Content-Type": "application/json"}
-        return self._ask("POST", path, headers, json.dumps(payload).encode(), _ANSWERS | also)
+    def post(self, path: str, payload: Mapping[str, object] | None, *, also: frozenset[int] = frozenset()) -> Answer:
+        """POST as JSON; None sends nothing."""
+        if payload is None:
+            return self._ask("POST", path, self._headers(PLAIN, path), statuses=_ANSWERS | also)
+        return self._write("POST", path, payload, _ANSWERS | also)
+
+    def patch(self, path: str, payload: Mapping[str, object]) -> Answer:
+        """PATCH as JSON."""
+        return self._write("PATCH", path, payload, _ANSWERS)
 
     def delete(self, path: str) -> Answer:
         """DELETE: 204 with no content, or 403, 404, 422."""
-        return self._ask("DELETE", path, self._headers(PLAIN), statuses=_OF_A_REMOVAL)
+        return self._ask("DELETE", path, self._headers(PLAIN, path), statuses=_OF_A_REMOVAL)
 
     def pages(
         self, path: str, first: Answer | None = None, *, also: frozenset[int] = frozenset()
@@ -139,9 +152,13 @@ class Wire:
     def stream(self, path: str) -> Iterator[urllib3.BaseHTTPResponse]:
         """GET, unread. A redirect to another host is followed without the token."""
         url = urljoin(self._base, path)
-        headers = self._headers(PLAIN)
+        headers = self._headers(PLAIN, path)
         for _ in range(_MAX_REDIRECTS):
             response = self._send("GET", url, headers, preload=False)
+            if response.status == 401 and "Authorization" in headers and self._credentials.refused(path):
+                response.drain_conn()
+                headers = self._headers(PLAIN, path)
+                response = self._send("GET", url, headers, preload=False)
             if response.status not in _REDIRECTS:
                 break
             target = _target(url, response.headers)
@@ -158,6 +175,10 @@ class Wire:
         finally:
             response.close()
 
+    def _write(self, method: str, path: str, payload: Mapping[str, object], statuses: frozenset[int]) -> Answer:
+        headers = self._headers(PLAIN, path) | {"Content-Type": "application/json"}
+        return self._ask(method, path, headers, json.dumps(payload).encode(), statuses)
+
     def _ask(
         self,
         method: str,
@@ -169,6 +190,9 @@ class Wire:
         url = urljoin(self._base, path)
         for _ in range(_MAX_REDIRECTS):
             response = self._send(method, url, headers, body)
+            if response.status == 401 and self._credentials.refused(path):
+                headers = {**headers, "Authorization": self._headers(PLAIN, path)["Authorization"]}
+                response = self._send(method, url, headers, body)
             if response.status not in _REDIRECTS:
                 break
             target = _target(url, response.headers)
@@ -192,10 +216,10 @@ class Wire:
         except urllib3.exceptions.HTTPError as error:
             raise Transient(f"GitHub did not answer: {type(error).__name__}") from error
 
-    def _headers(self, accept: str) -> dict[str, str]:
+    def _headers(self, accept: str, path: str) -> dict[str, str]:
         return {
             "Accept": accept,
-            "Authorization": f"Bearer {self._token()}",
+            "Authorization": f"Bearer {self._credentials.of(path)}",
             "User-Agent": "opolis-deployer",
             "X-GitHub-Api-Version": "2022-11-28",
         }

@@ -1,7 +1,7 @@
 """Verify who sent a webhook: HMAC-SHA-256 over the raw bytes, compared in constant time.
 
-The secret is read only for a request that carries a signature of the right shape. While the secret is rotated, the
-previous one (parameter ``….previous``) is valid too. Never logs a secret, a digest or a body.
+The secret is read only for a request that carries a signature of the right shape. For a day after it was rotated, the
+previous one (parameter ``….previous``) is valid too: see ``deployer.rotation``. Never logs a secret, digest or body.
 Source: https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries
 """
 
@@ -17,20 +17,19 @@ from typing import Protocol
 
 from deployer.errors import Broken
 from deployer.observability import logger
+from deployer.rotation import FORMER_FOR, KEPT, PREVIOUS, REREAD_AFTER
 
 log = logger("listener")
 
 _SIGNATURE = re.compile(r"sha256=([0-9a-f]{64})", re.ASCII)
-PREVIOUS = ".previous"
-# Seconds: how long the secrets are kept, and how soon a mismatch may read them anew.
-KEPT = 300.0
-REREAD_AFTER = 30.0
 
 
 class SecretSource(Protocol):
     """Where secrets are kept; ``deployer.secrets.Secrets`` is one."""
 
     def get(self, name: str) -> str: ...
+
+    def age(self, name: str) -> float: ...
 
     def forget(self, name: str) -> None: ...
 
@@ -98,10 +97,18 @@ class Verifier:
         except Broken as error:
             self._keys = _Keys(now, (), str(error))
             return self._keys
+        self._keys = _Keys(now, (current, *self._former()))
+        return self._keys
+
+    def _former(self) -> tuple[str, ...]:
+        """The previous secret, where it has not ended: what was rotated away is not to be good for ever."""
+        name = self._name + PREVIOUS
         try:
-            values: tuple[str, ...] = (current, self._secrets.get(self._name + PREVIOUS))
+            former, age = self._secrets.get(name), self._secrets.age(name)
         except Broken as error:  # as it is, unless the secret was rotated
             log.info("only the current secret is valid", reason=str(error))
-            values = (current,)
-        self._keys = _Keys(now, values)
-        return self._keys
+            return ()
+        if age >= FORMER_FOR:
+            log.info("only the current secret is valid", reason="the previous one has ended")
+            return ()
+        return (former,)

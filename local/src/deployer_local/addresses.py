@@ -1,4 +1,4 @@
-"""What is a web address. Pure."""
+"""What is a web address, and where this machine serves an API's endpoint. Pure."""
 
 from urllib.parse import urlsplit
 
@@ -10,3 +10,8 @@ def is_web_address(text: str) -> bool:
     except ValueError:
         return False
     return found.scheme in {"http", "https"} and bool(found.hostname)
+
+
+def webhook_url(aws_url: str, api: str, stage: str) -> str:
+    """Where the emulated API Gateway serves an API's stage; its own host name leads nowhere on this machine."""
+    return f"{aws_url}/_aws/execute-api/{api}/{stage}/webhook"

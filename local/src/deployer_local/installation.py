@@ -15,8 +15,8 @@ from deployer_deploy.progress import Listener, silent
 from deployer_deploy.target import Target
 from deployer_deploy.tree import Tree
 
+from .addresses import webhook_url
 from .engine import Engine
-from .kept import webhook_url
 
 CHANNEL = "deployments"
 HMAC = "opolis.github.hmac"

@@ -67,11 +67,6 @@ class Kept:
         return f"{self.web_url}/slack/api/"
 
 
-def webhook_url(aws_url: str, api: str, stage: str) -> str:
-    """Where the emulated API Gateway serves an API's stage; its own host name leads nowhere on this machine."""
-    return f"{aws_url}/_aws/execute-api/{api}/{stage}/webhook"
-
-
 def _listens(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), timeout=2.0).close()

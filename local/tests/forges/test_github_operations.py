@@ -5,10 +5,12 @@ The table is complete or a test fails: a new route needs its rows, an answer tha
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import jwt
 import pytest
 import urllib3
 from tests.contracts.github_description import description, omitted, operation_of
@@ -25,7 +27,7 @@ BY_THE_SERVER = ("GET /rate_limit",)
 
 @dataclass(frozen=True)
 class Asked:
-    """A request. `{sha}`, `{hook}`, `{spare}` and `{delivery}` in its path are filled in; `again`: with its ETag."""
+    """A request. `{sha}`, `{hook}`, `{app}` and the like in path and token are filled in; `again`: with its ETag."""
 
     method: str
     path: str
@@ -54,9 +56,20 @@ class World:
         deployments = [self._deployed(forge) for _ in range(3)]
         hooks = [forge.github.add_hook("acme/site", f"{address}/{number}", "secret").id for number in range(2)]
         assert forge.github.settle()
-        self.names = {"sha": sha, "hook": hooks[0], "spare": hooks[1], "delivery": forge.github.deliveries()[0].id}
+        self.names: dict[str, Any] = {
+            "sha": sha,
+            "hook": hooks[0],
+            "spare": hooks[1],
+            "delivery": forge.github.deliveries()[0].id,
+        }
         self.names |= dict(zip(("deployment", "active", "inactive"), deployments, strict=True))
         self.names |= {"pull": self.pull}
+        for name in ("app", "shut"):
+            number, key = forge.github.register_app(name)
+            now = int(time.time())
+            self.names[name] = jwt.encode({"iat": now - 60, "exp": now + 590, "iss": str(number)}, key, "RS256")
+            self.names[f"of_{name}"] = forge.github.install_app(number, "acme", {"contents": "read"}).id
+        forge.github.suspend_app(self.names["of_shut"])
         inactive = f"{REPO}/deployments/{deployments[2]}/statuses"
         assert forge.call("POST", inactive, {"state": "inactive"}).status == 201
         forge.github.rename("acme/site", "acme/old")
@@ -73,7 +86,7 @@ class World:
         path, headers = asked.path.format(**self.names), dict(asked.headers)
         if asked.again:
             headers["If-None-Match"] = self.ask(replace(asked, again=False)).headers["ETag"]
-        more: dict[str, Any] = {"token": asked.token, "nonsense": asked.nonsense}
+        more: dict[str, Any] = {"token": asked.token.format(**self.names), "nonsense": asked.nonsense}
         return self.forge.call(asked.method, path, asked.json, headers, **more)
 
 
@@ -87,6 +100,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 R, H, HERE = "/repos/{owner}/{repo}", "/repos/{owner}/{repo}/hooks", f"{REPO}/hooks/{{hook}}"
 STATUS = {"state": "success", "context": "c"}
 D, DEPLOYED = f"{R}/deployments", f"{REPO}/deployments"
+T, TOKENS = "/app/installations/{installation_id}/access_tokens", "/app/installations/{}/access_tokens"
 HOOK = {"config": {"url": "http://127.0.0.1:1/x"}}
 TABLE = {
     "GET /user 200": Asked("GET", "/user"),
@@ -173,6 +187,14 @@ TABLE = {
         headers={"X-GitHub-Api-Version": "1999-12-31"},
         nonsense=True,
     ),
+    f"GET {R}/installation 200": Asked("GET", f"{REPO}/installation", token="{app}"),
+    f"GET {R}/installation 301": Asked("GET", f"{OLD}/installation", token="{app}"),
+    f"GET {R}/installation 404": Asked("GET", f"{NONE}/installation", token="{app}"),
+    f"POST {T} 201": Asked("POST", TOKENS.format("{of_app}"), {"repositories": ["site"]}, token="{app}"),
+    f"POST {T} 401": Asked("POST", TOKENS.format("{of_app}")),
+    f"POST {T} 403": Asked("POST", TOKENS.format("{of_shut}"), token="{shut}"),
+    f"POST {T} 404": Asked("POST", TOKENS.format("{of_shut}"), token="{app}"),
+    f"POST {T} 422": Asked("POST", TOKENS.format("{of_app}"), {"repositories": ["none"]}, token="{app}"),
 }
 NEVER_GIVEN = {
     "GET /rate_limit 404": "only where rate limiting is switched off",

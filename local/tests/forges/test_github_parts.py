@@ -14,12 +14,14 @@ import pytest
 from starlette.types import Message
 
 from deployer_local.github import GitHub
+from deployer_local.github.apps import Apps
 from deployer_local.github.deployments import Deployments
 from deployer_local.github.git import GitFailedError, GitRepository
 from deployer_local.github.pulls import Pulls
 from deployer_local.github.pushes import Pushes
 from deployer_local.github.repositories import Repositories
 from deployer_local.github.rest.exchange import Call, Forge, RefusalError
+from deployer_local.github.rest.identity import Identity
 from deployer_local.github.shapes import Urls
 from deployer_local.github.store import Store
 from deployer_local.github.webhooks import LARGEST_PAYLOAD, Webhooks
@@ -95,9 +97,11 @@ def test_a_name_that_is_taken_and_a_branch_that_is_not_there(github: GitHub) -> 
 
 
 def test_a_call_about_no_repository_has_none(parts: Parts) -> None:
-    told = (Deployments(parts.store, lambda: NOW), Pulls(parts.store, lambda: NOW), lambda _: None)
-    forge = Forge(parts.store, parts.repositories, parts.webhooks, parts.urls, lambda: NOW, "mona", *told)
-    call = Call(forge, "GET", "/user", {}, {}, {}, b"", None, lambda path: path)
+    told = (Deployments(parts.store, lambda: NOW), Pulls(parts.store, lambda: NOW), Apps(parts.store, lambda: NOW))
+    forge = Forge(
+        parts.store, parts.repositories, parts.webhooks, parts.urls, lambda: NOW, "mona", *told, lambda _: None
+    )
+    call = Call(forge, "GET", "/user", {}, {}, {}, b"", None, lambda path: path, Identity())
     with pytest.raises(RefusalError, match="Not Found"):
         _ = call.repository
 

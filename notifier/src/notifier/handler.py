@@ -27,6 +27,10 @@ from notifier.observing import Observer
 from notifier.threads import Channel, Threads
 
 ON = "on"
+# What it does on GitHub, where it does so as an App: it reads who wrote a commit, and says what became of it; shows
+# deployments where it may, and takes those away whose environment is gone.
+NEEDED = {"contents": "read", "statuses": "write"}
+WISHED = {"deployments": "write", "administration": "write"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class Settings:
     github_token_parameter: str
     slack_token_parameter: str
     github_api_url: str = "https://api.github.com"
+    github_app_id_parameter: str = "opolis.github.app.id"
+    github_app_key_parameter: str = "opolis.github.app.key"
     slack_api_url: str = "https://slack.com/api/"
     slack_channel: str = ""
     deployments: str = ON
@@ -79,6 +85,7 @@ def _notifier() -> tuple[Function, Hide]:
 
     from deployer.builds import Builds  # noqa: PLC0415
     from deployer.github import GitHub  # noqa: PLC0415
+    from deployer.github_app import Names, Permissions, chosen  # noqa: PLC0415
     from deployer.github_deployments import GitHubDeployments  # noqa: PLC0415
     from deployer.github_wire import pool  # noqa: PLC0415
     from deployer.memory import Table  # noqa: PLC0415
@@ -91,11 +98,9 @@ def _notifier() -> tuple[Function, Hide]:
     # boto3 would wait a minute for an answer: one call that hangs is not to use up the invocation.
     config = Config(connect_timeout=3, read_timeout=15, retries={"mode": "standard", "max_attempts": 4})
     secrets = Secrets(boto3.client("ssm", config=config))
-
-    def token() -> str:
-        return secrets.get(settings.github_token_parameter)
-
     connections = pool()
+    names = Names(settings.github_token_parameter, settings.github_app_id_parameter, settings.github_app_key_parameter)
+    token = chosen(secrets, names, settings.github_api_url, Permissions(NEEDED, WISHED), connections)
     github = GitHub(settings.github_api_url, token, connections)
     dynamodb = boto3.client("dynamodb", config=config)
 

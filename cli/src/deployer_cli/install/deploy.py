@@ -8,11 +8,12 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from deployer_cli.commands import FAILED
+from deployer_cli.config.names import GITHUB_HMAC, GITHUB_TOKEN, SLACK_TOKEN
 from deployer_cli.install import shown
 from deployer_cli.install.options import installing
 from deployer_cli.install.progress import Progress
 from deployer_cli.output import Output
-from deployer_cli.place import GITHUB_HMAC, GITHUB_TOKEN, SLACK_TOKEN, Place
+from deployer_cli.place import Place
 from deployer_deploy.changes import Change
 from deployer_deploy.checks import Findings, look, wrong_values
 from deployer_deploy.install import Installer

@@ -7,7 +7,7 @@ Mount `app` at the root of a server that listens on loopback only: pushes are no
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import Mount
 
 from . import shapes
+from .apps import Apps, Installation
 from .deployments import Deployment, Deployments, Environment
 from .git import GitRepository
 from .pulls import PullRequest, Pulls
@@ -69,9 +70,10 @@ class GitHub:
         self._pushes = Pushes(self._store, self._repositories, self._webhooks, self._urls, clock)
         self._login = login
         self._deployments, self._pulls = Deployments(self._store, clock), Pulls(self._store, clock)
+        self._apps = Apps(self._store, clock)
         self._forge = Forge(
             *(self._store, self._repositories, self._webhooks, self._urls, clock, login),
-            *(self._deployments, self._pulls, self._moved),
+            *(self._deployments, self._pulls, self._apps, self._moved),
         )
         tickets = Tickets(secrets.token_bytes(32), clock)
         self._rest = Rest(self._forge, token, tickets, rate_limit)
@@ -129,6 +131,29 @@ class GitHub:
     def rotate_token(self, token: str) -> None:
         """From now on REST accepts this token only."""
         self._rest.rotate(token)
+
+    def register_app(self, slug: str) -> tuple[int, str]:
+        """A new GitHub App: its id, and its private key in PEM, which nobody is told again."""
+        app, key = self._apps.register(slug)
+        return app.id, key
+
+    def install_app(
+        self, app: int, owner: str, permissions: Mapping[str, str], repositories: Sequence[str] | None = None
+    ) -> Installation:
+        """Install an App at these repositories (`owner/name`) of an owner, at all of them for None.
+
+        An installation that is there for the same owner takes these permissions and repositories instead.
+        """
+        chosen = None if repositories is None else [self._repositories.known(each).id for each in repositories]
+        return self._apps.install(app, owner, permissions, chosen)
+
+    def suspend_app(self, installation: int) -> None:
+        """The App may do nothing there any more."""
+        self._apps.suspend(installation)
+
+    def end_app_tokens(self) -> None:
+        """Every token of an installation ends, before its hour is over."""
+        self._apps.revoke()
 
     def add_hook(self, full_name: str | None, url: str, secret: str, events: tuple[str, ...] = ("push",)) -> Hook:
         """A webhook of one repository, or of all of them for None; pings it.

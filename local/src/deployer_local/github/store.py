@@ -1,7 +1,7 @@
 """The local GitHub's memory: one sqlite file, shared by every thread of the process.
 
-Holds what git itself does not know: numbers, hooks, deliveries, statuses, deployments, pull requests. Each change is
-one transaction in write-ahead mode, so that a process killed at any point leaves whole rows. Never holds git objects.
+Holds what git itself does not know: numbers, hooks, deliveries, statuses, deployments, pull requests, Apps. Each change
+is one transaction in write-ahead mode, so that a process killed at any point leaves whole rows. Never holds git's own.
 """
 
 import sqlite3
@@ -53,6 +53,14 @@ create table if not exists pulls (
     title text not null, head text not null, head_sha text not null, base text not null, base_sha text not null,
     state text not null, creator text not null, created_at integer not null, updated_at integer not null,
     closed_at integer, unique (repository_id, number));
+create table if not exists apps (
+    id integer primary key autoincrement, slug text not null, public_key text not null);
+create table if not exists installations (
+    id integer primary key autoincrement, app_id integer not null, owner text not null collate nocase,
+    permissions text not null, repositories text, created_at integer not null, suspended_at integer);
+create table if not exists app_tokens (
+    digest text primary key, installation_id integer not null, permissions text not null, repositories text,
+    ends_at real not null);
 """
 
 

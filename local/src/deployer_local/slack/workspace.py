@@ -145,6 +145,9 @@ class Slack:
         method = str(request.path_params["method"])
         response = await run_in_threadpool(self._answer, request, method, body)
         response.headers["X-Slack-Req-Id"] = uuid.uuid4().hex
+        if scopes := getattr(request.state, "scopes", ""):
+            # What the token is allowed: https://docs.slack.dev/authentication/installing-with-oauth#scopes
+            response.headers["X-OAuth-Scopes"] = scopes
         kind = request.headers.get("content-type", "")
         shown = dict(response.headers.items())
         exchange = Exchange(method, request.url.query, kind, body, response.status_code, shown, bytes(response.body))
@@ -190,6 +193,7 @@ class Slack:
         if not self._token or not hmac.compare_digest(token.encode("utf-8", "replace"), self._token.encode()):
             raise SlackError("invalid_auth")
         needed = METHODS[method].scope
+        request.state.scopes = ",".join(sorted(self._scopes))
         if needed and needed not in self._scopes:
             raise SlackError("missing_scope", needed=needed, provided=",".join(sorted(self._scopes)))
         if self._paced and method == "chat.postMessage":

@@ -8,9 +8,10 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlencode
 
+from deployer_local.github.apps import Apps
 from deployer_local.github.deployments import Deployments
 from deployer_local.github.git import GitRepository
 from deployer_local.github.pulls import Pulls
@@ -18,6 +19,9 @@ from deployer_local.github.repositories import Clock, Repositories, Repository
 from deployer_local.github.shapes import Json, Urls
 from deployer_local.github.store import Store
 from deployer_local.github.webhooks import Webhooks
+
+if TYPE_CHECKING:
+    from .identity import Identity
 
 DOCUMENTATION = "https://docs.github.com/rest"
 
@@ -42,6 +46,7 @@ class Forge:
     """Whom the token belongs to."""
     deployments: Deployments
     pulls: Pulls
+    apps: Apps
     moved: Callable[[Repository], object]
     """To be told when a call has moved a ref."""
     rights: Rights = field(default_factory=Rights)
@@ -107,6 +112,7 @@ class Call:
     subject: Repository | None
     ticket: Callable[[str], str]
     """Signs a path of the archive host for a few minutes, as GitHub's redirect does."""
+    identity: "Identity"
 
     @property
     def repository(self) -> Repository:

@@ -5,7 +5,6 @@ Reads the path as it was sent, so that refs with `#`, `%2f` or `&` stay what the
 """
 
 import hashlib
-import hmac
 import json
 import logging
 import re
@@ -23,20 +22,21 @@ from starlette.types import Receive, Scope, Send
 from deployer_local.github.repositories import Repository
 from deployer_local.github.smart_http import raw_path
 
-from . import archives, contents, deployments, environments, hooks, pulls, refs, statuses
+from . import apps, archives, contents, deployments, environments, hooks, pulls, refs, statuses
 from .account import ROUTES as ACCOUNT_ROUTES
 from .account import RateLimit, rate_limit_body
-from .exchange import DOCUMENTATION, Answer, Call, Forge, RefusalError, Route, not_found
+from .exchange import DOCUMENTATION, Answer, Call, Forge, RefusalError, Route
+from .identity import Identity, identify, seen, visible
 
 log = logging.getLogger(__name__)
 
 OF_A_REPOSITORY: tuple[Route, ...] = (
     *(refs.ROUTES + contents.ROUTES + archives.ROUTES + statuses.ROUTES + hooks.ROUTES),
-    *(deployments.ROUTES + environments.ROUTES + pulls.ROUTES),
+    *(deployments.ROUTES + environments.ROUTES + pulls.ROUTES + apps.ROUTES),
     *refs.LATE_ROUTES,
 )
 _SUBJECT = re.compile(r"/(?:repos/([^/]+/[^/]+)|repositories/([0-9]{1,18}))(/.*)?", re.ASCII)
-OF_NONE: tuple[Route, ...] = ACCOUNT_ROUTES
+OF_NONE: tuple[Route, ...] = ACCOUNT_ROUTES + apps.OF_NO_REPOSITORY
 _LARGEST_BODY = 1024 * 1024
 _VERSION = "2022-11-28"
 _REDIRECTS = "https://docs.github.com/v3/#http-redirects"
@@ -97,8 +97,9 @@ class Rest:
         }
         try:
             self._fault(path)
-            headers |= self._admit(request, path)
-            answer = self._dispatch(request, path, body)
+            more, identity = self._admit(request, path)
+            headers |= more
+            answer = self._dispatch(request, path, body, identity)
         except RefusalError as refusal:
             answer = refusal.answer
         if request.method in {"GET", "HEAD"} and answer.status == 200:
@@ -114,15 +115,15 @@ class Rest:
                         fault.status, fault.message, headers=fault.headers, documentation=fault.documentation
                     )
 
-    def _admit(self, request: Request, path: str) -> dict[str, str]:
+    def _admit(self, request: Request, path: str) -> tuple[dict[str, str], Identity]:
         if not request.headers.get("user-agent"):
             raise RefusalError(403, "Request forbidden by administrative rules. A User-Agent header is required.")
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         if not given:
             raise RefusalError(401, "Requires authentication")
-        right = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token.encode())
-        if not right or scheme.lower() not in {"bearer", "token"} or not self._token:
+        if scheme.lower() not in {"bearer", "token"}:
             raise RefusalError(401, "Bad credentials")
+        identity = identify(self._forge.apps, given.strip(), self._token)
         version = request.headers.get("x-github-api-version", _VERSION)
         if version != _VERSION:  # https://docs.github.com/rest/about-the-rest-api/api-versions
             raise RefusalError(400, f"The API version {version[:40]!r} is not supported")
@@ -131,9 +132,9 @@ class Rest:
             user = self._forge.repositories.user_id(self._forge.login)
             message = f"API rate limit exceeded for user ID {user}."
             raise RefusalError(403, message, headers=self._rate.spent().headers(), documentation=_PRIMARY)
-        return left.headers() | {"X-GitHub-Api-Version-Selected": version}
+        return left.headers() | {"X-GitHub-Api-Version-Selected": version}, identity
 
-    def _dispatch(self, request: Request, path: str, body: bytes) -> Answer:
+    def _dispatch(self, request: Request, path: str, body: bytes, identity: Identity) -> Answer:
         method = "GET" if request.method == "HEAD" else request.method
         if method == "GET" and path == "/rate_limit":
             return Answer(rate_limit_body(self._rate.take(0) or self._rate.spent()))
@@ -143,21 +144,24 @@ class Rest:
             name, numbered, rest, routes = unquote(match[1] or ""), match[2], match[3] or "", OF_A_REPOSITORY
             repositories = self._forge.repositories
             subject = repositories.numbered(int(numbered)) if numbered else repositories.named(name)
-            if subject is None and (moved := repositories.formerly(name)) and not moved.hidden:
+            if subject is None and (moved := repositories.formerly(name)) and seen(identity, moved):
                 there = f"{self._forge.urls().api}/repositories/{moved.id}{rest}"
                 query = f"?{request.url.query}" if request.url.query else ""
                 status = 301 if method == "GET" else 307  # GitHub's body is the same for both
                 moved_to = {"message": "Moved Permanently", "url": there + query, "documentation_url": _REDIRECTS}
                 return Answer(moved_to, status, {"Location": there + query})
-            if subject is None or subject.hidden:
-                not_found()
+            subject = visible(identity, subject)
         for route in routes:
             found = route.pattern.fullmatch(rest)
             if found and route.method == method:
+                identity.admit(route)
                 params = {key: unquote(value) for key, value in found.groupdict().items()}
                 query_params = dict(request.query_params)
                 headers = dict(request.headers)
-                call = Call(self._forge, method, rest, params, query_params, headers, body, subject, self._tickets.sign)
+                call = Call(
+                    *(self._forge, method, rest, params, query_params, headers, body, subject),
+                    *(self._tickets.sign, identity),
+                )
                 return route.endpoint(call)
         raise RefusalError(404, "Not Found")
 

@@ -1,0 +1,1 @@
+"""``deployer webhook``: what GitHub tells the deployer of, and whether it does."""
