@@ -214,3 +214,18 @@ def test_who_says_no_region_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Target.engine("http://127.0.0.1:1").settled_region == "us-east-1"
     with pytest.raises(Broken, match="could not be found"):
         Target.aws(profile="nope").client("sqs")
+
+
+@pytest.mark.parametrize(
+    ("missing", "named"),
+    [
+        pytest.param([TOKEN], [], id="an-app-takes-the-tokens-place"),
+        pytest.param([TOKEN, "app.key"], [TOKEN], id="half-an-app"),
+        pytest.param(["app.id", "app.key"], [], id="a-token-needs-no-app"),
+        pytest.param([HMAC], [HMAC], id="nothing-takes-the-webhook-secrets-place"),
+    ],
+)
+def test_what_takes_a_secrets_place(missing: list[str], named: list[str]) -> None:
+    account = Account(answers={"ssm": {"InvalidParameters": missing}})
+    problems = look(account, [HMAC, TOKEN], instead={TOKEN: ("app.id", "app.key")}).problems
+    assert [problem.what for problem in problems] == [f"the secret {name} is not set" for name in named]

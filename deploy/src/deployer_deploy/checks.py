@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import boto3
@@ -77,8 +78,16 @@ class Findings:
         return bool(self.account and self.region)
 
 
-def look(target: Target, secrets: Sequence[str], wrong: Sequence[Problem] = ()) -> Findings:
-    """Look at credentials, region, services, the secrets named and Lambda's quota. ``wrong``: known already."""
+def look(
+    target: Target,
+    secrets: Sequence[str],
+    wrong: Sequence[Problem] = (),
+    instead: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> Findings:
+    """Look at credentials, region, services, the secrets named and Lambda's quota.
+
+    ``wrong``: known already; ``instead``: a secret -> those that together take its place.
+    """
     try:
         region = target.settled_region or ""
     except Broken as error:
@@ -92,7 +101,7 @@ def look(target: Target, secrets: Sequence[str], wrong: Sequence[Problem] = ()) 
     if account and region:
         clients = {service: target.client(service, quick=True) for service in (*_READS, "ssm")}
         problems += _unavailable(clients, region)
-        missing, unread = _secrets(clients["ssm"], secrets)
+        missing, unread = _secrets(clients["ssm"], secrets, instead)
         problems += missing
         hints = [*unread, *_quota(clients["lambda"])]
     return Findings(account, region, (*problems, *wrong), tuple(hints))
@@ -200,16 +209,20 @@ def _refused(client: Any, service: str) -> tuple[str, str]:
     return "", ""
 
 
-def _secrets(ssm: Any, names: Sequence[str]) -> tuple[list[Problem], list[Problem]]:
+def _secrets(
+    ssm: Any, names: Sequence[str], instead: Mapping[str, Sequence[str]]
+) -> tuple[list[Problem], list[Problem]]:
     """Problems, one for each secret that is not set; hints, where that can't be looked up."""
     try:
-        found = ssm.get_parameters(Names=list(names))
+        asked = [*names, *(other for others in instead.values() for other in others)]
+        missing = set(ssm.get_parameters(Names=asked)["InvalidParameters"])
     except (ClientError, BotoCoreError) as error:
         fix = f"See to it that they are set: {', '.join(names)}"
         return [], [Problem(f"the secrets can't be looked up: {error}", fix)]
     return [
         Problem(f"the secret {name} is not set", f"Set it with `deployer config set {name}`")
-        for name in sorted(found["InvalidParameters"])
+        for name in sorted(missing & set(names))
+        if not instead.get(name) or missing & set(instead[name])
     ], []
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from deployer_cli.commands import FAILED
-from deployer_cli.config.names import GITHUB_HMAC, GITHUB_TOKEN, SLACK_TOKEN
+from deployer_cli.config.names import APP_ID, APP_KEY, GITHUB_HMAC, GITHUB_TOKEN, SLACK_TOKEN
 from deployer_cli.install import shown
 from deployer_cli.install.options import installing
 from deployer_cli.install.progress import Progress
@@ -76,7 +76,8 @@ def _check(place: Place, tree: Tree) -> Findings:
     slack = place.configuration.slack_channel or place.configuration.slack_channels
     secrets = [GITHUB_HMAC, GITHUB_TOKEN, *([SLACK_TOKEN] if slack else [])]
     manifests = [read(tree.manifest(part)) for part in PARTS]
-    return look(place.target, secrets, wrong_values(manifests, place.configuration))
+    wrong = wrong_values(manifests, place.configuration)
+    return look(place.target, secrets, wrong, {GITHUB_TOKEN: (APP_ID, APP_KEY)})
 
 
 def _show(place: Place, output: Output, findings: Findings, changes: Sequence[Change]) -> None:
