@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
+from builder.compare import Scene, compare
 from builder.plan import plan
 from builder.situation import Gone, Present, Situation
 from builder.steps import Begin, Clear, Forget, Found, Operate, Park, Stop, Touch
 from deployer.environments import EnvironmentId, owner_tags
 from deployer.events import Look, RepositoryName
 from deployer.notices import Removal
-from deployer.ports import Environment, Operation, Outcome, Run, Stack
+from deployer.ports import Baseline, Environment, Operation, Outcome, Parked, Run, Stack
 from deployer.refs import Stage
 from deployer.states import RunState
 
@@ -152,9 +153,27 @@ def test_F38_a_release_that_was_gone_back_from_does_not_return_when_production_i
     removed(world, FIRST)
     world.quiet()
     assert world.item(FIRST) is None
+    world.look(Look(str(world.id(SECOND)), NAME, "somebody looks", SECOND))
+    assert world.item(SECOND) is None, "a look alone is no wish"
     world.look(Look(str(world.id(SECOND)), NAME, "by hand", SECOND, request="forth"))
     world.quiet()
     assert world.item(SECOND).ref == SECOND, "asked for by hand, it is there again"
+
+
+@pytest.mark.parametrize(
+    ("tips", "found"),
+    [
+        pytest.param({SECOND: "c" * 40}, [], id="the-one-that-was-there"),
+        pytest.param({FIRST: "c" * 40}, [], id="F38-an-older-one"),
+        pytest.param({SECOND: "c" * 40, "refs/tags/v1.2.0": "d" * 40}, ["refs/tags/v1.2.0"], id="a-newer-one"),
+    ],
+)
+def test_a_sweep_leaves_what_was_removed_alone(tips: dict[str, str], found: list[str]) -> None:
+    production = EnvironmentId(42, Stage.PRODUCTION)
+    place = Parked(production, SECOND, "a" * 40, 1, "removed by hand", retired=True)
+    scene = Scene(42, "main", tips, Baseline(NAME, "main", 1, frozenset()), {}, {production: place}, None, 10)
+    assert [finding.ref for finding in compare(scene).creations] == found
+    assert compare(replace(scene, tips={})).stale == ()
 
 
 def test_a_release_that_is_being_removed_is_not_taken_up_again(world: Any) -> None:
