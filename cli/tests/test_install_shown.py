@@ -12,9 +12,14 @@ from rich.console import Console
 
 from deployer.refs import Stage
 from deployer_cli.install import shown
+from deployer_cli.install.deploy import _show as _show_changes
 from deployer_cli.install.deploy import parts_of
 from deployer_cli.install.progress import Progress
-from deployer_deploy import PARTS, Failure
+from deployer_cli.install.remove import _show as _show_removal
+from deployer_cli.install.remove import carry_out
+from deployer_cli.output import Output
+from deployer_cli.place import Place as DeployerPlace
+from deployer_deploy import PARTS, Configuration, Failure, StacksFailed, Target
 from deployer_deploy.branches import BranchStack
 from deployer_deploy.changes import LATER, Change, Code, Parameter, Resource
 from deployer_deploy.checks import Findings, Problem
@@ -186,3 +191,55 @@ def test_as_json_everything_is_told() -> None:
     assert findings["problems"] == [{"what": "a", "fix": "b"}]
     assert (failure["stack"], "advice" in failure) == ("d", True)
     assert removal["kept"] == [{"name": "acme/site production", "stack": "site-production"}]
+
+
+# --- what the commands print beside it
+
+
+class Place:
+    """As much of a place as is printed."""
+
+    configuration = Configuration()
+    where = "in eu-central-1"
+
+
+def printed() -> tuple[Output, io.StringIO, io.StringIO]:
+    out, err = io.StringIO(), io.StringIO()
+    return Output(console=Console(file=out, width=200), errors=Console(file=err, width=200)), out, err
+
+
+def test_hints_and_where_it_is_are_shown_before_anything_is_done() -> None:
+    output, out, err = printed()
+    place: Any = Place()
+    _show_changes(place, output, Findings("1", "eu-central-1", (), (Problem("few", "Ask"),)), ())
+    assert out.getvalue() == "opolis-deployer-prod in eu-central-1, account 1\n"
+    assert err.getvalue() == "! few\n  Ask\n"
+    _show_changes(place, output, Findings("", "", (Problem("none", "Sign in"),)), ())
+    assert len(out.getvalue().splitlines()) == 1
+
+
+def test_secrets_that_another_installation_uses_are_said_to_stay() -> None:
+    output, _, err = printed()
+    place: Any = Place()
+    _show_removal(place, output, Removal((), (), ("core",), (), ("opolis-deployer-dev",)))
+    assert err.getvalue() == "The secrets stay: opolis-deployer-dev uses them too.\n"
+
+
+def test_a_stack_that_stays_ends_the_command_with_its_reason() -> None:
+    class Remover:
+        def remove(self, _: object) -> None:
+            raise StacksFailed((Failure("site-staging", "DELETE_FAILED", "Site", "not empty"),))
+
+    output, _, err = printed()
+    remover: Any = Remover()
+    with pytest.raises(typer.Exit) as ended:
+        carry_out(remover, Removal((), (), ()), Progress(output.errors), output, {})
+    assert ended.value.exit_code == 1
+    assert "site-staging is DELETE_FAILED: Site: not empty" in err.getvalue()
+    assert "the deletion is taken up where it stopped" in err.getvalue()
+
+
+def test_on_aws_webhooks_go_to_aws() -> None:
+    place = DeployerPlace(Target.aws("eu-central-1"), Configuration(), {})
+    place.__dict__["outputs"] = {"Endpoint": "https://x.execute-api.eu-central-1.amazonaws.com/prod/webhook"}
+    assert place.endpoint == "https://x.execute-api.eu-central-1.amazonaws.com/prod/webhook"

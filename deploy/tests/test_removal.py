@@ -161,6 +161,16 @@ def remover(**services: Any) -> Remover:
     return Remover(Place(cloudformation=Nothing(), **services), Tree.here(), Configuration())
 
 
+class NoLayers:
+    """A Lambda without a layer."""
+
+    def get_paginator(self, _: str) -> Any:
+        return self
+
+    def paginate(self, LayerName: str) -> list[dict[str, Any]]:  # noqa: N803 - AWS's name
+        return [{"LayerVersions": []}]
+
+
 UNREACHABLE = EndpointConnectionError(endpoint_url="https://aws")
 
 
@@ -178,7 +188,7 @@ def test_layers_and_secrets_that_can_not_be_deleted_are_said(error: Exception) -
     with pytest.raises(Broken, match="the versions of the layer opolis-deployer-prod-layer can't be deleted: "):
         remover(**{"lambda": Failing(error)}).remove(Removal((), (), ()))
     with pytest.raises(Broken, match="the secrets can't be deleted: "):
-        remover(ssm=Failing(error)).remove(Removal((), (SITE,), (), (HMAC,)))
+        remover(ssm=Failing(error), **{"lambda": NoLayers()}).remove(Removal((), (), (), (HMAC,)))
 
 
 class Stands:

@@ -105,9 +105,14 @@ def _apply(place: Place, output: Output, tree: Tree, parts: Sequence[str], told:
 
             Installer(place.target, tree, place.configuration, follow).install(parts)
     except StacksFailed as error:
-        told |= {"outcomes": outcomes, "failures": [shown.failure_json(each) for each in error.failures]}
-        end(output, told, shown.failures(error.failures))
+        failed(output, {**told, "outcomes": outcomes}, error)
     return outcomes
+
+
+def failed(output: Output, told: dict[str, Any], error: StacksFailed) -> NoReturn:
+    """End the command with each stack's first failed resource, why, and what to do."""
+    told = {**told, "failures": [shown.failure_json(each) for each in error.failures]}
+    end(output, told, shown.failures(error.failures))
 
 
 def end(output: Output, told: dict[str, Any], lines: Sequence[str]) -> NoReturn:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from deployer.errors import Rejected
 from deployer_cli.install import shown
-from deployer_cli.install.deploy import DryRun, end
+from deployer_cli.install.deploy import DryRun, failed
 from deployer_cli.install.options import installing
 from deployer_cli.install.progress import Progress
 from deployer_cli.output import Output
@@ -50,18 +50,22 @@ def remove(
     if not dry_run:
         if removal.goes and not yes:
             _ask(place.configuration.prefix, output)
-        try:
-            with progress:
-                remover.remove(removal)
-        except StacksFailed as error:
-            told |= {"failures": [shown.failure_json(each) for each in error.failures]}
-            end(output, told, shown.failures(error.failures))
+        carry_out(remover, removal, progress, output, told)
     if output.json:
         output.emit(told)
     elif dry_run:
         output.note("Nothing was changed: it was a dry run.")
     else:
         output.say(shown.removed(removal, place.configuration.prefix))
+
+
+def carry_out(remover: Remover, removal: Removal, progress: Progress, output: Output, told: dict[str, Any]) -> None:
+    """Remove; a stack that stays ends the command with why, and what to do."""
+    try:
+        with progress:
+            remover.remove(removal)
+    except StacksFailed as error:
+        failed(output, told, error)
 
 
 def _show(place: Place, output: Output, removal: Removal) -> None:
