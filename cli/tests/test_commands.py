@@ -15,6 +15,7 @@ from deployer_cli.commands import FAILED, PENDING, USAGE, commands, place_of, pl
 from deployer_cli.confirming import Yes, confirm
 from deployer_cli.output import Output
 from deployer_cli.place import Place
+from deployer_deploy.configuration import Configuration
 from deployer_local.kept import Kept
 
 app = commands("Commands of this test.")
@@ -116,7 +117,7 @@ def test_without_an_engine_local_says_how_to_start_one(tmp_path: Path) -> None:
 
 def test_local_is_the_engine_that_runs_there(tmp_path: Path, port: int) -> None:
     Kept(port, port, "ghp_x", "xoxb-x").write(tmp_path)
-    place = place_of(local=True, data=tmp_path, installation="my-dev", profile=None, region="eu-west-1")
+    place = place_of(Configuration.of("my-dev"), local=True, data=tmp_path, profile=None, region="eu-west-1")
     assert place.target.endpoint_url == f"http://127.0.0.1:{port}"
     assert place.engine == Kept(port, port, "ghp_x", "xoxb-x")
 

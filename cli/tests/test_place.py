@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ class CloudFormation:
         values = self.stacks[StackName].items()
         found = {
             "StackId": "arn",
+            "StackName": StackName,
             "StackStatus": "CREATE_COMPLETE",
             "CreationTime": datetime.now(UTC),
             "Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in values],
@@ -43,9 +44,11 @@ class CloudFormation:
 
 
 class Parameters:
-    """SSM with one secret."""
+    """SSM with secrets, but no GitHub App's."""
 
     def get_parameter(self, Name: str, **_: Any) -> dict[str, Any]:  # noqa: N803 - AWS's
+        if ".app." in Name:
+            raise ClientError({"Error": {"Code": "ParameterNotFound", "Message": Name}}, "GetParameter")
         return {"Parameter": {"Value": f"secret {Name}"}}
 
 
@@ -127,8 +130,7 @@ def test_which_github_it_is(engine: Kept | None, variables: dict[str, str], api:
 )
 def test_whose_token_it_takes(engine: Kept | None, variables: dict[str, str], token: str) -> None:
     here = place(engine=engine, **variables)
-    asked: Callable[[], str] = here.github._wire._token
-    assert asked() == token
+    assert here.github._wire._credentials.of("repos/acme/site") == token
 
 
 RUN = "https://eu-central-1.console.aws.amazon.com/codesuite/codepipeline/pipelines/p/executions/1/timeline?region=x"
