@@ -153,5 +153,9 @@ class Secrets:
         with self.tape.call("ssm.get"):
             return self.value
 
+    def age(self, name: str) -> float:
+        """It was written a moment ago."""
+        return 0.0
+
     def forget(self, name: str) -> None:
         """Read it anew next time."""
