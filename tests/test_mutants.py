@@ -81,8 +81,8 @@ MUTANTS = [
     Mutant(
         "staging-and-production-never-go-by-a-refs-deletion",
         f"{BUILDER}/plan.py",
-        "if situation.id.reserved or (item is None and not situation.ours):",
-        "if item is None and not situation.ours:",
+        "if item and item.present and situation.id.reserved and not _asked_to_go(situation, item):",
+        "if False:",
         ("builder/tests/test_plan.py",),
     ),
     Mutant(
@@ -158,7 +158,7 @@ MUTANTS = [
     ),
     Mutant(
         "one-run-for-each-generation",
-        f"{BUILDER}/runs.py",
+        f"{LAYER}/runs.py",
         "return item.source in run.revisions.values()",
         "return False",
         (LIVES,),
@@ -193,7 +193,7 @@ MUTANTS = [
     ),
     Mutant(
         "a-run-that-an-update-cancelled-is-no-run",
-        f"{BUILDER}/runs.py",
+        f"{LAYER}/runs.py",
         "if not item.source or run.state is RunState.CANCELLED:",
         "if not item.source:",
         ("builder/tests",),
