@@ -179,6 +179,28 @@ def test_what_is_not_there_is_not_removed() -> None:
         remover().decide()
 
 
+class ARelease(Nothing):
+    """A CloudFormation in which a release has come up."""
+
+    def paginate(self) -> list[dict[str, Any]]:
+        tags = owner_tags(EnvironmentId(1, Stage.PRODUCTION), PREFIX, "acme/site")
+        stack = {
+            "StackName": "site-production",
+            "StackId": "arn:1",
+            "StackStatus": "CREATE_COMPLETE",
+            "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+        }
+        return [{"Stacks": [stack]}]
+
+
+def test_F96_a_release_that_came_up_after_the_decision_keeps_what_it_needs() -> None:
+    """Its stack needs the cleaners, and they would be gone before anybody saw it."""
+    decided_before = decide((), ("s3cleaner",), (), (), ())
+    place = Place(cloudformation=ARelease())
+    with pytest.raises(Broken, match="came up meanwhile: acme/site production; run this again"):
+        Remover(place, Tree.here(), Configuration()).remove(decided_before)
+
+
 def test_the_secrets_are_those_that_the_functions_may_read() -> None:
     assert {HMAC, "opolis.github.hmac.previous", "opolis.github.token", "opolis.slack.token"} <= {*remover().secrets()}
 

@@ -57,7 +57,13 @@ class Commands(TyperGroup):
 
 def commands(help: str) -> typer.Typer:
     """A group of commands."""
-    return typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, help=help)
+    return typer.Typer(
+        cls=Commands,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_show_locals=False,  # a secret may be among them
+        help=help,
+    )
 
 
 _PLACE = {

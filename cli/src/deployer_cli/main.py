@@ -50,7 +50,7 @@ class Parts(Commands):
         module, _, name = PARTS[cmd_name].partition(":")
         part = getattr(import_module(module), name)
         if not isinstance(part, typer.Typer):
-            alone = typer.Typer(add_completion=False)
+            alone = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
             alone.command(cmd_name)(part)
             part = alone
         command = typer.main.get_command(part)
@@ -59,7 +59,11 @@ class Parts(Commands):
 
 
 app = typer.Typer(
-    cls=Parts, no_args_is_help=True, add_completion=False, help="An environment of its own for every branch, on AWS."
+    cls=Parts,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # a secret may be among them
+    help="An environment of its own for every branch, on AWS.",
 )
 
 

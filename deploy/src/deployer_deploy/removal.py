@@ -127,6 +127,7 @@ class Remover:
         # What the builder was about to make when it went is seen by now, or at the next turn.
         while going := self._going(removal):
             finish({each.name: self._teardown(each) for each in going}, self._place.poll, self._sleep)
+        self._see_that_none_came(removal)
         self._installer.remove([part for part in removal.parts if part not in (CORE, *LISTENING)])
         if not removal.kept:
             self._forget_layers()
@@ -134,6 +135,13 @@ class Remover:
             self._forget_secrets(removal.secrets)
         # Last, so that whoever was killed before finds what is left to be removed.
         self._installer.remove([part for part in removal.parts if part == CORE])
+
+    def _see_that_none_came(self, removal: Removal) -> None:
+        """A release may have come up since it was decided what production needs."""
+        known = {each.id for each in removal.kept}
+        came = [each for each in standing(self._stacks.every(), self._configuration.prefix) if each.id not in known]
+        if came:
+            raise Broken(f"came up meanwhile: {', '.join(map(str, came))}; run this again to decide what becomes of it")
 
     def _going(self, removal: Removal) -> list[BranchStack]:
         named = {each.id for each in removal.environments}

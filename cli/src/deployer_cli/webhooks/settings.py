@@ -45,10 +45,10 @@ class Delivery:
 def ours(hooks: Sequence[Hook], url: str) -> Hook | None:
     """The webhook that points at ``url``, else the one that was meant to, else None.
 
-    Meant to is what points at the same host, or at an endpoint of API Gateway's with the deployer's path: of an
-    installation that was made anew.
+    Meant to is what points at the same host, which an installation shares with nobody. Another endpoint of API
+    Gateway's may be another installation's, or somebody else's.
     """
-    for alike in (lambda hook: hook.url == url, lambda hook: _host(hook.url) == _host(url), _an_endpoint):
+    for alike in (lambda hook: hook.url == url, lambda hook: _host(hook.url) == _host(url)):
         if found := [hook for hook in hooks if alike(hook)]:
             return found[0]
     return None
@@ -111,8 +111,3 @@ def _setting(name: str, said: str, fine: bool, otherwise: str, fix: str) -> Find
 
 def _host(url: str) -> str:
     return urlsplit(url).netloc.lower()
-
-
-def _an_endpoint(hook: Hook) -> bool:
-    where = urlsplit(hook.url)
-    return ".execute-api." in where.netloc and where.path.endswith("/webhook")
