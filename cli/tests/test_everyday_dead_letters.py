@@ -99,6 +99,7 @@ class Queue:
         }
 
     def start_message_move_task(self, **asked: Any) -> dict[str, Any]:
+        assert asked["DestinationArn"] == f"arn:{PREFIX}-looks.fifo", "some came from no queue"
         self.started.append(asked["SourceArn"])
         return {"TaskHandle": "1"}
 

@@ -225,7 +225,7 @@ class Shelf:
     def __init__(self, **values: str) -> None:
         self.values = values
 
-    def has(self, name: str) -> bool:
+    def has(self, name: str, *, lines: bool = False) -> bool:
         return name in self.values
 
     def get(self, name: str, *, lines: bool = False) -> str:
@@ -236,8 +236,9 @@ class Shelf:
         self.values[name] = self.values.get("later", self.values[name])
 
 
-def test_without_an_app_the_token_is_taken_and_nothing_is_signed(server: Any) -> None:
-    found = chosen(Shelf(token="ghp_x"), Names("token", "id", "key"), server.url, Permissions({}, {}))  # type: ignore[arg-type]
+@pytest.mark.parametrize("half", [{}, {"id": "123"}, {"key": KEY}], ids=["none", "its-id-alone", "its-key-alone"])
+def test_without_a_whole_app_the_token_is_taken_and_nothing_is_signed(server: Any, half: dict[str, str]) -> None:
+    found = chosen(Shelf(token="ghp_x", **half), Names("token", "id", "key"), server.url, Permissions({}, {}))  # type: ignore[arg-type]
     found.know(RepositoryName(1, "acme", "site"))
     assert (found.of("user"), found.refused("user")) == ("ghp_x", False)
     assert server.asked == []

@@ -22,7 +22,7 @@ from deployer.github import GitHub as RealGitHub
 from deployer.lengths import description
 from deployer.notices import Announcement, RunNotice
 from deployer.pipelines import ActionRun, RunDetails
-from deployer.ports import Commit, CommitStatus, Environment, Post
+from deployer.ports import Commit, CommitStatus, Environment, Outcome, Post
 from deployer.progress import commit_of
 from deployer.queues import LONGEST, process
 from deployer.reasons import Reasons
@@ -1063,3 +1063,12 @@ def test_whose_part_a_pipeline_is_waits_until_the_builder_has_noted_all_of_them(
     world.memory.items[item.id] = item
     ran(world, API, 4, "run-of-api")
     assert {each.context for each in world.github.statuses} == {"pipeline/api:Source", "pipeline/api:Build"}
+
+
+def test_a_run_is_told_where_nothing_of_its_pipeline_will_be_noted() -> None:
+    """A push that can't be deployed came while the stack was being made; the run that this began goes on."""
+    world = two(World())
+    [item] = world.memory.items.values()
+    world.memory.items[item.id] = replace(item, pipelines=(), outcome=Outcome.FAILURE)
+    ran(world, API, 4, "run-of-api")
+    assert {each.context for each in world.github.statuses} == {"pipeline/Source", "pipeline/Build"}

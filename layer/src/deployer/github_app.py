@@ -177,7 +177,8 @@ def chosen(
 ) -> Chosen:
     """The App in SSM, else the token there."""
     return Chosen(
-        lambda: secrets.has(names.app_id),
+        # Half an App is none: the token, which may be there, is good as long as the App is being set up.
+        lambda: secrets.has(names.app_id) and secrets.has(names.app_key, lines=True),
         App(base_url, lambda: (secrets.get(names.app_id), secrets.get(names.app_key, lines=True)), permissions, http),
         OneToken(lambda: secrets.get(names.token), lambda: secrets.forget(names.token)),
     )

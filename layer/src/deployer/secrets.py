@@ -55,13 +55,13 @@ class Secrets:
         """
         return self._read(name, lines).value
 
-    def has(self, name: str) -> bool:
+    def has(self, name: str, *, lines: bool = False) -> bool:
         """Whether it was ever set; kept for a while, as values are. Raises as ``get`` does, but where it is missing."""
         now = self._clock()
         if name in self._missing and now - self._missing[name] < self._ttl:
             return False
         try:
-            self._read(name)
+            self._read(name, lines)
         except _MissingError:
             self._missing[name] = now
             return False

@@ -13,7 +13,7 @@ from deployer.events import RunChange
 from deployer.notices import RunNotice
 from deployer.observability import logger
 from deployer.pipelines import CLOUDFORMATION, ActionRun, RunDetails
-from deployer.ports import Environment
+from deployer.ports import Environment, Outcome
 from deployer.progress import StageProgress, commit_of, overruled, progress
 from deployer.runs import pipeline_url, run_url
 
@@ -93,8 +93,10 @@ class Observer:
         run = self.runs.run(change.pipeline, change.execution)
         if run is None:
             return None
-        if change.pipeline not in (environment.stack, *environment.pipelines):
-            raise Transient("whether it is the environment's only pipeline is not noted yet", 1.0)
+        noted = change.pipeline in (environment.stack, *environment.pipelines)
+        if not noted and environment.outcome in (Outcome.NEW, Outcome.PENDING):
+            # Its stack may be at work for long after the pipeline is there; then the builder has the run told at once.
+            raise Transient("whether it is the environment's only pipeline is not noted yet")
         commit = commit_of(run, environment)
         if not commit:
             log.info("a run of no commit of ours", revisions=sorted(run.revisions))

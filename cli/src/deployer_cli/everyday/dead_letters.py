@@ -153,7 +153,9 @@ class DeadLetters:
             Broken: where SQS could not, or did not come to an end in time.
         """
         with translated(f"redrive {queue.name}"):
-            self._sqs.start_message_move_task(SourceArn=queue.arn)
+            # What EventBridge itself put there came from no queue: SQS would not know where it belongs.
+            destination = f"{queue.arn.rpartition(':')[0]}:{queue.source}"
+            self._sqs.start_message_move_task(SourceArn=queue.arn, DestinationArn=destination)
         for _ in range(patience):
             with translated(f"redrive {queue.name}"):
                 [task] = self._sqs.list_message_move_tasks(SourceArn=queue.arn, MaxResults=1)["Results"]
