@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 from tests.killing import Death, Life, live, witness
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from deployer_cli.main import app
 from deployer_deploy import PARTS, Configuration, Installer, Target, Tree

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from click.testing import Result
 from tests.account import contents
 from tests.killing import Death, Life, live, witness
 from tests.sites import PATIENCE, Site
 from tests.small_site import SmallSite, unquiet
 from tests.test_deploy_command import changed, run, statuses
+from typer.testing import Result
 
 from deployer.environments import EnvironmentId
 from deployer.refs import Stage

@@ -16,8 +16,7 @@ import boto3
 import pytest
 from botocore.exceptions import ConnectTimeoutError
 from botocore.stub import Stubber
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from deployer.errors import Broken, DeployerError, Rejected, Transient
 from deployer_cli.config import original

@@ -216,8 +216,11 @@ def test_layers_and_secrets_that_can_not_be_deleted_are_said(error: Exception) -
 class Stands:
     """A stack with a build project, and no pipeline."""
 
+    def __init__(self, status: str = "CREATE_COMPLETE") -> None:
+        self._status = status
+
     def describe_stacks(self, **_: object) -> dict[str, Any]:
-        return {"Stacks": [{"StackName": BRANCH.name, "StackId": BRANCH.id, "StackStatus": "CREATE_COMPLETE"}]}
+        return {"Stacks": [{"StackName": BRANCH.name, "StackId": BRANCH.id, "StackStatus": self._status}]}
 
     def get_paginator(self, _: str) -> Any:
         return self
@@ -231,8 +234,8 @@ class Stands:
         pass
 
 
-def teardown(logs: Any) -> Teardown:
-    place = Place(cloudformation=Stands(), codepipeline=None, logs=logs)
+def teardown(logs: Any, status: str = "CREATE_COMPLETE") -> Teardown:
+    place = Place(cloudformation=Stands(status), codepipeline=None, logs=logs)
     stacks = Stacks(place.client("cloudformation"))
     return Teardown(place, stacks, BRANCH, Operation(stacks, str(BRANCH), BRANCH.name, listener=silent))
 
@@ -245,3 +248,7 @@ def test_a_log_that_can_not_be_deleted_is_said(error: Exception) -> None:
 
 def test_a_log_that_is_gone_keeps_nobody() -> None:
     assert not teardown(Failing(refusal("ResourceNotFoundException"))).look()
+
+
+def test_a_stack_that_cloudformation_is_at_work_on_is_left_until_it_is_done() -> None:
+    assert not teardown(Failing(AssertionError("nothing is asked")), "UPDATE_IN_PROGRESS").look()

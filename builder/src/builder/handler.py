@@ -220,9 +220,6 @@ def _builder() -> tuple[Builder, Hide]:
     config = Config(connect_timeout=3, read_timeout=15, retries={"mode": "standard", "max_attempts": 4})
     secrets = Secrets(boto3.client("ssm", config=config))
 
-    def token() -> str:
-        return secrets.get(settings.github_token_parameter)
-
     def clock() -> int:
         return time.time_ns() // 1_000_000
 
@@ -246,7 +243,7 @@ def _builder() -> tuple[Builder, Hide]:
             Stage.PRODUCTION: settings.production_role_arn,
         },
         boundary=settings.boundary_arn,
-        token=token,
+        token=functools.partial(secrets.get, settings.github_token_parameter),
         connection=settings.connection_arn,
         admission=Admission(
             patterns_of(settings.branches),
