@@ -87,8 +87,7 @@ class Builds:
                     logGroupName=group, logStreamName=stream, limit=FETCHED, startFromHead=False
                 )["events"]
             except ClientError as error:
-                # A build may log elsewhere than where its kind does, and that is not ours to read.
-                if code_of(error) in ("ResourceNotFoundException", "AccessDeniedException"):
+                if code_of(error) == "ResourceNotFoundException":
                     return ()
                 raise
         return ending(event["message"] for event in events)

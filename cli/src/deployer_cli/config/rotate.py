@@ -57,7 +57,7 @@ def rotate(
     fine = show(output, found)
     said = f"the former secret is valid until {begun.until:%Y-%m-%d %H:%M %Z}"
     output.note(f"{said}; `deployer config rotate --finish` ends it")
-    if place.engine:
+    if place.engine:  # pragma: no branch - a rotation on AWS is seen nowhere here
         output.note("the engine's own webhook, of all its repositories, takes it when `deployer local up` starts next")
     if not fine:
         raise typer.Exit(FAILED)
