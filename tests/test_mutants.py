@@ -411,7 +411,7 @@ MUTANTS = [
     ),
     Mutant(
         "simulated-a-stack-without-our-tag-is-not-ours",
-        f"{BUILDER}/situation.py",
+        f"{LAYER}/environments.py",
         "return tags.get(OWNER_TAG) == tag_value(environment) and tags.get(INSTALLATION_TAG) == installation",
         "return True",
         (SIMULATION,),

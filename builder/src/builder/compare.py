@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from builder.baseline import mark
 from builder.idle import DAY, Idle, idle
-from builder.releases import highest_of, newest_of, retired_release
+from builder.releases import highest_of, is_retired, newest_of, retired_release
 from deployer.environments import EnvironmentId, environment_of, owner_of, tag_value
 from deployer.events import StackSeen
 from deployer.ports import Baseline, Environment, Outcome, Parked
@@ -117,10 +117,8 @@ def _wanted(scene: Scene, tips: Mapping[str, str]) -> Iterator[tuple[Environment
 def _asleep(scene: Scene, ref: str, sha: str) -> bool:
     """Whether a release was there before its repository became known, is parked, or is no newer than one taken away."""
     place = scene.places.get(EnvironmentId(scene.repository, Stage.PRODUCTION))
-    wanted, was = release_of(ref), retired_release(place)
-    if wanted and was and wanted <= was:
-        return True
-    return (place is not None and place.holds(ref, sha)) or mark(ref, sha) in scene.baseline.parked
+    parked = place is not None and (is_retired(place, ref) or place.holds(ref, sha))
+    return parked or mark(ref, sha) in scene.baseline.parked
 
 
 def _reason(scene: Scene, environment: EnvironmentId, ref: str, sha: str) -> str:

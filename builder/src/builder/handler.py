@@ -136,7 +136,7 @@ class Builder:
         item = self.memory.environment(environment) if environment else None
         if item is None:
             return
-        if isinstance(change, RunChange) and not change.stage and change.state not in _UNENDED:
+        if isinstance(change, RunChange) and not change.stage and may_matter(change):
             log.measure(RUNS, Outcome=change.state)
         if item.settled and begins(change):
             # Somebody starts a run of an environment at rest: the sweep is to see its end told.

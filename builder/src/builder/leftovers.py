@@ -19,10 +19,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from builder.situation import build_log
 from deployer.buckets import Bucket, Version
 from deployer.environments import SOURCES
 from deployer.errors import Transient
+from deployer.logs import build_log
 from deployer.stacks import code_of, translated
 
 Action = Mapping[str, Any]

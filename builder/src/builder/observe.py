@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from builder.situation import Asked, Invalid, Nothing, Present, Refused, Situation, build_log, owns
+from builder.situation import Asked, Invalid, Nothing, Present, Refused, Situation, owns
 from builder.slots import Slots
 from builder.together import Side
 from builder.wishes import Question, Wishes
 from deployer.environments import INSTALLATION_TAG, EnvironmentId, parse, source_key, stack_names
 from deployer.errors import Broken
 from deployer.events import Look, Malformed, RepositoryName
+from deployer.logs import build_log
 from deployer.observability import logger
 from deployer.ports import (
     Environment,

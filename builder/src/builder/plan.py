@@ -74,9 +74,10 @@ def _answer(situation: Situation) -> tuple[Step, ...]:
 def _wanted(situation: Situation, wish: Present | Invalid) -> tuple[Step, ...]:
     """Whether it can be deployed or not: what nobody uses any more, or wants, is removed all the same."""
     steps: tuple[Step, ...] = ()
-    if (item := _unchanged(situation, wish.ref, wish.commit)) and _asked_to_go(situation, item):
+    item = _unchanged(situation, wish.ref, wish.commit)
+    if item and _asked_to_go(situation, item):
         return _retire(situation, wish, "removed by hand; a push brings it back")
-    if situation.idle_days and (item := _unchanged(situation, wish.ref, wish.commit)):
+    if item and situation.idle_days:
         match _idleness(situation, item):
             case Idle.REMOVE:
                 text = f"removed after {situation.idle_days} days without a push; a push brings it back"

@@ -28,6 +28,12 @@ def retired_release(place: Parked | None) -> Version | None:
     return release_of(place.ref) if place and place.retired else None
 
 
+def is_retired(place: Parked | None, ref: str) -> bool:
+    """Whether a ref is a release that was taken out of production, or one no newer than that."""
+    wanted, was = release_of(ref), retired_release(place)
+    return wanted is not None and was is not None and wanted <= was
+
+
 def objection(item: Environment, look: Look, ref: str, tip: Tip) -> str:
     """Why production is not to be given the release that a ref names, or empty."""
     wanted, highest = release_of(ref), highest_of(item)

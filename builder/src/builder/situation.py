@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from deployer.environments import INSTALLATION_TAG, OWNER_TAG, EnvironmentId, tag_value
+from deployer.environments import EnvironmentId, carries
 from deployer.events import RepositoryName
 from deployer.ports import Environment, Parked, Run, SourceObject, Stack
 
@@ -121,13 +121,4 @@ class Situation:
 
 def owns(stack: Stack, environment: EnvironmentId, installation: str) -> bool:
     """Whether a stack says that it is this environment's, made by this installation."""
-    tags = stack.tags
-    return tags.get(OWNER_TAG) == tag_value(environment) and tags.get(INSTALLATION_TAG) == installation
-
-
-def build_log(project: str) -> str:
-    """The log group that CodeBuild makes for a build project, unless it is told another.
-
-    Source: https://docs.aws.amazon.com/codebuild/latest/APIReference/API_CloudWatchLogsConfig.html
-    """
-    return f"/aws/codebuild/{project}"
+    return carries(stack.tags, environment, installation)

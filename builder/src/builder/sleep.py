@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from builder.baseline import pushed
-from builder.releases import retired_release
+from builder.releases import is_retired
 from deployer.events import Look
 from deployer.ports import Parked, Tip
-from deployer.refs import release_of
 
 
 @dataclass(frozen=True)
@@ -40,8 +39,6 @@ def still_parked(place: Parked | None, ref: str, tip: Tip, look: Look) -> Sleep 
     """
     if place is None or pushed(look, ref, tip.object, place.since):
         return None
-    wanted, was = release_of(ref), retired_release(place)
-    covered = wanted is not None and was is not None and wanted <= was
-    if not (covered or place.holds(ref, tip.object)):
+    if not (is_retired(place, ref) or place.holds(ref, tip.object)):
         return None
     return Sleep(place.reason, retired=place.retired)

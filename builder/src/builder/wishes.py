@@ -16,11 +16,11 @@ from builder.releases import newest_of, objection, retired_release
 from builder.situation import Asked, Gone, Invalid, Nothing, Present, Refused, Wish
 from builder.sleep import Sleep, still_parked, told_to_skip
 from deployer.actions import self_starting
-from deployer.environments import EnvironmentId, source_key
+from deployer.environments import EnvironmentId
 from deployer.errors import Rejected
 from deployer.events import Look, RepositoryName
 from deployer.observability import logger
-from deployer.parameters import TOKEN_PARAMETER, Provided, resolve
+from deployer.parameters import Provided, offered, resolve
 from deployer.ports import (
     Baseline,
     Baselines,
@@ -297,16 +297,15 @@ class Wishes:
 
     def _provided(self, question: Question, repository: RepositoryName, branch: str) -> Provided:
         here, stage = self.installation, question.environment.stage
-        return {
-            "ArtifactStore": lambda: here.artifact_store,
-            "RepoOwner": lambda: repository.owner,
-            "RepoName": lambda: repository.name,
-            "RepoBranch": lambda: branch,
-            "Stage": lambda: str(stage),
-            "SourceKey": lambda: source_key(question.stack_name),
-            TOKEN_PARAMETER: here.token,
-            "ConnectionArn": lambda: here.connection,
-            "DeployerPrefix": lambda: here.prefix,
-            "PermissionsBoundary": lambda: here.boundary,
-            "DeployRole": lambda: here.roles[stage],
-        }
+        return offered(
+            repository,
+            branch,
+            stage,
+            question.stack_name,
+            artifact_store=here.artifact_store,
+            connection=here.connection,
+            prefix=here.prefix,
+            boundary=here.boundary,
+            role=here.roles[stage],
+            token=here.token,
+        )

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deployer.errors import Broken, Rejected
+from deployer.logs import build_log
 from deployer.pipelines import CodePipeline
 from deployer.refs import Stage
 from deployer.stacks import CloudFormation
@@ -125,9 +126,16 @@ class Remover:
         if removal.kept:
             self._installer.silence()
         # What the builder was about to make when it went is seen by now, or at the next turn.
-        while going := self._going(removal):
+        named, kept = ({each.id for each in some} for some in (removal.environments, removal.kept))
+        while True:
+            branches = standing(self._stacks.every(), self._configuration.prefix)
+            going = [each for each in branches if each.id in named or each.stage is not Stage.PRODUCTION]
+            if not going:
+                break
             finish({each.name: self._teardown(each) for each in going}, self._place.poll, self._sleep)
-        self._see_that_none_came(removal)
+        if came := [each for each in branches if each.id not in kept]:
+            # A release, since it was decided what production needs.
+            raise Broken(f"came up meanwhile: {', '.join(map(str, came))}; run this again to decide what becomes of it")
         self._installer.remove([part for part in removal.parts if part not in (CORE, *LISTENING)])
         if not removal.kept:
             self._forget_layers()
@@ -135,18 +143,6 @@ class Remover:
             self._forget_secrets(removal.secrets)
         # Last, so that whoever was killed before finds what is left to be removed.
         self._installer.remove([part for part in removal.parts if part == CORE])
-
-    def _see_that_none_came(self, removal: Removal) -> None:
-        """A release may have come up since it was decided what production needs."""
-        known = {each.id for each in removal.kept}
-        came = [each for each in standing(self._stacks.every(), self._configuration.prefix) if each.id not in known]
-        if came:
-            raise Broken(f"came up meanwhile: {', '.join(map(str, came))}; run this again to decide what becomes of it")
-
-    def _going(self, removal: Removal) -> list[BranchStack]:
-        named = {each.id for each in removal.environments}
-        branches = standing(self._stacks.every(), self._configuration.prefix)
-        return [each for each in branches if each.id in named or each.stage is not Stage.PRODUCTION]
 
     def _teardown(self, branch: BranchStack) -> Teardown:
         operation = Operation(self._stacks, str(branch), branch.name, listener=self._listener)
@@ -191,7 +187,7 @@ class Teardown:
             if self._stopping(named.get(_PIPELINE, ())):
                 return False
             for project in named.get(_PROJECT, ()):
-                if (group := f"/aws/codebuild/{project}") not in named.get(_LOG, ()):
+                if (group := build_log(project)) not in named.get(_LOG, ()):
                     self._clear(group)
             self._still = True
         return self._operation.look()

@@ -90,7 +90,7 @@ class Stacks:
                         StackName=stack.name,
                         TemplateBody=template,
                         Capabilities=_CAPABILITIES,
-                        Parameters=[_parameter(name, value) for name, value in parameters.items()],
+                        Parameters=[parameter(name, value) for name, value in parameters.items()],
                         ClientRequestToken=key,
                     )
                 case Step.DELETE:
@@ -143,7 +143,8 @@ def _stack(found: dict[str, Any]) -> Stack:
     )
 
 
-def _parameter(name: str, value: str | None) -> dict[str, Any]:
+def parameter(name: str, value: str | None) -> dict[str, Any]:
+    """A parameter of an update; ``value``: None keeps the stack's own."""
     if value is None:
         return {"ParameterKey": name, "UsePreviousValue": True}
     return {"ParameterKey": name, "ParameterValue": value}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deployer.refs import HEADS, Stage, branch_of, stage_of
@@ -148,6 +149,11 @@ def owner_tags(environment: EnvironmentId, installation: str, repository: str) -
         INSTALLATION_TAG: installation,
         REPOSITORY_TAG: repository,
     }
+
+
+def carries(tags: Mapping[str, str], environment: EnvironmentId, installation: str) -> bool:
+    """Whether a stack's tags say that it is this environment's, made by the installation with this prefix."""
+    return tags.get(OWNER_TAG) == tag_value(environment) and tags.get(INSTALLATION_TAG) == installation
 
 
 def source_key(stack_name: str) -> str:

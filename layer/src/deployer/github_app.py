@@ -147,6 +147,11 @@ class Chosen(Credentials):
     def __init__(self, has_app: Callable[[], bool], app: Credentials, token: Credentials) -> None:
         self._has_app, self._app, self._token = has_app, app, token
 
+    @property
+    def by_app(self) -> bool:
+        """Whether it is the App. Raises as reading a secret does."""
+        return self._has_app()
+
     def of(self, path: str) -> str:
         """The token for this request."""
         return self._chosen().of(path)
@@ -160,7 +165,7 @@ class Chosen(Credentials):
         return self._chosen().refused(path)
 
     def _chosen(self) -> Credentials:
-        return self._app if self._has_app() else self._token
+        return self._app if self.by_app else self._token
 
 
 @dataclass(frozen=True)

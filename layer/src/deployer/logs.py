@@ -49,9 +49,22 @@ def ending(messages: Iterable[str], most: int = LINES) -> tuple[str, ...]:
     return tuple(told[-most:])
 
 
+def as_left(line: str) -> str:
+    """What a terminal shows of a line in the end: without colours, and without what was written over."""
+    return _ESCAPES.sub("", line).rstrip("\r").rpartition("\r")[2]
+
+
 def clean(line: str) -> str:
     """A line as a terminal leaves it, without colours, what was written over and credentials."""
-    left = _ESCAPES.sub("", line).rstrip("\r").rpartition("\r")[2]
+    left = as_left(line)
     for pattern, instead in _CREDENTIALS:
         left = pattern.sub(instead, left)
     return _UNSEEN.sub("", left).rstrip()
+
+
+def build_log(project: str) -> str:
+    """The log group that CodeBuild makes for a build project, unless it is told another.
+
+    Source: https://docs.aws.amazon.com/codebuild/latest/APIReference/API_CloudWatchLogsConfig.html
+    """
+    return f"/aws/codebuild/{project}"

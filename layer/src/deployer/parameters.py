@@ -6,9 +6,13 @@ Pure. Names what is missing, undeclared or reserved before CloudFormation is ask
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
+from deployer.environments import source_key
 from deployer.errors import Rejected
+from deployer.events import RepositoryName
+from deployer.refs import Stage
 
 TOKEN_PARAMETER = "RepoToken"  # noqa: S105 - the parameter's name
 # What the deployer provides; a repository that sets one of these is refused.
@@ -30,6 +34,35 @@ RESERVED = frozenset(
 
 Declared = Mapping[str, Mapping[str, Any]]
 Provided = Mapping[str, Callable[[], str]]
+
+
+def offered(
+    repository: RepositoryName,
+    branch: str,
+    stage: Stage,
+    stack: str,
+    *,
+    artifact_store: str,
+    connection: str,
+    prefix: str,
+    boundary: str,
+    role: str,
+    token: Callable[[], str],
+) -> Provided:
+    """What the deployer provides. ``role``: the stage's; ``token``: read only where a template asks for it."""
+    values = {
+        "ArtifactStore": artifact_store,
+        "RepoOwner": repository.owner,
+        "RepoName": repository.name,
+        "RepoBranch": branch,
+        "Stage": str(stage),
+        "SourceKey": source_key(stack),
+        "ConnectionArn": connection,
+        "DeployerPrefix": prefix,
+        "PermissionsBoundary": boundary,
+        "DeployRole": role,
+    }
+    return {TOKEN_PARAMETER: token, **{name: partial(str, value) for name, value in values.items()}}
 
 
 def reserved(given: Collection[str]) -> list[str]:

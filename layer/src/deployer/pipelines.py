@@ -6,7 +6,7 @@ Source: https://docs.aws.amazon.com/codepipeline/latest/APIReference/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,12 @@ class ActionRun:
     error: str = ""
     inputs: tuple[tuple[str, str], ...] = ()
     stack: str = ""
+
+
+def deployed(actions: Sequence[ActionRun]) -> Iterator[str]:
+    """The names of the stacks that these actions (oldest first) have deployed, the latest first."""
+    done = (action for action in reversed(actions) if action.status == "Succeeded")
+    return (action.stack for action in done if action.provider == CLOUDFORMATION and action.stack)
 
 
 @dataclass(frozen=True)

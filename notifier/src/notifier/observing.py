@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from deployer.errors import Transient
 from deployer.events import RunChange
 from deployer.notices import RunNotice
 from deployer.observability import logger
-from deployer.pipelines import CLOUDFORMATION, ActionRun, RunDetails
+from deployer.pipelines import ActionRun, RunDetails, deployed
 from deployer.ports import Environment, Outcome
 from deployer.progress import StageProgress, commit_of, overruled, progress
 from deployer.runs import pipeline_url, run_url
@@ -106,7 +106,7 @@ class Observer:
         told = progress(stages, actions, run.state, overruled(environment, commit))
         url = run_url(self.region, change.pipeline, run.id)
         approvals = pipeline_url(self.region, change.pipeline)
-        stacks = tuple(dict.fromkeys(_deployed(actions)))
+        stacks = tuple(dict.fromkeys(deployed(actions)))
         forgotten = isinstance(change, RunNotice) and change.forgotten
         began = _began(actions)
         part = part_of(environment, change.pipeline)
@@ -115,8 +115,3 @@ class Observer:
 
 def _began(actions: Iterable[ActionRun]) -> int:
     return min((action.started for action in actions), default=0)
-
-
-def _deployed(actions: Sequence[ActionRun]) -> Iterable[str]:
-    done = (action for action in reversed(actions) if action.status == "Succeeded")
-    return (action.stack for action in done if action.provider == CLOUDFORMATION and action.stack)

@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from deployer.errors import Rejected
 from deployer.stacks import CAPABILITIES, MAX_INLINE_TEMPLATE, code_of, message_of, translated
 from deployer.templates import load
+from deployer_deploy.stacks import parameter
 
 _WORKING = ("CREATE_PENDING", "CREATE_IN_PROGRESS")
 _UNCHANGED = ("didn't contain changes", "No updates are to be performed")
@@ -85,7 +86,7 @@ class Live:
                 ChangeSetName=name,
                 ChangeSetType="UPDATE",
                 TemplateBody=template,
-                Parameters=[_parameter(key, value) for key, value in sorted(parameters.items())],
+                Parameters=[parameter(key, value) for key, value in sorted(parameters.items())],
                 Capabilities=CAPABILITIES,
             )
         except ClientError as error:
@@ -122,9 +123,3 @@ def template_of(text: str) -> dict[str, Any]:
     except Rejected:
         return {}
     return value if isinstance(value, dict) else {}
-
-
-def _parameter(name: str, value: str | None) -> dict[str, Any]:
-    if value is None:
-        return {"ParameterKey": name, "UsePreviousValue": True}
-    return {"ParameterKey": name, "ParameterValue": value}

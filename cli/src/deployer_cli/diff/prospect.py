@@ -7,17 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deployer.admission import Admission
-from deployer.environments import (
-    INSTALLATION_TAG,
-    OWNER_TAG,
-    EnvironmentId,
-    environment_of,
-    source_key,
-    stack_names,
-    tag_value,
-)
+from deployer.environments import EnvironmentId, carries, environment_of, stack_names
 from deployer.errors import Rejected
-from deployer.parameters import TOKEN_PARAMETER, Provided, hidden, resolve
+from deployer.parameters import Provided, hidden, offered, resolve
 from deployer.patterns import patterns_of
 from deployer.ports import Environment as Item
 from deployer.ports import Repository
@@ -145,9 +137,7 @@ class _Push:
         return name, self._live.stack(name)
 
     def _ours(self, stack: Standing) -> bool:
-        tags = stack.tags
-        mine = tags.get(INSTALLATION_TAG) == self._place.configuration.prefix
-        return mine and tags.get(OWNER_TAG) == tag_value(self._id)
+        return carries(stack.tags, self._id, self._place.configuration.prefix)
 
     def _skipped(self) -> str:
         listed = {name: patterns_of(self._installed.get(name, "")) for name in ("Branches", "ExcludedBranches")}
@@ -193,21 +183,20 @@ class _Push:
         return next((path for name in candidates if self._files.has(path := f"deploy/{name}")), None)
 
     def _provided(self) -> Provided:
-        outputs, stage, name = self._place.outputs, self._id.stage, self._repository.name
+        outputs, stage = self._place.outputs, self._id.stage
         branch = self._repository.default_branch if stage is Stage.PRODUCTION else self._ref.removeprefix(HEADS)
-        return {
-            "ArtifactStore": lambda: outputs["ArtifactStore"],
-            "RepoOwner": lambda: name.owner,
-            "RepoName": lambda: name.name,
-            "RepoBranch": lambda: branch,
-            "Stage": lambda: str(stage),
-            "SourceKey": lambda: source_key(self._stack_name),
-            TOKEN_PARAMETER: lambda: HIDDEN,
-            "ConnectionArn": lambda: self._installed.get("ConnectionArn", ""),
-            "DeployerPrefix": lambda: self._place.configuration.prefix,
-            "PermissionsBoundary": lambda: outputs["BoundaryArn"],
-            "DeployRole": lambda: outputs[f"{str(stage).capitalize()}RoleArn"],
-        }
+        return offered(
+            self._repository.name,
+            branch,
+            stage,
+            self._stack_name,
+            artifact_store=outputs["ArtifactStore"],
+            connection=self._installed.get("ConnectionArn", ""),
+            prefix=self._place.configuration.prefix,
+            boundary=outputs["BoundaryArn"],
+            role=outputs[f"{str(stage).capitalize()}RoleArn"],
+            token=lambda: HIDDEN,
+        )
 
     # --- what becomes of the stacks
 

@@ -16,7 +16,7 @@ from deployer.github_wire import Wire, path_of
 from deployer_cli.checkout import FullName
 from deployer_cli.checkout import repository as of_checkout
 from deployer_cli.commands import FAILED, placed
-from deployer_cli.config.names import APP_ID, GITHUB_TOKEN, SLACK_TOKEN
+from deployer_cli.config.names import GITHUB_TOKEN, SLACK_TOKEN
 from deployer_cli.config.parameters import Parameters
 from deployer_cli.doctor import chat, forge, installation
 from deployer_cli.doctor.door import endpoint
@@ -68,7 +68,7 @@ def examined(place: Place, repository: FullName | None) -> Iterator[Finding]:
 
 def of_token(place: Place) -> Iterator[Finding]:
     """The token, where there is no App: that has one for each repository."""
-    if not place.secrets.has(APP_ID):
+    if not place.credentials.by_app:
         wire = Wire(place.github_api_url, lambda: place.secrets.get(GITHUB_TOKEN))
         yield from forge.token(wire, datetime.now(UTC))
 
@@ -87,7 +87,7 @@ def of_repository(place: Place, repository: FullName | None) -> Iterator[Finding
 def of_its_content(place: Place, repository: FullName) -> Iterator[Finding]:
     """With what the deployer itself has."""
     credentials = place.credentials
-    if place.secrets.has(APP_ID):
+    if credentials.by_app:
         credentials.of(path_of(repository.owner, repository.name))
         yield right("GitHub App", f"it is installed on {repository}, and may do what is needed")
     yield from forge.repository(Wire(place.github_api_url, credentials), repository)

@@ -12,10 +12,10 @@ from typing import Any
 from deployer.errors import Broken
 from deployer.github_wire import Wire, encode, path_of
 from deployer.patterns import allowed, patterns_of
+from deployer.templates import TEMPLATE_FILES
 from deployer_cli.checkout import FullName
 from deployer_cli.findings import Finding, right, unknown, wrong
 
-TEMPLATES = ("pipeline.json", "pipeline.yaml", "pipeline.yml")
 SET = "deployer config set opolis.github.token"
 SCOPE = "repo"
 SOON = timedelta(days=7)
@@ -95,7 +95,7 @@ def of_repository(name: FullName, found: Mapping[str, Any]) -> Finding:
 
 def of_template(name: FullName, branch: str, names: list[str]) -> Finding:
     """``names``: what is in the folder ``deploy``."""
-    if found := [each for each in TEMPLATES if each in names]:
+    if found := [each for each in TEMPLATE_FILES if each in names]:
         return right("template", f"deploy/{found[0]} is on {branch}")
     return wrong(
         "template",

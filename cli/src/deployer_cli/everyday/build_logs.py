@@ -6,21 +6,19 @@ https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogE
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from deployer.logs import as_left
 from deployer.pipelines import ActionRun
 from deployer.stacks import code_of, translated
 from deployer_cli.everyday.judge import Report
 from deployer_cli.output import plain
 
 BUILDS = "CodeBuild"
-# What a terminal takes for colours and cursors: ECMA-48's control sequences, and a title's.
-_STEERING = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 
 
 @dataclass(frozen=True)
@@ -51,9 +49,7 @@ def chosen(report: Report, stage: str | None) -> tuple[ActionRun, ...]:
 
 def readable_line(text: str) -> str:
     """A line as it may be printed: its colours gone, a tab a blank, nothing that steers the terminal."""
-    # What a carriage return overwrites is a bar of progress, of which the last state is of interest.
-    last = text.rstrip("\r\n").rpartition("\r")[2]
-    return plain(_STEERING.sub("", last).replace("\t", "    "))
+    return plain(as_left(text.rstrip("\r\n")).replace("\t", "    "))
 
 
 class BuildLog:

@@ -11,7 +11,7 @@ from deployer.addresses import Addresses
 from deployer.builds import Builds
 from deployer.environments import EnvironmentId, source_key
 from deployer.errors import DeployerError
-from deployer.pipelines import CLOUDFORMATION, CodePipeline
+from deployer.pipelines import CodePipeline, deployed
 from deployer.ports import Environment, Run
 from deployer.progress import commit_of, progress
 from deployer.reasons import Reasons
@@ -85,12 +85,12 @@ class Gatherer:
         if item is None:
             return seen
         runs = {name: self._run(item, name) for name in item.pipelines}
-        deployed = [name for run in runs.values() if run for name in _stacks(run)]
+        stacks = [name for run in runs.values() if run for name in deployed(run.actions)]
         return replace(
             seen,
             stack=self.stacks.describe(item.stack),
             runs=runs,
-            served=self.addresses.of(item, list(dict.fromkeys(deployed))),
+            served=self.addresses.of(item, list(dict.fromkeys(stacks))),
         )
 
     def _run(self, item: Environment, pipeline: str) -> SeenRun | None:
@@ -125,9 +125,3 @@ class Gatherer:
 
 def _order(item: Environment) -> tuple[str, bool, EnvironmentId]:
     return item.repository.full_name, not item.id.reserved, item.id
-
-
-def _stacks(run: SeenRun) -> Iterable[str]:
-    """The stacks that a run has deployed, the latest first."""
-    done = (action for action in reversed(run.actions) if action.status == "Succeeded")
-    return (action.stack for action in done if action.provider == CLOUDFORMATION and action.stack)

@@ -11,6 +11,8 @@ from typing import Any
 
 from rich.text import Text
 
+from deployer.lengths import cut
+from deployer.refs import TAGS
 from deployer_cli.everyday.judge import Line, Report, State
 from deployer_cli.output import plain
 
@@ -59,7 +61,7 @@ def heading(report: Report) -> str:
     """What is reported on, in one line."""
     seen = report.seen
     commit = f" at {report.commit[:7]}" if report.commit else ""
-    release = seen.item.ref.removeprefix("refs/tags/") if seen.item and seen.item.ref.startswith("refs/tags/") else ""
+    release = seen.item.ref.removeprefix(TAGS) if seen.item and seen.item.ref.startswith(TAGS) else ""
     label = f"{seen.id.label} {release}".strip()
     return plain(f"{seen.repository.full_name} {label}{commit}: {_cut(report.reason)}")
 
@@ -132,10 +134,9 @@ def _line(line: Line, link: Link) -> dict[str, Any]:
         "state": str(line.state),
         "reason": line.text,
         "seconds": line.seconds,
-        "url": (link(line.url) if line.url else "") or None,
+        "url": link(line.url) or None,
     }
 
 
 def _cut(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"
+    return cut(" ".join(text.split()), _LONGEST)
